@@ -1,0 +1,64 @@
+"""A hybrid logical clock: later than everything seen, close to wall time, one integer.
+
+A stamp is milliseconds since 1970 shifted left by 16 bits, plus a counter. The time source is handed in. A stamp
+from further ahead than `DRIFT` is reported and never drags this clock (invariant 4).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+MAX_STAMP = 2**63 - 1
+DRIFT = 5 * 60 * 1000 << 16  # five minutes, as stamps
+
+TimeSource = Callable[[], float]
+
+
+class Clock:
+    """Stamps for one memory. The owner serialises calls.
+
+    >>> clock = Clock(lambda: 1.0)
+    >>> clock.now() < clock.now()
+    True
+    >>> clock.saw(moment(clock.now()).timestamp().__int__() * 1000 << 16)
+    True
+    """
+
+    __slots__ = ("_last", "_time")
+
+    def __init__(self, time: TimeSource = time.time) -> None:
+        self._time = time
+        self._last = 0
+
+    def now(self) -> int:
+        """A stamp later than every one given or seen before."""
+        wall = int(self._time() * 1000) << 16
+        self._last = wall if wall > self._last else self._last + 1
+        return self._last
+
+    def wall(self) -> float:
+        """Seconds since 1970."""
+        return self._time()
+
+    def saw(self, stamp: int) -> bool:
+        """Take note of a foreign stamp; False when it is too far ahead to be followed."""
+        if stamp <= self._last:
+            return True
+        if stamp > (int(self._time() * 1000) << 16) + DRIFT:
+            return False
+        self._last = stamp
+        return True
+
+
+def moment(stamp: int) -> datetime:
+    """The wall time of a stamp, in UTC; the last representable one for stamps beyond it.
+
+    >>> moment(0)
+    datetime.datetime(1970, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)
+    """
+    try:
+        return datetime.fromtimestamp((stamp >> 16) / 1000, UTC)
+    except (OverflowError, ValueError, OSError):
+        return datetime.max.replace(tzinfo=UTC)

@@ -1,0 +1,337 @@
+"""One namespace inside one replica: its lock, log, state and door. Every change takes one path in, ours or foreign.
+
+    a draft -> compose ----.
+                            >-- store.append (one commit) -- state.apply -- watchers and waiters
+    bytes -> inbox.admit --'
+
+Invariants kept here: stored before seen (1); the verdict is the state's (4); nothing refused in silence (7);
+an open change() block holds no lock (9); callbacks run outside it (10).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from crdtmem.change import Change, Head, Intro, Version, compose, decode, record
+from crdtmem.clock import Clock
+from crdtmem.draft import Draft, settled
+from crdtmem.entry import About
+from crdtmem.errors import NotReached, ReadOnly, UpgradeNeeded
+from crdtmem.identity import Identity, session_id
+from crdtmem.inbox import SEAL_EVERY, Inbox, Received, Refusal
+from crdtmem.namespace import Namespace
+from crdtmem.notify import Batch, Callback, Notifier, Watch
+from crdtmem.state import Effect, Session, State
+from crdtmem.store import Record, Store
+
+log = logging.getLogger("crdtmem")
+MAX_DEPS = 1000
+
+
+class Actor(NamedTuple):
+    """Who writes: an agent, maybe in a role."""
+
+    agent: str
+    role: str | None = None
+
+
+class Document:
+    """The replicated state of one namespace.
+
+    Args:
+        namespace: the scope.
+        store: where its log is kept.
+        identity: the key that seals our changes.
+        actor: the default author of this process.
+        clock: stamps for our changes.
+        notifier: runs callbacks.
+        usable: raises when the replica may no longer be used.
+    """
+
+    def __init__(
+        self,
+        namespace: Namespace,
+        store: Store,
+        identity: Identity,
+        actor: Actor,
+        clock: Clock,
+        notifier: Notifier,
+        usable: Callable[[], None],
+    ) -> None:
+        self.namespace = namespace
+        self.actor = actor
+        self.lock = threading.RLock()
+        self.refusals: deque[Refusal] = deque(maxlen=1000)
+        self.usable = usable
+        self._store = store
+        self._identity = identity
+        self._clock = clock
+        self._notifier = notifier
+        self._watches: list[Watch] = []
+        self._moved = threading.Condition(self.lock)
+        self._waiters = 0
+        self._session: Session | None = None
+        self._unsealed: dict[bytes, Change] = {}  # our newest change of each session, until it is sealed
+        self.state = State(namespace.digest, self.read)
+        self._load()
+        self._inbox = Inbox(self.state)
+
+    def _load(self) -> None:
+        tails: dict[bytes, Change] = {}
+        for kept in self._store.log(self.namespace):
+            change = decode(record(kept.core, kept.seal))
+            self._clock.saw(change.hlc)
+            self.state.apply(change)
+            tails[change.session] = change
+        for session, change in tails.items():
+            if not change.seal and self.state.sessions[session].intro.key == self._identity.key:
+                self._unsealed[session] = change
+
+    def now(self) -> float:
+        """Seconds since 1970, to judge times to live by."""
+        return self._clock.wall()
+
+    def read(self, session: bytes, seq: int) -> Record | None:
+        """One kept change."""
+        return self._store.read(self.namespace, session, seq)
+
+    # -- our own writes ----------------------------------------------------------------------------
+
+    def draft(self, about: About, *, block: bool) -> Draft:
+        """An empty draft over this document."""
+        self.usable()
+        return Draft(self.state, self.lock, about, block=block)
+
+    def commit(self, draft: Draft, actor: Actor) -> None:
+        """Make the staged writes one change: stored, then applied, then told. If the store refuses, nothing happened."""
+        if not draft.parts:
+            return
+        with self.lock:
+            self.usable()
+            if self._inbox.newer is not None:
+                raise UpgradeNeeded(
+                    f"{self.namespace!r} holds changes of format {self._inbox.newer}, written by a newer crdtmem; "
+                    "upgrade this program to write (reading goes on)"
+                )
+            session, intro = self._writer()
+            seq = session.seq + 1
+            parts, staged, places = draft.build(session, seq)
+            if not parts:
+                return
+            try:
+                change = compose(
+                    self.namespace.digest,
+                    session.id,
+                    seq,
+                    session.hash,
+                    self._deps(session.id),
+                    intro,
+                    self._clock.now(),
+                    None if actor == session.intro[1:3] else actor,
+                    settled(draft.about),
+                    tuple(parts),
+                )
+                if seq % SEAL_EVERY == 0:
+                    change = change._replace(seal=self._identity.sign(change.hash))
+                self._append([change])
+            except BaseException:
+                for entries in staged:
+                    for entry in entries:
+                        entry._id = None
+                raise
+            self._session = session
+            effect = self.state.apply(change, staged, places)
+            if change.seal:
+                self._unsealed.pop(session.id, None)
+            else:
+                self._unsealed[session.id] = change
+            self._tell([effect], local=True)
+
+    def _writer(self) -> tuple[Session, Intro | None]:
+        """Our session, and its introduction while nothing of it is stored."""
+        if self._session is not None:
+            return self.state.sessions[self._session.id], None
+        intro = Intro(self._identity.key, self.actor.agent, self.actor.role, os.urandom(16))
+        return Session(session_id(self.namespace.digest, intro), intro), intro
+
+    def _deps(self, session: bytes) -> tuple[Head, ...]:
+        heads = self.state.heads
+        if len(heads) == (session in heads):
+            return ()
+        return tuple([head for head in heads.values() if head[0] != session][-MAX_DEPS:])
+
+    def _append(self, changes: Sequence[Change]) -> None:
+        """One commit. A session whose append failed is never continued: half of it may be on the disk."""
+        try:
+            self._store.append(
+                self.namespace, [Record(c.session, c.seq, c.hash, c.core, c.seal) for c in changes]
+            )
+        except BaseException:
+            self._session = None
+            raise
+
+    # -- foreign bytes -----------------------------------------------------------------------------
+
+    def receive(self, records: Iterable[bytes], sender: str) -> Received:
+        """The only door for foreign bytes. Never raises on them."""
+        with self.lock:
+            self.usable()
+            changes, refused = self._inbox.admit(records, sender)
+            effects: list[Effect] = []
+            if changes:
+                self._append(changes)
+                for change in changes:
+                    self._clock.saw(change.hlc)
+                    effect = self.state.apply(change)
+                    refused += [Refusal(f"void: {why}", change.session, change.seq) for why in effect.void]
+                    effects.append(effect)
+                self._tell(effects, local=False)
+            self.refusals.extend(refused)
+            missing = self._inbox.missing() if len(self._inbox) else ()
+            return Received(len(changes), len(self._inbox), tuple(refused), missing)
+
+    def send(self, since: Version | None) -> list[bytes]:
+        """The records that a replica at `since` lacks, in causal order. Seals our newest change first: a flush."""
+        with self.lock:
+            self.usable()
+            for session, change in self._unsealed.items():
+                self._store.seal(self.namespace, session, change.seq, self._identity.sign(change.hash))
+            self._unsealed.clear()
+            if since is None or not since.heads:
+                return [record(kept.core, kept.seal) for kept in self._store.log(self.namespace)]
+            past = self.past(since)
+            if past == {session.id: session.seq for session in self.state.sessions.values()}:
+                return []
+            return [
+                record(kept.core, kept.seal)
+                for kept in self._store.log(self.namespace)
+                if kept.seq > past.get(kept.session, 0)
+            ]
+
+    # -- versions ----------------------------------------------------------------------------------
+
+    def reached(self, version: Version) -> bool:
+        """Whether all of this version is here."""
+        return all(self.state.hash_of(head[0], head[1]) == head[2] for head in version.heads)
+
+    def wait(self, version: Version, timeout: float | None) -> None:
+        """Block until this version is here."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        with self._moved:
+            self._waiters += 1
+            try:
+                while not self.reached(version):
+                    self.usable()
+                    left = None if deadline is None else deadline - time.monotonic()
+                    if left is not None and left <= 0:
+                        raise NotReached(
+                            f"{self.namespace!r} has not reached that version after {timeout:g} s; "
+                            "is a Peer connected to whoever wrote it?"
+                        )
+                    self._moved.wait(left)
+            finally:
+                self._waiters -= 1
+
+    def wake(self) -> None:
+        """Let waiters look again: the replica has been closed."""
+        with self._moved:
+            self._moved.notify_all()
+
+    def past(self, version: Version) -> dict[bytes, int]:
+        """How far each session had come in this version. Walks the log back only as far as the two differ.
+
+        Raises:
+            NotReached: this replica has not seen it.
+        """
+        with self.lock:
+            if not self.reached(version):
+                raise NotReached(f"{self.namespace!r} has not reached that version yet; memory.wait(version) waits for it")
+            latest = {session.id: session.seq for session in self.state.sessions.values()}
+            if version == self.state.version:
+                return latest
+            marks = {head[0]: head[1] for head in version.heads}
+            beyond = {id for id, seq in latest.items() if seq > marks.get(id, 0)}
+            newest_first = self._store.log(self.namespace, newest_first=True)
+            while beyond:
+                kept = next(newest_first)
+                latest[kept.session] = kept.seq - 1
+                if kept.seq <= marks.get(kept.session, 0):
+                    for dep in decode(record(kept.core, b"")).deps:
+                        if dep[1] > marks.get(dep[0], 0):
+                            marks[dep[0]] = dep[1]
+                            if latest[dep[0]] <= dep[1]:
+                                beyond.discard(dep[0])
+                elif latest[kept.session] <= marks.get(kept.session, 0):
+                    beyond.discard(kept.session)
+            return marks
+
+    def at(self, version: Version) -> State:
+        """The state as of a version, made anew from the log."""
+        with self.lock:
+            past = self.past(version)
+            state = State(self.namespace.digest, self.read)
+            for kept in self._store.log(self.namespace):
+                if kept.seq <= past.get(kept.session, 0):
+                    state.apply(decode(record(kept.core, kept.seal)))
+            return state
+
+    # -- watchers ----------------------------------------------------------------------------------
+
+    def watch(self, callback: Callback, fields: Collection[str] | None) -> Watch:
+        """Register a callback."""
+        with self.lock:
+            self.usable()
+            watch = Watch(callback, fields, self._unwatch)
+            self._watches = [*self._watches, watch]
+            return watch
+
+    def _unwatch(self, watch: Watch) -> None:
+        with self.lock:
+            self._watches = [other for other in self._watches if other is not watch]
+
+    def _tell(self, effects: Sequence[Effect], *, local: bool) -> None:
+        if self._waiters:
+            self._moved.notify_all()
+        if self._watches:
+            batch = Batch(
+                self.state.version,
+                frozenset(part.field for effect in effects for part in effect.change.parts),
+                tuple(entry for effect in effects for entry in effect.added),
+                tuple(entry for effect in effects for entry in effect.removed),
+                len(effects),
+                local,
+            )
+            for watch in self._watches:
+                if watch.wants(batch):
+                    self._notifier.put(watch, batch)
+
+    def __iter__(self) -> Iterator[Record]:
+        return self._store.log(self.namespace)
+
+
+class Pinned:
+    """A document as of one version: it answers, and refuses every write."""
+
+    def __init__(self, document: Document, version: Version) -> None:
+        self.namespace = document.namespace
+        self.actor = document.actor
+        self.lock = threading.RLock()
+        self.version = version
+        self.state = document.at(version)
+        self.usable = document.usable
+
+    def now(self) -> float:
+        """A pinned memory shows what stood there, also what has since outlived its time."""
+        return 0.0
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise ReadOnly("this memory is pinned at a version; write to the memory it was taken from")
+

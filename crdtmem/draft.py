@@ -1,0 +1,383 @@
+"""Writes that are staged and not yet made: what an open `change()` block, or one single write, is going to say.
+
+A draft reads its own writes over the fields as they are, and holds no lock while it is open (invariant 9). A single
+write is a draft that opens and commits under the memory's lock, so both take one path.
+"""
+
+from __future__ import annotations
+
+import threading
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from crdtmem.change import COUNTER, MAX_RUNS, PART_SHIFT, RECORDS, TEXT, utf16, wire_about
+from crdtmem.change import Keyed as KeyedPart
+from crdtmem.change import Ordered as OrderedPart
+from crdtmem.entry import About, Entry, EntryId
+from crdtmem.errors import ValueRefused
+from crdtmem.fields.keyed import Keyed
+from crdtmem.fields.ordered import Moved, Ordered
+from crdtmem.state import Session, State
+from crdtmem.values import MAX_INT, MIN_INT, Frozen
+from crdtmem.yupdate import Unit
+
+class KeyedDraft:
+    """Staged adds and removes of one keyed field."""
+
+    __slots__ = ("_adds", "_over", "_removes", "field")
+
+    def __init__(self, field: Keyed) -> None:
+        self.field = field
+        self._adds: list[Entry] = []
+        self._removes: dict[EntryId, Entry] = {}
+        self._over: dict[Any, tuple[Entry, ...]] = {}
+
+    @property
+    def mortal(self) -> bool:
+        """Whether an entry it sees may have a time to live."""
+        return bool(self.field.mortal or any(e._about is not None and e._about.ttl is not None for e in self._adds))
+
+    @property
+    def total(self) -> int:
+        """Of a counter: what it shows, staged increments included."""
+        return self.field.total + sum(entry.extra for entry in self._adds)
+
+    def live(self, key: Any) -> tuple[Entry, ...]:
+        """The entries this draft sees under a key."""
+        seen = self._over.get(key)
+        return self.field.live(key) if seen is None else seen
+
+    def keys(self) -> list[Any]:
+        """The keys this draft sees an entry under."""
+        if not self._over:
+            return list(self.field.by_key)
+        mine = [key for key, seen in self._over.items() if seen and key not in self.field.by_key]
+        return [key for key in list(self.field.by_key) if self._over.get(key, True)] + mine
+
+    def add(self, key: Any, frozen: Frozen, about: About | None, extra: Any = None) -> Entry:
+        """Stage an add."""
+        entry = Entry(None, self.field.name, key, frozen, about, None, extra)
+        self._adds.append(entry)
+        self._over[key] = (*self.live(key), entry)
+        return entry
+
+    def remove(self, entry: Entry) -> None:
+        """Stage the removal of an entry this draft sees."""
+        if entry._id is None:
+            self._adds = [other for other in self._adds if other is not entry]
+        else:
+            self._removes[entry._id] = entry
+        self._over[entry.key] = tuple([other for other in self.live(entry.key) if other is not entry])
+
+    def finish(self, session: Session) -> list[Entry] | None:
+        """The entries to write, in order; None when nothing is left to say."""
+        if not self._adds and not self._removes:
+            return None
+        if self.field.kind == COUNTER:
+            before = self.field.live(session.id)
+            running: int = before[0]._frozen if before else 0  # type: ignore[assignment]
+            for entry in self._adds:
+                running += entry.extra
+                if not MIN_INT <= running <= MAX_INT:
+                    raise ValueRefused(f"counter {self.field.name!r}: the total of one session would leave int64")
+                entry._frozen, entry.key = running, session.id
+        return self._adds
+
+    def part(self, session: Session) -> tuple[KeyedPart, None]:
+        """The part to write, once every entry has its id."""
+        adds: list[tuple[Any, ...]] = []
+        for entry in self._adds:
+            about = wire_about(entry._about)
+            if self.field.kind != RECORDS:
+                adds.append((entry._frozen,) if about is None else (entry._frozen, about))
+            elif entry.extra is None:
+                adds.append((entry._frozen, about, entry.key))
+            else:
+                entry.extra = tuple([tuple(under.id) for under in entry.extra])
+                adds.append((entry._frozen, about, entry.key, entry.extra))
+        return KeyedPart(self.field.kind, self.field.name, tuple(adds), tuple(self._removes)), None
+
+
+class Fresh:
+    """A staged run: new text, new values, or one value moved here."""
+
+    __slots__ = ("about", "content", "entries", "moved")
+
+    def __init__(self, content: Any, entries: list[Entry], about: About | None, moved: Entry | None = None) -> None:
+        self.content = content
+        self.entries = entries
+        self.about = about
+        self.moved = moved
+
+    def __len__(self) -> int:
+        return len(self.content)
+
+
+class Stretch(NamedTuple):
+    """Units that stood there when the draft began, from start to end."""
+
+    start: int
+    end: int
+
+    def __len__(self) -> int:
+        return self.end - self.start
+
+
+class OrderedDraft:
+    """Staged inserts, removals and moves of one ordered field, as a table of pieces over what stood there.
+
+    Every piece knows its neighbours by Yjs id when it is built, so what others wrote in the meantime moves nothing.
+    """
+
+    __slots__ = ("_base", "_chars", "_clocks", "_owners", "_pieces", "field")
+
+    def __init__(self, field: Ordered, *, snapshot: bool) -> None:
+        self.field = field
+        owners, clocks = field.owners, field.clocks
+        if field.moves:
+            lost = field.hidden()
+            shown = [i for i in range(len(owners)) if i not in lost]
+            owners, clocks = [owners[i] for i in shown], array("Q", [clocks[i] for i in shown])
+        elif snapshot:
+            owners, clocks = owners[:], clocks[:]
+        self._owners = owners
+        self._clocks = clocks
+        self._chars = field.chars
+        self._pieces: list[Fresh | Stretch] = [Stretch(0, len(owners))] if owners else []
+
+    @property
+    def mortal(self) -> bool:
+        """Whether an entry it sees may have a time to live."""
+        return bool(self.field.mortal)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._pieces))
+
+    @property
+    def text(self) -> str:
+        """What a text would read."""
+        return "".join(
+            self._chars[piece.start : piece.end] if type(piece) is Stretch else piece.content  # type: ignore[union-attr]
+            for piece in self._pieces
+        )
+
+    def entries(self) -> list[Entry]:
+        """What a sequence would hold."""
+        found: list[Entry] = []
+        for piece in self._pieces:
+            if type(piece) is Stretch:
+                found += [o.entry if type(o) is Moved else o for o in self._owners[piece.start : piece.end]]  # type: ignore[misc]
+            else:
+                found += piece.entries  # type: ignore[union-attr]
+        return found
+
+    def insert(self, at: int, fresh: Fresh) -> None:
+        """Put a run before the unit at this index."""
+        index = self._split(at)
+        before = self._pieces[index - 1] if index else None
+        if self.field.kind != TEXT and type(before) is Fresh and before.about == fresh.about and not (before.moved or fresh.moved):
+            before.content += fresh.content
+            before.entries += fresh.entries
+        else:
+            self._pieces.insert(index, fresh)
+
+    def delete(self, start: int, end: int) -> None:
+        """Take out the units from start to end."""
+        if start < end:
+            first = self._split(start)
+            last = self._split(end)
+            del self._pieces[first:last]
+
+    def _split(self, at: int) -> int:
+        """The index in the table at which a piece begins with this unit."""
+        end = len(self._pieces)
+        if end == 1 and at == len(self._pieces[0]):
+            return 1
+        for index, piece in enumerate(self._pieces):
+            if at <= 0:
+                return index
+            size = len(piece)
+            if at < size:
+                self._pieces[index : index + 1] = self._halves(piece, at)
+                return index + 1
+            at -= size
+        return end
+
+    def _halves(self, piece: Fresh | Stretch, at: int) -> list[Fresh | Stretch]:
+        if type(piece) is Stretch:
+            return [Stretch(piece.start, piece.start + at), Stretch(piece.start + at, piece.end)]
+        assert type(piece) is Fresh
+        if self.field.kind != TEXT:
+            rest = Fresh(piece.content[at:], piece.entries[at:], piece.about)
+            piece.entries = piece.entries[:at]
+        else:
+            twin = Entry(None, self.field.name, None, piece.content[at:], piece.about, None)
+            rest = Fresh(piece.content[at:], [twin], piece.about)
+            piece.entries[0]._frozen = piece.content[:at]
+        piece.content = piece.content[:at]
+        return [piece, rest]
+
+    # -- building ----------------------------------------------------------------------------------
+
+    def finish(self, session: Session) -> list[Entry] | None:
+        """The entries to write, in order; None when nothing is left to say."""
+        runs = self._fresh(moved=False)
+        separate = len(runs) + len(self._fresh(moved=True))
+        if separate > MAX_RUNS:
+            raise ValueRefused(
+                f"{separate} separate insertions in {self.field.name!r}, more than the {MAX_RUNS} of one change; "
+                "split it, or join what stands together"
+            )
+        if not separate and next(self._gaps(), None) is None:
+            return None
+        return [entry for piece in runs for entry in piece.entries]
+
+    def part(self, session: Session) -> tuple[OrderedPart, list[int]]:
+        """The part to write, and where each delete, run and move is expected to stand."""
+        deletes, places = self._deletes()
+        runs, moves = self._fresh(moved=False), self._fresh(moved=True)
+        start = clock = self.field.ticks.get(session.client, 0)
+        units: dict[int, tuple[Unit, Unit]] = {}  # id(piece) -> its first and last unit
+        for piece in (*runs, *moves):
+            size = utf16(piece.content) if self.field.kind == TEXT else len(piece.content)
+            units[id(piece)] = ((session.client, clock), (session.client, clock + size - 1))
+            clock += size
+        still = [p for p in self._pieces if not (type(p) is Fresh and p.moved)]
+        wire_runs, run_places = self._wire(still, runs, units)
+        wire_moves, move_places = self._wire(self._pieces, moves, units)
+        part = OrderedPart(
+            self.field.kind, self.field.name, tuple(wire_runs), tuple(deletes), tuple(wire_moves), clock - start
+        )
+        return part, places + run_places + move_places
+
+    def _fresh(self, *, moved: bool) -> list[Fresh]:
+        return [p for p in self._pieces if type(p) is Fresh and (p.moved is not None) == moved]
+
+    def _wire(
+        self, pieces: Sequence[Fresh | Stretch], wanted: list[Fresh], units: Mapping[int, tuple[Unit, Unit]]
+    ) -> tuple[list[tuple[Any, ...]], list[int]]:
+        """Each wanted piece between its neighbours, and where it will show. What comes later in turn is not there yet."""
+        wire: list[tuple[Any, ...]] = []
+        places: list[int] = []
+        here = 0
+        left = None
+        todo = {id(piece) for piece in wanted}
+        for index, piece in enumerate(pieces):
+            if id(piece) in todo:
+                right = next((self._ends(p, units)[0] for p in pieces[index + 1 :] if id(p) not in todo), None)
+                content = tuple(piece.moved.id) if piece.moved else piece.content  # type: ignore[union-attr]
+                if type(content) is list:
+                    content = tuple(content)
+                about = wire_about(piece.about)  # type: ignore[union-attr]
+                wire.append((left, right, content) if about is None else (left, right, content, about))
+                places.append(here)
+            left = self._ends(piece, units)[1]
+            here += len(piece)
+        return wire, places
+
+    def _ends(self, piece: Fresh | Stretch, units: Mapping[int, tuple[Unit, Unit]]) -> tuple[Unit, Unit]:
+        if type(piece) is Fresh:
+            return units[id(piece)]
+        assert type(piece) is Stretch
+        return self._unit(piece.start), self._last_unit(piece.end - 1)
+
+    def _unit(self, at: int) -> tuple[int, int]:
+        return self._owners[at]._stamp.client, self._clocks[at]  # type: ignore[union-attr]
+
+    def _last_unit(self, at: int) -> tuple[int, int]:
+        client, clock = self._unit(at)
+        return client, clock + (self.field.kind == TEXT and self._chars[at] > "\uffff")
+
+    def _deletes(self) -> tuple[list[tuple[int, int, int]], list[int]]:
+        """The spans of Yjs units that are gone from the table, and where each begins."""
+        deletes: list[tuple[int, int, int]] = []
+        places: list[int] = []
+        doubles: list[EntryId] = []
+        for start, end in self._gaps():
+            for at in range(start, end):
+                client, clock = self._unit(at)
+                width = self._last_unit(at)[1] - clock + 1
+                if places and at > start and deletes[-1][0] == client and sum(deletes[-1][1:]) == clock:
+                    deletes[-1] = (client, deletes[-1][1], deletes[-1][2] + width)
+                else:
+                    deletes.append((client, clock, width))
+                    places.append(at)
+                if self.field.moves:
+                    owner = self._owners[at]
+                    doubles.append((owner.entry if type(owner) is Moved else owner)._id)  # type: ignore[union-attr, arg-type]
+        if doubles:
+            for owner, clock in list(zip(self.field.owners, self.field.clocks, strict=True)):
+                unit = (owner._stamp.client, clock, 1)  # type: ignore[union-attr]
+                if (owner.entry if type(owner) is Moved else owner)._id in doubles and unit not in deletes:  # type: ignore[union-attr]
+                    deletes.append(unit)
+                    places.append(len(self.field.owners))  # nowhere: let Yjs say
+        return deletes, places
+
+    def _gaps(self) -> Iterator[tuple[int, int]]:
+        at = 0
+        for piece in self._pieces:
+            if type(piece) is Stretch:
+                if piece.start > at:
+                    yield at, piece.start
+                at = piece.end
+        if at < len(self._owners):
+            yield at, len(self._owners)
+
+
+class Draft:
+    """The writes of one actor that will become one change."""
+
+    __slots__ = ("about", "block", "guard", "lock", "open", "parts", "state")
+
+    def __init__(self, state: State, guard: threading.RLock, about: About, *, block: bool) -> None:
+        self.state = state
+        self.guard = guard  # the memory's lock, held for the moment in which a snapshot is taken
+        self.about = about
+        self.block = block
+        self.open = True
+        self.lock = threading.RLock() if block else guard
+        self.parts: dict[tuple[int, str], KeyedDraft | OrderedDraft] = {}
+
+    def keyed(self, kind: int, name: str) -> KeyedDraft:
+        """The draft of a keyed field."""
+        part = self.parts.get((kind, name))
+        if part is None:
+            with self.guard:
+                part = self.parts[kind, name] = KeyedDraft(self.state.field(kind, name))  # type: ignore[arg-type]
+        return part  # type: ignore[return-value]
+
+    def ordered(self, kind: int, name: str) -> OrderedDraft:
+        """The draft of an ordered field."""
+        part = self.parts.get((kind, name))
+        if part is None:
+            with self.guard:
+                field: Ordered = self.state.field(kind, name)  # type: ignore[assignment]
+                part = self.parts[kind, name] = OrderedDraft(field, snapshot=self.block)
+        return part  # type: ignore[return-value]
+
+    def build(self, session: Session, seq: int) -> tuple[list[Any], list[list[Entry]], list[list[int] | None]]:
+        """The parts of the change, their entries with their final ids, and the places of ordered ones."""
+        staged: list[list[Entry]] = []
+        said: list[KeyedDraft | OrderedDraft] = []
+        for part in self.parts.values():
+            entries = part.finish(session)
+            if entries is not None:
+                base = len(said) << PART_SHIFT
+                for n, entry in enumerate(entries):
+                    entry._id = EntryId(session.id, seq, base + n)
+                staged.append(entries)
+                said.append(part)
+        for entries in staged:
+            for entry in entries:
+                if entry._about is not None and entry._about.because:
+                    entry._about = settled(entry._about)
+        built = [part.part(session) for part in said]
+        return [part for part, _ in built], staged, [places for _, places in built]
+
+
+def settled(about: About) -> About:
+    """The attributes with plain ids in place of the entries they cite."""
+    if not about.because:
+        return about
+    return about._replace(because=tuple([tuple(c.id if isinstance(c, Entry) else c) for c in about.because]))

@@ -1,0 +1,1 @@
+"""The six field types, over two primitives: keyed and ordered."""

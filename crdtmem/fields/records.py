@@ -1,0 +1,220 @@
+"""Records: a mapping from keys to values, with writes of single sub-keys that merge.
+
+`put` writes a whole value and replaces all that is seen under the key. `merge` writes a patch: only the given
+sub-keys. A patch names the entries it lies over; within its sub-keys it stands for them, and against anything it has
+not seen it is a sibling. A patch all of whose sub-keys are covered by later ones is removed, so merging for ever
+leaves at most one patch for each sub-key and author.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
+
+from crdtmem.change import RECORDS, Version, is_key
+from crdtmem.draft import Draft
+from crdtmem.entry import About, Attributes, Entry
+from crdtmem.errors import ValueRefused
+from crdtmem.fields.field import Field, oldest_first
+from crdtmem.fields.resolve import Resolve, resolved, rule
+from crdtmem.values import Frozen, freeze, key_of, thaw
+
+if TYPE_CHECKING:
+    from crdtmem.memory import Memory
+
+T = TypeVar("T")
+
+
+class Records(Field[T], MutableMapping[str, T]):
+    """A mapping of keys to values, each entry with its author.
+
+    >>> from crdtmem import Replica
+    >>> orders = Replica("ann").open(tenant="acme").records("orders")
+    >>> _ = orders.put("42", {"state": "open", "sum": 12})
+    >>> _ = orders.merge("42", {"state": "refunded"}, why="damaged")
+    >>> orders["42"]
+    {'state': 'refunded', 'sum': 12}
+    """
+
+    __slots__ = ("_resolve",)
+    _kind = RECORDS
+
+    def __init__(self, memory: Memory, name: str, resolve: Resolve = "latest") -> None:
+        super().__init__(memory, name)
+        rule(resolve)
+        self._resolve = resolve
+
+    def put(self, key: str, value: T, *, seen: Version | str | None = None, **attributes: Unpack[Attributes]) -> Entry:
+        """Write the whole value of a key, replacing what was seen under it.
+
+        Args:
+            key: any text of at most 1024 characters.
+            value: the value.
+            seen: the version the decision rests on; what was written since then stays as a sibling.
+            attributes: why, because, confidence, tags, source, ttl, valid.
+        """
+        past = None if seen is None else self._memory._past(seen)
+        return self._memory._write(_put, attributes, self.name, _key(key), freeze(value, f"[{key!r}]"), past)
+
+    def merge(self, key: str, patch: Mapping[str, Any], **attributes: Unpack[Attributes]) -> Entry:
+        """Write only these sub-keys of a dict; concurrent merges of other sub-keys all hold."""
+        if not isinstance(patch, Mapping) or not patch:
+            raise ValueRefused(f"[{key!r}]: merge takes a dict with at least one sub-key; put() writes a whole value")
+        frozen = freeze(dict(patch), f"[{key!r}]")
+        return self._memory._write(_merge, attributes, self.name, _key(key), frozen)
+
+    def delete(self, key: str, **attributes: Unpack[Attributes]) -> bool:
+        """Remove a key, as far as its entries are seen here; whether there was one."""
+        return self._memory._write(_delete, attributes, self.name, key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value of a key, or a default."""
+        seen = self._memory._shown(RECORDS, self.name, key)
+        if len(seen) == 1 and seen[0].extra is None:
+            return thaw(seen[0]._frozen)
+        return fold(seen, self._resolve) if seen else default
+
+    def siblings(self, key: str) -> list[Entry]:
+        """Every live entry under a key, oldest first: whole values and patches."""
+        return oldest_first(self._memory._shown(RECORDS, self.name, key))
+
+    def __getitem__(self, key: str) -> T:
+        found = self.get(key, _ABSENT)
+        if found is _ABSENT:
+            raise KeyError(key)
+        return found  # type: ignore[no-any-return]
+
+    def __setitem__(self, key: str, value: T) -> None:
+        self.put(key, value)
+
+    def __delitem__(self, key: str) -> None:
+        if not self.delete(key):
+            raise KeyError(key)
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and bool(self._memory._shown(RECORDS, self.name, key))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([entries[0].key for entries in self._memory._listed(RECORDS, self.name)])
+
+    def __len__(self) -> int:
+        return self._memory._count(RECORDS, self.name)
+
+    def _all(self) -> list[Entry]:
+        return oldest_first(entry for entries in self._memory._listed(RECORDS, self.name) for entry in entries)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+_ABSENT: Any = object()
+
+
+def fold(entries: Sequence[Entry], resolve: Resolve) -> Any:
+    """The value of a key from its whole values and patches."""
+    wholes = [entry for entry in entries if entry.extra is None]
+    patches = [entry for entry in entries if entry.extra is not None]
+    value = resolved(wholes, resolve) if wholes else {}
+    if not patches:
+        return value
+    if not isinstance(value, dict):
+        newest = oldest_first(entries)[-1]
+        if newest.extra is None:
+            return value
+        value, wholes = {}, []
+    for name, rivals in contenders(entries).items():
+        standing = [rival for rival in rivals if rival.extra is not None or (rival in wholes and _gives(rival, name, value))]
+        if any(rival.extra is not None for rival in standing):
+            value[name] = resolved([_Sub(rival, name) for rival in standing], resolve)
+    return value
+
+
+def _gives(whole: Entry, name: str, value: Any) -> bool:
+    """Whether the chosen value has this sub-key from that sibling: of the siblings that lost, nothing comes back."""
+    return name in value and key_of(freeze(value[name])) == key_of(freeze(whole.value[name]))
+
+
+def contenders(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
+    """For each sub-key, the entries that give it a value and that no other stands for."""
+    dicts = [(entry, entry.value) for entry in oldest_first(entries)]
+    dicts = [(entry, value) for entry, value in dicts if isinstance(value, dict)]
+    found: dict[str, list[Entry]] = {}
+    for name in dict.fromkeys(name for _, value in dicts for name in value):
+        having = [entry for entry, value in dicts if name in value]
+        covered = {tuple(_ident(under)) for entry in having for under in entry.extra or ()}
+        found[name] = [entry for entry in having if entry._id is None or tuple(entry._id) not in covered]
+    return found
+
+
+def _ident(under: Any) -> Any:
+    return under._id or (id(under),) if isinstance(under, Entry) else under
+
+
+class _Sub(Entry):
+    """A sibling as seen from one sub-key."""
+
+    __slots__ = ()
+
+    def __init__(self, whole: Entry, name: str) -> None:
+        super().__init__(
+            whole._id, whole.field, whole.key, freeze(whole.value[name]), whole._about, whole._stamp, whole.extra
+        )
+
+
+def _key(key: object) -> str:
+    if not isinstance(key, str) or not is_key(key):
+        raise ValueRefused(f"key {key!r:.40}: a str of at most 1024 characters")
+    freeze(key, "key")
+    return key
+
+
+def _put(
+    draft: Draft, about: About | None, name: str, key: str, frozen: Frozen, past: Mapping[bytes, int] | None
+) -> Entry:
+    part = draft.keyed(RECORDS, name)
+    for entry in part.live(key):
+        if past is None or entry._id is None or entry._id.seq <= past.get(entry._id.session, 0):
+            part.remove(entry)
+    return part.add(key, frozen, about)
+
+
+def _merge(draft: Draft, about: About | None, name: str, key: str, frozen: Frozen) -> Entry:
+    part = draft.keyed(RECORDS, name)
+    seen = part.live(key)
+    wholes = [entry for entry in seen if entry.extra is None]
+    if wholes and not any(isinstance(entry.value, dict) for entry in wholes):
+        raise ValueRefused(f"[{key!r}]: it holds {wholes[-1].value!r:.40}, not a dict; put() replaces it")
+    given = thaw(frozen)
+    alone = [entry for entry in seen if entry._id is None]
+    if alone:  # staged in this very block: write over it, nobody has seen it
+        base = {**thaw(alone[-1]._frozen), **given}
+        alone[-1]._frozen = freeze(base, f"[{key!r}]")
+        return alone[-1]
+    values = {id(entry): entry.value for entry in seen if entry.extra is not None}
+    rivals = contenders(seen)
+    for entry in seen:
+        if entry.extra is not None and all(
+            sub in given or not any(rival is entry for rival in rivals[sub]) for sub in values[id(entry)]
+        ):
+            part.remove(entry)
+    return part.add(key, frozen, about, tuple(part.live(key)))
+
+
+def _delete(draft: Draft, about: About | None, name: str, key: str) -> bool:
+    part = draft.keyed(RECORDS, name)
+    seen = part.live(key)
+    for entry in seen:
+        part.remove(entry)
+    return bool(seen)
+
+
+def disagreement(entries: Sequence[Entry]) -> list[Entry]:
+    """The entries under one key that cannot all hold; empty when they agree."""
+    wholes = [entry for entry in entries if entry.extra is None]
+    rivals: list[Entry] = []
+    if len({key_of(entry._frozen) for entry in wholes}) > 1:
+        rivals += wholes
+    if any(entry.extra is not None for entry in entries):
+        for name, standing in contenders(entries).items():
+            if len({key_of(freeze(entry.value[name])) for entry in standing}) > 1:
+                rivals += [entry for entry in standing if entry not in rivals]
+    return oldest_first(rivals)

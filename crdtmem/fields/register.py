@@ -1,0 +1,93 @@
+"""A register: one value, or the siblings of a disagreement that nobody has settled yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
+
+from crdtmem.change import REGISTER, Version
+from crdtmem.draft import Draft
+from crdtmem.entry import About, Attributes, Entry
+from crdtmem.fields.field import Field, oldest_first
+from crdtmem.fields.resolve import Resolve, resolved, rule
+from crdtmem.values import Frozen, freeze
+
+if TYPE_CHECKING:
+    from crdtmem.memory import Memory
+
+T = TypeVar("T")
+
+
+class Register(Field[T]):
+    """One value. Concurrent assignments survive as siblings until one is made that has seen them.
+
+    >>> from crdtmem import Replica
+    >>> status = Replica("ann").open(tenant="acme").register("status")
+    >>> status.value is None
+    True
+    >>> _ = status.assign("draft"); _ = status.assign("final", confidence=0.8)
+    >>> status.value
+    'final'
+    """
+
+    __slots__ = ("_resolve",)
+    _kind = REGISTER
+
+    def __init__(self, memory: Memory, name: str, resolve: Resolve = "latest") -> None:
+        super().__init__(memory, name)
+        rule(resolve)
+        self._resolve = resolve
+
+    def assign(self, value: T, *, seen: Version | str | None = None, **attributes: Unpack[Attributes]) -> Entry:
+        """Give it a value, replacing what was seen.
+
+        Args:
+            value: the value.
+            seen: the version the decision rests on; what was written since then stays as a sibling. Without it, all
+                that is here counts as seen.
+            attributes: why, because, confidence, tags, source, ttl, valid.
+        """
+        past = None if seen is None else self._memory._past(seen)
+        return self._memory._write(_assign, attributes, self.name, freeze(value), past)
+
+    def clear(self, **attributes: Unpack[Attributes]) -> bool:
+        """Take the value away, as far as it is seen here; whether there was one."""
+        return self._memory._write(_clear, attributes, self.name)
+
+    @property
+    def value(self) -> T | None:
+        """The value, by this register's resolution where siblings stand; None when there is none.
+
+        Raises:
+            Undecided: with `resolve="escalate"`, while siblings stand.
+        """
+        return self.get()
+
+    def get(self, default: Any = None) -> Any:
+        """The value, or a default."""
+        seen = self._memory._shown(REGISTER, self.name, None)
+        return resolved(seen, self._resolve) if seen else default
+
+    @property
+    def siblings(self) -> list[Entry]:
+        """Every live assignment, oldest first; more than one is a disagreement."""
+        return oldest_first(self._memory._shown(REGISTER, self.name, None))
+
+    def _all(self) -> list[Entry]:
+        return self.siblings
+
+
+def _assign(draft: Draft, about: About | None, name: str, frozen: Frozen, past: Mapping[bytes, int] | None) -> Entry:
+    part = draft.keyed(REGISTER, name)
+    for entry in part.live(None):
+        if past is None or entry._id is None or entry._id.seq <= past.get(entry._id.session, 0):
+            part.remove(entry)
+    return part.add(None, frozen, about)
+
+
+def _clear(draft: Draft, about: About | None, name: str) -> bool:
+    part = draft.keyed(REGISTER, name)
+    seen = part.live(None)
+    for entry in seen:
+        part.remove(entry)
+    return bool(seen)

@@ -1,0 +1,83 @@
+"""Who writes: an Ed25519 key, and the sessions it opens.
+
+A session is one process start, namespace and first write (readers leave none). Its id is the hash of all that it
+introduces itself with, so nobody can claim another's; the Yjs client id is derived from it. A session id is never
+used twice: two updates with one (client, clock) leave replicas different for ever.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from msgpack import packb
+
+from crdtmem.change import Intro
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+
+class Identity:
+    """An Ed25519 key pair. Handing in the same 32 bytes gives the same identity.
+
+    >>> a = Identity(bytes(32))
+    >>> verify(a.key, a.sign(b"newest hash"), b"newest hash")
+    True
+    >>> verify(a.key, a.sign(b"newest hash"), b"another hash")
+    False
+    """
+
+    __slots__ = ("_private", "key")
+
+    def __init__(self, secret: bytes | None = None) -> None:
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+        if secret is not None and len(secret) != 32:
+            raise ValueError(f"an identity's secret has 32 bytes, not {len(secret)}")
+        self._private = Ed25519PrivateKey.from_private_bytes(os.urandom(32) if secret is None else secret)
+        self.key: bytes = self._private.public_key().public_bytes_raw()
+
+    def sign(self, digest: bytes) -> bytes:
+        """The seal over one change hash, and through the chain over all before it."""
+        return self._private.sign(digest)
+
+    def __repr__(self) -> str:
+        return f"Identity({self.key.hex()[:12]})"
+
+
+def session_id(namespace: bytes, intro: Intro) -> bytes:
+    """The id of the session that introduces itself so in this namespace.
+
+    >>> session_id(bytes(16), Intro(bytes(32), "ann", None, bytes(16))).hex()[:8]
+    '4d5a2889'
+    """
+    return blake2b(packb((namespace, *intro)), digest_size=16, person=b"crdtmem session").digest()
+
+
+def client_id(session: bytes) -> int:
+    """The Yjs client of a session: 53 bits, never 0.
+
+    Two of 100,000 sessions share one with probability 6e-7.
+    """
+    return int.from_bytes(session[:8], "big") % (2**53 - 1) + 1
+
+
+def verify(key: bytes, seal: bytes, digest: bytes) -> bool:
+    """Whether the owner of `key` sealed this hash."""
+    from cryptography.exceptions import InvalidSignature
+
+    try:
+        _public(key).verify(seal, digest)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+@lru_cache(maxsize=1024)
+def _public(key: bytes) -> Ed25519PublicKey:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    return Ed25519PublicKey.from_public_bytes(key)

@@ -1,0 +1,378 @@
+"""The memory of one namespace, as an agent sees it: fields, versions, changes in and out. Small on purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextvars import ContextVar, Token
+from dataclasses import dataclass
+from typing import Any, Concatenate, ParamSpec, TypeVar, Unpack
+
+from crdtmem.change import COUNTER, KINDS, RECORDS, REGISTER, SEQUENCE, SET, TEXT, Version, is_field
+from crdtmem.document import Actor, Document, Pinned
+from crdtmem.draft import Draft, KeyedDraft, OrderedDraft
+from crdtmem.entry import NOTHING, About, Attributes, Entry, about
+from crdtmem.errors import KindMismatch, MisuseError, ValueRefused
+from crdtmem.fields.counter import Counter
+from crdtmem.fields.field import alive
+from crdtmem.fields.keyed import Keyed
+from crdtmem.fields.ordered import Ordered
+from crdtmem.fields.records import Records, disagreement
+from crdtmem.fields.register import Register
+from crdtmem.fields.resolve import Resolve
+from crdtmem.fields.sequence import Sequence
+from crdtmem.fields.set import Set
+from crdtmem.fields.text import Text
+from crdtmem.inbox import Received, Refusal
+from crdtmem.namespace import Namespace
+from crdtmem.notify import Batch, Watch
+from crdtmem.values import key_of
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_OPEN: ContextVar[tuple[tuple[Memory, Draft], ...]] = ContextVar("crdtmem_open", default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Entries of one register, or one key of records, that cannot all hold."""
+
+    field: str
+    key: str | None
+    entries: tuple[Entry, ...]
+
+    def __str__(self) -> str:
+        place = self.field if self.key is None else f"{self.field}[{self.key!r}]"
+        return f"{place}: " + "; ".join(f"{e.by} says {e.value!r:.80}" for e in self.entries)
+
+
+class Memory:
+    """A replicated memory; `replica.open(...)` makes it, `acting_as` gives the same one under another name.
+
+    >>> from crdtmem import Replica
+    >>> memory = Replica("researcher").open(tenant="acme", task="q3-brief")
+    >>> with memory.change(why="first look"):
+    ...     _ = memory.set("open_questions").add("Why did churn rise?")
+    ...     _ = memory.counter("tokens_spent").add(1200)
+    >>> [entry.why for entry in memory.set("open_questions").entries()]
+    ['first look']
+    """
+
+    def __init__(self, document: Document, actor: Actor) -> None:
+        self._document = document
+        self._actor = actor
+        self._fields: dict[tuple[int, str], Any] = {}
+
+    @property
+    def namespace(self) -> Namespace:
+        """The scope."""
+        return self._document.namespace
+
+    @property
+    def agent(self) -> str:
+        """Under which name this writes."""
+        return self._actor.agent
+
+    # -- fields ------------------------------------------------------------------------------------
+
+    def set(self, name: str, *misplaced: object) -> Set[Any]:
+        """The add-wins set of that name."""
+        return self._field(Set, name, misplaced)
+
+    def counter(self, name: str, *misplaced: object) -> Counter:
+        """The counter of that name."""
+        return self._field(Counter, name, misplaced)
+
+    def register(self, name: str, *misplaced: object, resolve: Resolve = "latest") -> Register[Any]:
+        """The register of that name.
+
+        Args:
+            name: its name.
+            misplaced: refused, with what to write instead.
+            resolve: which value a reader gets while siblings stand: "latest", "confident", "append", "merge",
+                "escalate", or a function from the entries, oldest first.
+        """
+        if resolve == "latest" or misplaced:
+            return self._field(Register, name, misplaced)
+        self._field(Register, name, ())
+        return Register(self, name, resolve)
+
+    def records(self, name: str, *misplaced: object, resolve: Resolve = "latest") -> Records[Any]:
+        """The records of that name; `resolve` as for a register."""
+        if resolve == "latest" or misplaced:
+            return self._field(Records, name, misplaced)
+        self._field(Records, name, ())
+        return Records(self, name, resolve)
+
+    def sequence(self, name: str, *misplaced: object) -> Sequence[Any]:
+        """The sequence of that name."""
+        return self._field(Sequence, name, misplaced)
+
+    def text(self, name: str, *misplaced: object) -> Text:
+        """The text of that name."""
+        return self._field(Text, name, misplaced)
+
+    def fields(self) -> dict[str, str]:
+        """The fields that hold something: their names and kinds."""
+        return {name: KINDS[kind] for (kind, name), field in sorted(list(self._document.state.fields.items())) if _holds(field)}
+
+    def _field(self, type: Any, name: str, misplaced: tuple[object, ...]) -> Any:
+        kind = type._kind
+        found = self._fields.get((kind, name))
+        if found is not None and not misplaced:
+            return found
+        if misplaced:
+            verb = _INSTEAD[kind].format(name=name, value=misplaced[0])
+            raise TypeError(f"{KINDS[kind]}() opens a {KINDS[kind]}; to write: memory.{verb}")
+        if not isinstance(name, str) or not is_field(name):
+            raise ValueRefused(f"{name!r:.60}: the name of a field is a printable str of 1 to 200 characters")
+        for other, word in KINDS.items():
+            here = self._document.state.fields.get((other, name))
+            mine = self._document.state.fields.get((kind, name))
+            if other != kind and here is not None and _holds(here) and not (mine is not None and _holds(mine)):
+                raise KindMismatch(f"{name!r} holds a {word}; open it with memory.{word}({name!r}), or take another name")
+        found = self._fields[kind, name] = type(self, name)
+        return found
+
+    # -- writing -----------------------------------------------------------------------------------
+
+    def change(self, **attributes: Unpack[Attributes]) -> Block:
+        """Make all writes of a `with` block one change: atomic, with one reason, and unseen until the block ends.
+
+        The block reads its own writes and holds no lock, so it may stay open as long as it likes. It belongs to the
+        context that opened it, and to the tasks and threads that inherit this context while it is open. An exception
+        discards all of it.
+
+        >>> from crdtmem import Replica
+        >>> memory = Replica("ann").open(tenant="acme")
+        >>> with memory.change(why="merge the two lists"):
+        ...     _ = memory.set("a").discard(1); _ = memory.set("b").add(1)
+        """
+        return Block(self, about(attributes) or NOTHING)
+
+    def acting_as(self, agent: str, role: str | None = None) -> Memory:
+        """The same memory under another author, for programs that run several agents.
+
+        >>> from crdtmem import Replica
+        >>> memory = Replica("crew").open(tenant="acme")
+        >>> memory.acting_as("analyst", role="analysis").counter("n").add(1).by
+        'analyst'
+        """
+        return Memory(self._document, checked_actor(agent, role))
+
+    def _write(
+        self,
+        operation: Callable[Concatenate[Draft, About | None, P], R],
+        attributes: Attributes,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R:
+        """The one path of every write: into the open block, or into a change of its own."""
+        said = about(attributes) if attributes else None
+        draft = self._draft()
+        if draft is not None:
+            with draft.lock:
+                if draft.open:
+                    return operation(draft, said, *args, **kwargs)
+        document = self._document
+        with document.lock:
+            draft = document.draft(said or NOTHING, block=False)
+            result = operation(draft, None, *args, **kwargs)
+            document.commit(draft, self._actor)
+            return result
+
+    def _draft(self) -> Draft | None:
+        for memory, draft in _OPEN.get():
+            if memory is self and draft.open:
+                return draft
+        return None
+
+    # -- reading, for the field types --------------------------------------------------------------
+
+    def _view(self, kind: int, name: str) -> Any:
+        """What this context sees of a field: its open block's draft of it, or the field."""
+        document = self._document
+        document.usable()
+        if _OPEN.get():
+            draft = self._draft()
+            part = None if draft is None else draft.parts.get((kind, name))
+            if part is not None:
+                return part
+        return document.state.fields.get((kind, name)) or _BLANK[kind]
+
+    def _shown(self, kind: int, name: str, key: Any) -> tuple[Entry, ...]:
+        view: Keyed | KeyedDraft = self._view(kind, name)
+        seen = view.live(key)
+        return alive(seen, self._document.now()) if seen and view.mortal else seen
+
+    def _listed(self, kind: int, name: str) -> list[tuple[Entry, ...]]:
+        view: Keyed | KeyedDraft = self._view(kind, name)
+        found = [view.live(key) for key in view.keys()]
+        if view.mortal:
+            now = self._document.now()
+            found = [alive(entries, now) for entries in found]
+        return [entries for entries in found if entries]
+
+    def _count(self, kind: int, name: str) -> int:
+        view: Keyed | KeyedDraft = self._view(kind, name)
+        return len(self._listed(kind, name)) if view.mortal else len(view.keys())
+
+    def _in_order(self, kind: int, name: str) -> list[Entry]:
+        view: Ordered | OrderedDraft = self._view(kind, name)
+        entries = view.entries()
+        return list(alive(entries, self._document.now())) if view.mortal else entries
+
+    # -- versions and bytes ------------------------------------------------------------------------
+
+    @property
+    def version(self) -> Version:
+        """What this replica has seen. `str(version)` is a short token that travels with a hand-off."""
+        with self._document.lock:
+            return self._document.state.version
+
+    def reached(self, version: Version | str) -> bool:
+        """Whether this replica has seen all of a version."""
+        return self._document.reached(self._version(version))
+
+    def wait(self, version: Version | str, timeout: float | None = None) -> None:
+        """Block until this replica has seen a version: what its giver saw, you see.
+
+        Raises:
+            NotReached: it has not after `timeout` seconds.
+        """
+        self._document.wait(self._version(version), timeout)
+
+    def at(self, version: Version | str) -> Memory:
+        """This memory as of a version, read-only.
+
+        >>> from crdtmem import Replica
+        >>> memory = Replica("ann").open(tenant="acme")
+        >>> _ = memory.register("status").assign("draft"); then = memory.version
+        >>> _ = memory.register("status").assign("final")
+        >>> memory.at(then).register("status").value
+        'draft'
+        """
+        return Memory(Pinned(self._document, self._version(version)), self._actor)  # type: ignore[arg-type]
+
+    def changes(self, since: Version | str | None = None) -> list[bytes]:
+        """The changes that a replica at `since` lacks, as records to hand to its `receive`; all of them by default."""
+        return self._document.send(None if since is None else self._version(since))
+
+    def receive(self, changes: Iterable[bytes], *, sender: str = "") -> Received:
+        """Take in changes from anywhere, in any order, any number of times. Bad bytes are refused, never raised.
+
+        Args:
+            changes: records from `changes()`.
+            sender: who handed them over; what must wait is bounded for each sender.
+
+        >>> from crdtmem import Replica
+        >>> a, b = Replica("ann").open(tenant="acme"), Replica("bob").open(tenant="acme")
+        >>> _ = a.set("seen").add("x")
+        >>> b.receive([*a.changes(), b"garbage"]).applied, a.digest() == b.digest()
+        (1, True)
+        """
+        return self._document.receive([changes] if isinstance(changes, bytes) else changes, sender)
+
+    def digest(self) -> str:
+        """Equal on replicas that hold the same content."""
+        with self._document.lock:
+            self._document.usable()
+            return self._document.state.digest().hex()
+
+    @property
+    def refusals(self) -> tuple[Refusal, ...]:
+        """The last thousand refusals, oldest first."""
+        return tuple(self._document.refusals)
+
+    def changed(self, callback: Callable[[Batch], object], *, fields: Collection[str] | None = None) -> Watch:
+        """Call back after every change of ours and every received batch, in order, outside every lock.
+
+        Args:
+            callback: takes a Batch. Runs on the event loop this is called from, else on the replica's notifier thread.
+            fields: only batches that touch one of these.
+
+        Returns:
+            A handle; `close()` ends it.
+        """
+        if isinstance(fields, str):
+            raise MisuseError(f"fields: a list of names, not one string; use fields=[{fields!r}]")
+        return self._document.watch(callback, fields)
+
+    def conflicts(self) -> list[Conflict]:
+        """Every live disagreement: registers and keys whose concurrent values differ, with their authors."""
+        found: list[Conflict] = []
+        with self._document.lock:
+            self._document.usable()
+            for (kind, name), field in sorted(self._document.state.fields.items()):
+                if type(field) is not Keyed or kind not in (REGISTER, RECORDS):
+                    continue
+                for key in sorted(field.forked, key=str):
+                    rivals = disagreement(self._shown(kind, name, key))
+                    if rivals:
+                        found.append(Conflict(name, key, tuple(rivals)))
+        return found
+
+    def _past(self, version: Version | str) -> Mapping[bytes, int]:
+        return self._document.past(self._version(version))
+
+    def _version(self, version: Version | str) -> Version:
+        found = Version.parse(version) if isinstance(version, str) else version
+        if not isinstance(found, Version):
+            raise TypeError(f"a Version or its token, not {type(version).__name__}")
+        return found.check(self.namespace)
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{word} {name!r}" for name, word in self.fields().items()) or "empty"
+        return f"<Memory {self.namespace!r} of {self.agent!r}: {fields}; {self._document.state.count} changes>"
+
+
+class Block:
+    """An open `change()`; use it in a `with` statement."""
+
+    def __init__(self, memory: Memory, said: About) -> None:
+        self._memory = memory
+        self._said = said
+        self._draft: Draft | None = None
+        self._token: Token[tuple[tuple[Memory, Draft], ...]] | None = None
+
+    def __enter__(self) -> Memory:
+        if self._draft is not None:
+            raise MisuseError("a change() is used once; call memory.change() again")
+        if self._memory._draft() is not None:
+            raise MisuseError("a change() of this memory is open here already; put the writes in it")
+        self._draft = self._memory._document.draft(self._said, block=True)
+        self._token = _OPEN.set((*_OPEN.get(), (self._memory, self._draft)))
+        return self._memory
+
+    def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
+        assert self._draft is not None and self._token is not None
+        _OPEN.reset(self._token)
+        with self._draft.lock:
+            self._draft.open = False
+        if kind is None:
+            self._memory._document.commit(self._draft, self._memory._actor)
+
+
+def checked_actor(agent: object, role: object = None) -> Actor:
+    """An author's names, checked."""
+    for what, name in (("agent", agent), ("role", role)):
+        if not (name is None and what == "role") and not (isinstance(name, str) and is_field(name)):
+            raise ValueRefused(f"{what}: a printable str of 1 to 200 characters, not {name!r:.60}")
+    return Actor(agent, role)  # type: ignore[arg-type]
+
+
+def _holds(field: Keyed | Ordered) -> bool:
+    return bool(field.by_id if type(field) is Keyed else field.owners)  # type: ignore[union-attr]
+
+
+_BLANK: dict[int, Any] = {kind: Keyed(kind, "") for kind in (SET, COUNTER, REGISTER, RECORDS)} | {
+    kind: Ordered(kind, "") for kind in (SEQUENCE, TEXT)
+}
+_INSTEAD = {
+    SET: "set({name!r}).add({value!r}); to assign a value: memory.register({name!r}).assign({value!r})",
+    COUNTER: "counter({name!r}).add({value!r})",
+    REGISTER: "register({name!r}).assign({value!r})",
+    RECORDS: "records({name!r}).put(key, {value!r})",
+    SEQUENCE: "sequence({name!r}).append({value!r})",
+    TEXT: "text({name!r}).append({value!r})",
+}

@@ -1,0 +1,129 @@
+"""A replica: one process's identity, store and open memories."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+
+from crdtmem.clock import Clock, TimeSource
+from crdtmem.document import Document
+from crdtmem.errors import Closed, ForkedReplica, MisuseError
+from crdtmem.identity import Identity
+from crdtmem.memory import Memory, checked_actor
+from crdtmem.namespace import Namespace
+from crdtmem.notify import Notifier
+from crdtmem.store import MemoryStore, Store
+
+
+class Replica:
+    """What an agent process holds; it opens memories, one for each namespace.
+
+    Args:
+        agent: the name its writes carry, unless `acting_as` says otherwise.
+        role: the role they are made in.
+        store: where changes are kept; None keeps them in memory.
+        identity: the key that seals them; None makes one.
+        time: seconds since 1970, for stamps.
+
+    >>> with Replica("researcher") as replica:
+    ...     memory = replica.open(tenant="acme", task="q3-brief")
+    ...     _ = memory.register("status").assign("started")
+    ...     memory.register("status").value
+    'started'
+    """
+
+    def __init__(
+        self,
+        agent: str,
+        *,
+        role: str | None = None,
+        store: Store | None = None,
+        identity: Identity | None = None,
+        time: TimeSource = time.time,
+    ) -> None:
+        self._actor = checked_actor(agent, role)
+        if store is not None and (isinstance(store, str | os.PathLike) or not hasattr(store, "append")):
+            raise MisuseError(
+                f"store: {store!r:.60} is not a store; files are not supported yet, use MemoryStore() or leave it out"
+            )
+        self._store: Store = MemoryStore() if store is None else store
+        self._owns_store = store is None
+        self.identity = identity or Identity()
+        self._time = time
+        self._notifier = Notifier()
+        self._documents: dict[Namespace, Document] = {}
+        self._lock = threading.Lock()
+        self._gone: type[Closed] | None = None
+        _ALIVE.add(self)
+
+    def open(self, namespace: Namespace | None = None, /, **labels: str | None) -> Memory:
+        """The memory of a namespace, given as labels or as a Namespace.
+
+        Raises:
+            NamespaceError: no tenant, or a label that cannot be.
+        """
+        if namespace is None:
+            unknown = labels.keys() - Namespace.__annotations__.keys() | labels.keys() & {"digest"}
+            if unknown:
+                raise TypeError(
+                    f"unknown label {sorted(unknown)[0]!r}; a namespace has tenant, task, role, user, thread and agent"
+                )
+            labels.setdefault("tenant", None)
+            namespace = Namespace(**labels)  # type: ignore[arg-type]
+        elif labels or not isinstance(namespace, Namespace):
+            raise TypeError("open() takes labels, as in open(tenant='acme', task='q3-brief'), or one Namespace")
+        self._usable()
+        with self._lock:
+            document = self._documents.get(namespace)
+            if document is None:
+                document = self._documents[namespace] = Document(
+                    namespace,
+                    self._store,
+                    self.identity,
+                    self._actor,
+                    Clock(self._time),
+                    self._notifier,
+                    self._usable,
+                )
+        return Memory(document, self._actor)
+
+    def _usable(self) -> None:
+        if self._gone is not None:
+            if self._gone is ForkedReplica:
+                raise ForkedReplica("this replica was opened before fork(); open one of its own in the child process")
+            raise Closed("this replica has been closed; open a new one")
+
+    def close(self) -> None:
+        """Deliver what watchers are owed and let go of the store; closing twice does nothing."""
+        if self._gone is not None:
+            return
+        self._gone = Closed
+        for document in self._documents.values():
+            document.wake()
+        self._notifier.close()
+        if self._owns_store:
+            self._store.close()
+
+    def __enter__(self) -> Replica:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._gone else f"{len(self._documents)} memories"
+        return f"<Replica {self._actor.agent!r}: {state}>"
+
+
+_ALIVE: weakref.WeakSet[Replica] = weakref.WeakSet()
+
+
+def _disown() -> None:
+    """In a forked child: a session must never be continued by two processes."""
+    for replica in _ALIVE:
+        replica._gone = ForkedReplica
+
+
+os.register_at_fork(after_in_child=_disown)

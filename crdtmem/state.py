@@ -1,0 +1,172 @@
+"""What a set of changes adds up to: sessions, heads and fields. Pure: no clock, no lock, no store.
+
+The owner applies changes in causal order and exactly once (invariant 3); the same changes give the same digest in
+any such order (invariant 6). A part with a flaw is void: it is left out, its change keeps its seq (invariant 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import NamedTuple
+
+from msgpack import packb
+
+from crdtmem.change import PART_SHIFT, SEQUENCE, Change, Head, Intro, Version, decode, record, said
+from crdtmem.change import Ordered as OrderedPart
+from crdtmem.entry import Entry, EntryId, Stamp
+from crdtmem.fields.keyed import Keyed
+from crdtmem.fields.ordered import Ordered
+from crdtmem.identity import client_id
+from crdtmem.store import Record
+
+Fetch = Callable[[bytes, int], Record | None]
+
+
+class Session:
+    """What is known of one session: who it is and how far its chain goes."""
+
+    __slots__ = ("client", "hash", "id", "intro", "seq")
+
+    def __init__(self, id: bytes, intro: Intro) -> None:
+        self.id = id
+        self.intro = intro
+        self.client = client_id(id)
+        self.seq = 0
+        self.hash = b""
+
+
+class Effect(NamedTuple):
+    """What one change did to the fields."""
+
+    change: Change
+    stamp: Stamp
+    added: list[Entry]
+    removed: list[Entry]
+    void: list[str]
+
+
+class State:
+    """The sessions, heads and fields that some changes add up to.
+
+    Args:
+        namespace: the digest of the scope.
+        fetch: reads a kept change back, for what is no longer live.
+    """
+
+    __slots__ = ("_version", "count", "fetch", "fields", "heads", "namespace", "sessions")
+
+    def __init__(self, namespace: bytes, fetch: Fetch) -> None:
+        self.namespace = namespace
+        self.fetch = fetch
+        self.sessions: dict[bytes, Session] = {}
+        self.heads: dict[bytes, Head] = {}
+        self.fields: dict[tuple[int, str], Keyed | Ordered] = {}
+        self.count = 0
+        self._version: Version | None = Version(namespace, ())
+
+    @property
+    def version(self) -> Version:
+        """The heads, in one order for everybody."""
+        if self._version is None:
+            self._version = Version(self.namespace, tuple(sorted(self.heads.values())))
+        return self._version
+
+    def hash_of(self, session: bytes, seq: int) -> bytes | None:
+        """The hash of a change that has been applied."""
+        known = self.sessions.get(session)
+        if known is None or known.seq < seq:
+            return None
+        if known.seq == seq:
+            return known.hash
+        kept = self.fetch(session, seq)
+        return kept.hash if kept else None
+
+    def client_of(self, session: bytes) -> int:
+        """The Yjs client of a session, known or not."""
+        known = self.sessions.get(session)
+        return known.client if known else client_id(session)
+
+    def field(self, kind: int, name: str) -> Keyed | Ordered:
+        """The field of that kind and name, empty if nothing was written to it."""
+        found = self.fields.get((kind, name))
+        if found is None:
+            found = self.fields[kind, name] = Ordered(kind, name) if kind >= SEQUENCE else Keyed(kind, name)
+        return found
+
+    def apply(
+        self, change: Change, staged: list[list[Entry]] | None = None, places: list[list[int] | None] | None = None
+    ) -> Effect:
+        """Take in one change whose past is here.
+
+        Args:
+            change: the change.
+            staged: for our own write, the entries of each part, to be completed.
+            places: for our own write, where each ordered part expects its runs.
+        """
+        session = self.sessions.get(change.session)
+        if session is None:
+            assert change.intro is not None
+            session = self.sessions[change.session] = Session(change.session, change.intro)
+        session.seq, session.hash = change.seq, change.hash
+        heads = self.heads
+        for dep in change.deps:
+            head = heads.get(dep[0])
+            if head is not None and head[1] <= dep[1]:
+                del heads[dep[0]]
+        heads[change.session] = change.head
+        self._version = None
+        self.count += 1
+        stamp = self._stamp(change, session)
+        added: list[Entry] = []
+        removed: list[Entry] = []
+        void: list[str] = []
+        for number, part in enumerate(change.parts):
+            field = self.field(part.kind, part.field)
+            mine = staged[number] if staged else None
+            if type(field) is Keyed:
+                came, went = field.apply(part, number, stamp, mine)  # type: ignore[arg-type]
+            else:
+                assert type(field) is Ordered and type(part) is OrderedPart
+                moved = self._moved(part)
+                flaw = "a move names no entry" if moved is None else field.flaw(part, session.client)
+                if moved is None or flaw:
+                    void.append(f"{part.field}: {flaw}")
+                    continue
+                came, went = field.apply(part, number, stamp, mine, moved, places[number] if places else None)
+            added += came
+            removed += went
+        return Effect(change, stamp, added, removed, void)
+
+    def _moved(self, part: OrderedPart) -> list[Entry] | None:
+        """The entries its moves show elsewhere, as they were written; None if one never was."""
+        found = [self._written(part.field, EntryId(*move[2])) for move in part.moves]
+        return None if None in found else found  # type: ignore[return-value]
+
+    def _written(self, field: str, id: EntryId) -> Entry | None:
+        kept = self.fetch(id.session, id.seq)
+        change = decode(record(kept.core, b"")) if kept else None
+        number, n = divmod(id.n, 1 << PART_SHIFT)
+        if change is None or number >= len(change.parts):
+            return None
+        part = change.parts[number]
+        if type(part) is not OrderedPart or part.kind != SEQUENCE or part.field != field:
+            return None
+        for run in part.runs:
+            if n < len(run[2]):
+                stamp = self._stamp(change, self.sessions[change.session])
+                return Entry(id, field, None, run[2][n], said(run[3]) if len(run) > 3 else None, stamp)
+            n -= len(run[2])
+        return None
+
+    def _stamp(self, change: Change, session: Session) -> Stamp:
+        agent, role = change.actor or session.intro[1:3]
+        return Stamp(
+            change.session, session.client, change.seq, change.hlc, agent, role, session.intro.key, change.about
+        )
+
+    def digest(self) -> bytes:
+        """Equal on replicas with the same content."""
+        parts = [(kind, name, field.digest()) for (kind, name), field in sorted(self.fields.items())]
+        return blake2b(packb([part for part in parts if part[2]]), digest_size=32).digest()
+

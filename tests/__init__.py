@@ -1,0 +1,1 @@
+"""The tests of crdtmem; README.md says what each file proves."""

@@ -1,0 +1,73 @@
+"""Every Python block of every page runs, and every docstring example shows what it says.
+
+The blocks of one page share one namespace and run in order, in an empty folder. A fence names its language, and
+`python` stands alone in it, so that no block escapes by a tag.
+"""
+
+import doctest
+import importlib
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from textwrap import dedent
+from types import ModuleType
+
+import pytest
+
+from tests.layout import MODULES, ROOT
+
+FREE = {"json", "mermaid", "sh", "text", "toml"}
+FOLDERS = ["benchmarks", "coherence", "docs", "sync", "tests"]
+PAGES = sorted([*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in (ROOT / folder).rglob("*.md"))])
+
+
+def python_blocks(page: str) -> Iterator[str]:
+    """The Python blocks of a page, each padded with blank lines so that a traceback names the line of the page."""
+    fence, language, start, block = "", "", 0, list[str]()
+    for number, line in enumerate(page.splitlines(keepends=True), start=1):
+        mark = re.match(r" *(`{3,}|~{3,})(.*)", line)
+        if not fence and mark:
+            fence, language, start, block = mark[1], mark[2].strip(), number, []
+            if language != "python" and language not in FREE:
+                raise ValueError(f"line {number}: a block is python or one of {sorted(FREE)}, not {language!r}")
+        elif fence and line.strip() == fence:
+            if language == "python":
+                yield "\n" * start + dedent("".join(block))
+            fence = ""
+        elif fence:
+            block.append(line)
+    if fence:
+        raise ValueError(f"line {start}: this block never ends")
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_blocks_of_a_page_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    namespace = ModuleType("page")
+    monkeypatch.setitem(sys.modules, "page", namespace)
+    for block in python_blocks(path.read_text()):
+        exec(compile(block, path, "exec"), vars(namespace))
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_docstring_examples_of_a_module_hold(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = importlib.import_module(name)
+    monkeypatch.chdir(tmp_path)
+    report: list[str] = []
+    runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.ELLIPSIS)
+    for example in doctest.DocTestFinder(exclude_empty=True).find(module, name):
+        runner.run(example, out=report.append)
+    if report:
+        pytest.fail("".join(report), pytrace=False)
+
+
+def test_blocks_keep_their_line_numbers_and_lose_their_indent() -> None:
+    page = "Text.\n\n- item\n\n  ```python\n  if True:\n      x = 1\n  ```\n\n```sh\nrm\n```\n"
+    assert list(python_blocks(page)) == ["\n" * 5 + "if True:\n    x = 1\n"]
+
+
+@pytest.mark.parametrize("fence", ["```python no-run", "```py", "```", "~~~pycon", "```python\n"])
+def test_no_block_escapes_by_its_fence(fence: str) -> None:
+    with pytest.raises(ValueError, match=r"a block is python or one of|never ends"):
+        list(python_blocks(f"{fence}\nx = 1\n"))
