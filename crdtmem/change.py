@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-from msgpack import packb, unpackb
+from msgpack import Packer, packb, unpackb
 
 from crdtmem.clock import MAX_STAMP
 from crdtmem.entry import NOTHING, About, about_flaw, is_id
@@ -148,6 +149,7 @@ class Change(NamedTuple):
     hash: bytes
     core: bytes
     seal: bytes
+    digests: tuple[bytes, ...]  # of its about and its parts
     format: int = FORMAT
 
     @property
@@ -171,26 +173,32 @@ def compose(
     hlc: int,
     actor: tuple[str, str | None] | None,
     about: About,
-    parts: tuple[Keyed | Ordered, ...],
+    parts: Sequence[Keyed | Ordered],
+    sign: Callable[[bytes], bytes] | None = None,
 ) -> Change:
-    """A new change of our own. Its pieces are valid by construction; only its size is checked here.
+    """A new change of our own, sealed if it is told how. Its pieces are valid by construction; its size is checked.
 
     Raises:
         ValueRefused: it would be larger than a change may be.
     """
-    header = packb((FORMAT, namespace, session, seq, prev, deps, intro, hlc, actor, None))
-    items = [packb((_salt(), _trimmed(about))) if about is not NOTHING else b""]
+    header = _pack((FORMAT, namespace, session, seq, prev, deps, intro, hlc, actor, None))
+    items = [b"" if about is NOTHING else _pack((_salt(), _trimmed(about)))]
+    if len(parts) > MAX_PARTS:
+        raise ValueRefused(f"{len(parts)} fields, more than the {MAX_PARTS} a change may touch; split it")
     for part in parts:
-        if len(part[2]) > MAX_ADDS or len(part[3]) > MAX_ADDS or len(parts) > MAX_PARTS:
-            raise ValueRefused(
-                f"a change may touch {MAX_PARTS} fields and add or remove {MAX_ADDS} entries in each; split it"
-            )
-        items.append(packb((_salt(), *part[:5])))
-    core = b"\x93" + packb(header) + packb(items)
+        if len(part[2]) > MAX_ADDS or len(part[3]) > MAX_ADDS:
+            raise ValueRefused(f"{part.field}: more than the {MAX_ADDS} entries a change may add or remove; split it")
+        items.append(_pack((_salt(), *part[:5])))
+    core = b"\x93" + _pack(header) + _pack(items)
     if len(core) > MAX_CHANGE - 2 - SEAL_SIZE:
         raise ValueRefused(f"the change has {len(core)} bytes, more than {MAX_CHANGE}; split it")
-    return Change(
-        namespace, session, seq, prev, deps, intro, hlc, actor, None, about, parts, _hash(header, items), core, b""
+    hash, digests = _hash(header, items)
+    return _change(
+        Change,
+        (
+            *(namespace, session, seq, prev, deps, intro, hlc, actor, None),
+            *(about, parts, hash, core, sign(hash) if sign else b"", digests, FORMAT),
+        ),
     )
 
 
@@ -231,12 +239,16 @@ def _decode(data: bytes) -> Change:
         raise BadBytes("deps are heads of other sessions")
     if (intro is None) != (seq > 1) or not (intro is None or _is_intro(intro)):
         raise BadBytes("the first change of a session, and only that, introduces it")
-    digest = _hash(header, items)
+    hash, digests = _hash(header, items)
     introduced = Intro(*intro) if intro else None
-    known = tuple(Head(*dep) for dep in deps)
+    known = tuple([Head(*dep) for dep in deps]) if deps else ()
     if format > FORMAT:
-        return Change(
-            namespace, session, seq, prev, known, introduced, 0, None, None, NOTHING, (), digest, core, seal, format
+        return _change(
+            Change,
+            (
+                *(namespace, session, seq, prev, known, introduced, 0, None, None),
+                *(NOTHING, (), hash, core, seal, digests, format),
+            ),
         )
     hlc, actor, rules = head[7:]
     if type(hlc) is not int or not 0 <= hlc <= MAX_STAMP:
@@ -252,7 +264,13 @@ def _decode(data: bytes) -> Change:
         if len(salt) != 16 or packb((salt, wire)) != items[0] or _trimmed(said) != wire:
             raise BadBytes("about is malformed")
     parts = tuple([_part(item, session, seq) for item in items[1:]])
-    return Change(namespace, session, seq, prev, known, introduced, hlc, actor, rules, said, parts, digest, core, seal)
+    return _change(
+        Change,
+        (
+            *(namespace, session, seq, prev, known, introduced, hlc, actor, rules),
+            *(said, parts, hash, core, seal, digests, format),
+        ),
+    )
 
 
 def _part(item: bytes, session: bytes, seq: int) -> Keyed | Ordered:
@@ -454,9 +472,9 @@ def _are_names(agent: object, role: object) -> bool:
     return type(agent) is str and is_field(agent) and (role is None or (type(role) is str and is_field(role)))
 
 
-def _hash(header: bytes, items: Any) -> bytes:
-    digests = [blake2b(item, digest_size=32).digest() if item else _EMPTY_DIGEST for item in items]
-    return blake2b(header + b"".join(digests), digest_size=32, person=b"crdtmem change").digest()
+def _hash(header: bytes, items: Sequence[bytes]) -> tuple[bytes, tuple[bytes, ...]]:
+    digests = tuple([blake2b(item, digest_size=32).digest() if item else _EMPTY_DIGEST for item in items])
+    return blake2b(header + b"".join(digests), digest_size=32).digest(), digests
 
 
 def _salt() -> bytes:
@@ -470,4 +488,6 @@ def _salt() -> bytes:
 
 
 _SALTS: list[bytes] = []
+_pack = Packer().pack  # packs under the GIL, so one serves every thread
+_change = tuple.__new__  # a NamedTuple's own constructor costs three times as much
 os.register_at_fork(after_in_child=_SALTS.clear)

@@ -15,12 +15,12 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from crdtmem.change import Change, Head, Intro, Version, compose, decode, record
 from crdtmem.clock import Clock
-from crdtmem.draft import Draft, settled
+from crdtmem.draft import Draft
 from crdtmem.entry import About
 from crdtmem.errors import NotReached, ReadOnly, UpgradeNeeded
 from crdtmem.identity import Identity, session_id
@@ -69,7 +69,7 @@ class Document:
         self.lock = threading.RLock()
         self.refusals: deque[Refusal] = deque(maxlen=1000)
         self.usable = usable
-        self._store = store
+        self._log = store.open(namespace)
         self._identity = identity
         self._clock = clock
         self._notifier = notifier
@@ -78,13 +78,13 @@ class Document:
         self._waiters = 0
         self._session: Session | None = None
         self._unsealed: dict[bytes, Change] = {}  # our newest change of each session, until it is sealed
-        self.state = State(namespace.digest, self.read)
+        self.state = State(namespace.digest, self._log.read)
         self._load()
         self._inbox = Inbox(self.state)
 
     def _load(self) -> None:
         tails: dict[bytes, Change] = {}
-        for kept in self._store.log(self.namespace):
+        for kept in self._log.records():
             change = decode(record(kept.core, kept.seal))
             self._clock.saw(change.hlc)
             self.state.apply(change)
@@ -96,10 +96,6 @@ class Document:
     def now(self) -> float:
         """Seconds since 1970, to judge times to live by."""
         return self._clock.wall()
-
-    def read(self, session: bytes, seq: int) -> Record | None:
-        """One kept change."""
-        return self._store.read(self.namespace, session, seq)
 
     # -- our own writes ----------------------------------------------------------------------------
 
@@ -133,30 +129,30 @@ class Document:
                     self._deps(session.id),
                     intro,
                     self._clock.now(),
-                    None if actor == session.intro[1:3] else actor,
-                    settled(draft.about),
-                    tuple(parts),
+                    None if actor == self.actor else actor,
+                    draft.about,
+                    parts,
+                    self._identity.sign if seq % SEAL_EVERY == 0 else None,
                 )
-                if seq % SEAL_EVERY == 0:
-                    change = change._replace(seal=self._identity.sign(change.hash))
-                self._append([change])
+                self._append((change,))
             except BaseException:
                 for entries in staged:
                     for entry in entries:
                         entry._id = None
                 raise
-            self._session = session
             effect = self.state.apply(change, staged, places)
+            if intro is not None:
+                self._session = self.state.sessions[session.id]
+            self._unsealed[session.id] = change
             if change.seal:
-                self._unsealed.pop(session.id, None)
-            else:
-                self._unsealed[session.id] = change
-            self._tell([effect], local=True)
+                del self._unsealed[session.id]
+            if self._waiters or self._watches:
+                self._tell((effect,), local=True)
 
     def _writer(self) -> tuple[Session, Intro | None]:
         """Our session, and its introduction while nothing of it is stored."""
         if self._session is not None:
-            return self.state.sessions[self._session.id], None
+            return self._session, None
         intro = Intro(self._identity.key, self.actor.agent, self.actor.role, os.urandom(16))
         return Session(session_id(self.namespace.digest, intro), intro), intro
 
@@ -169,9 +165,7 @@ class Document:
     def _append(self, changes: Sequence[Change]) -> None:
         """One commit. A session whose append failed is never continued: half of it may be on the disk."""
         try:
-            self._store.append(
-                self.namespace, [Record(c.session, c.seq, c.hash, c.core, c.seal) for c in changes]
-            )
+            self._log.append([Record(c.session, c.seq, c.hash, c.core, c.seal) for c in changes])
         except BaseException:
             self._session = None
             raise
@@ -201,16 +195,16 @@ class Document:
         with self.lock:
             self.usable()
             for session, change in self._unsealed.items():
-                self._store.seal(self.namespace, session, change.seq, self._identity.sign(change.hash))
+                self._log.seal(session, change.seq, self._identity.sign(change.hash))
             self._unsealed.clear()
             if since is None or not since.heads:
-                return [record(kept.core, kept.seal) for kept in self._store.log(self.namespace)]
+                return [record(kept.core, kept.seal) for kept in self._log.records()]
             past = self.past(since)
             if past == {session.id: session.seq for session in self.state.sessions.values()}:
                 return []
             return [
                 record(kept.core, kept.seal)
-                for kept in self._store.log(self.namespace)
+                for kept in self._log.records()
                 if kept.seq > past.get(kept.session, 0)
             ]
 
@@ -257,7 +251,7 @@ class Document:
                 return latest
             marks = {head[0]: head[1] for head in version.heads}
             beyond = {id for id, seq in latest.items() if seq > marks.get(id, 0)}
-            newest_first = self._store.log(self.namespace, newest_first=True)
+            newest_first = self._log.records(newest_first=True)
             while beyond:
                 kept = next(newest_first)
                 latest[kept.session] = kept.seq - 1
@@ -275,8 +269,8 @@ class Document:
         """The state as of a version, made anew from the log."""
         with self.lock:
             past = self.past(version)
-            state = State(self.namespace.digest, self.read)
-            for kept in self._store.log(self.namespace):
+            state = State(self.namespace.digest, self._log.read)
+            for kept in self._log.records():
                 if kept.seq <= past.get(kept.session, 0):
                     state.apply(decode(record(kept.core, kept.seal)))
             return state
@@ -310,9 +304,6 @@ class Document:
             for watch in self._watches:
                 if watch.wants(batch):
                     self._notifier.put(watch, batch)
-
-    def __iter__(self) -> Iterator[Record]:
-        return self._store.log(self.namespace)
 
 
 class Pinned:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from crdtmem.change import COUNTER, MAX_RUNS, PART_SHIFT, RECORDS, TEXT, utf16, wire_about
 from crdtmem.change import Keyed as KeyedPart
 from crdtmem.change import Ordered as OrderedPart
-from crdtmem.entry import About, Entry, EntryId
+from crdtmem.entry import About, Entry
 from crdtmem.errors import ValueRefused
 from crdtmem.fields.keyed import Keyed
 from crdtmem.fields.ordered import Moved, Ordered
@@ -30,7 +30,7 @@ class KeyedDraft:
     def __init__(self, field: Keyed) -> None:
         self.field = field
         self._adds: list[Entry] = []
-        self._removes: dict[EntryId, Entry] = {}
+        self._removes: list[tuple[bytes, int, int]] = []
         self._over: dict[Any, tuple[Entry, ...]] = {}
 
     @property
@@ -56,19 +56,31 @@ class KeyedDraft:
         return [key for key in list(self.field.by_key) if self._over.get(key, True)] + mine
 
     def add(self, key: Any, frozen: Frozen, about: About | None, extra: Any = None) -> Entry:
-        """Stage an add."""
+        """Stage an add beside what is seen."""
         entry = Entry(None, self.field.name, key, frozen, about, None, extra)
         self._adds.append(entry)
         self._over[key] = (*self.live(key), entry)
         return entry
 
+    def put(self, key: Any, frozen: Frozen, about: About | None) -> Entry:
+        """Stage an add that replaces all that is seen."""
+        entry = Entry(None, self.field.name, key, frozen, about, None)
+        for old in self.live(key):
+            self._drop(old)
+        self._adds.append(entry)
+        self._over[key] = (entry,)
+        return entry
+
     def remove(self, entry: Entry) -> None:
         """Stage the removal of an entry this draft sees."""
+        self._drop(entry)
+        self._over[entry.key] = tuple([other for other in self.live(entry.key) if other is not entry])
+
+    def _drop(self, entry: Entry) -> None:
         if entry._id is None:
             self._adds = [other for other in self._adds if other is not entry]
         else:
-            self._removes[entry._id] = entry
-        self._over[entry.key] = tuple([other for other in self.live(entry.key) if other is not entry])
+            self._removes.append(entry._id)
 
     def finish(self, session: Session) -> list[Entry] | None:
         """The entries to write, in order; None when nothing is left to say."""
@@ -86,17 +98,21 @@ class KeyedDraft:
 
     def part(self, session: Session) -> tuple[KeyedPart, None]:
         """The part to write, once every entry has its id."""
-        adds: list[tuple[Any, ...]] = []
-        for entry in self._adds:
-            about = wire_about(entry._about)
-            if self.field.kind != RECORDS:
-                adds.append((entry._frozen,) if about is None else (entry._frozen, about))
-            elif entry.extra is None:
-                adds.append((entry._frozen, about, entry.key))
-            else:
-                entry.extra = tuple([tuple(under.id) for under in entry.extra])
-                adds.append((entry._frozen, about, entry.key, entry.extra))
-        return KeyedPart(self.field.kind, self.field.name, tuple(adds), tuple(self._removes)), None
+        if self.field.kind != RECORDS:
+            adds = [(e._frozen,) if e._about is None else (e._frozen, wire_about(e._about)) for e in self._adds]
+        else:
+            adds = [_record(e) for e in self._adds]  # type: ignore[misc]
+        return _part(KeyedPart, (self.field.kind, self.field.name, tuple(adds), tuple(self._removes))), None
+
+
+def _record(entry: Entry) -> tuple[Any, ...]:
+    if entry.extra is None:
+        return (entry._frozen, wire_about(entry._about), entry.key)
+    entry.extra = tuple([tuple(under.id) for under in entry.extra])
+    return (entry._frozen, wire_about(entry._about), entry.key, entry.extra)
+
+
+_part = tuple.__new__  # a NamedTuple's own constructor costs three times as much
 
 
 class Fresh:
@@ -293,7 +309,7 @@ class OrderedDraft:
         """The spans of Yjs units that are gone from the table, and where each begins."""
         deletes: list[tuple[int, int, int]] = []
         places: list[int] = []
-        doubles: list[EntryId] = []
+        doubles: list[Any] = []
         for start, end in self._gaps():
             for at in range(start, end):
                 client, clock = self._unit(at)
@@ -343,8 +359,11 @@ class Draft:
         """The draft of a keyed field."""
         part = self.parts.get((kind, name))
         if part is None:
-            with self.guard:
-                part = self.parts[kind, name] = KeyedDraft(self.state.field(kind, name))  # type: ignore[arg-type]
+            field = self.state.fields.get((kind, name))
+            if field is None:
+                with self.guard:
+                    field = self.state.field(kind, name)
+            part = self.parts[kind, name] = KeyedDraft(field)  # type: ignore[arg-type]
         return part  # type: ignore[return-value]
 
     def ordered(self, kind: int, name: str) -> OrderedDraft:
@@ -360,20 +379,30 @@ class Draft:
         """The parts of the change, their entries with their final ids, and the places of ordered ones."""
         staged: list[list[Entry]] = []
         said: list[KeyedDraft | OrderedDraft] = []
+        cites = self.about.because != ()
         for part in self.parts.values():
             entries = part.finish(session)
             if entries is not None:
-                base = len(said) << PART_SHIFT
-                for n, entry in enumerate(entries):
-                    entry._id = EntryId(session.id, seq, base + n)
+                n = len(said) << PART_SHIFT
+                for entry in entries:
+                    entry._id = (session.id, seq, n)
+                    n += 1
+                    cites = cites or entry._about is not None
                 staged.append(entries)
                 said.append(part)
-        for entries in staged:
-            for entry in entries:
-                if entry._about is not None and entry._about.because:
-                    entry._about = settled(entry._about)
-        built = [part.part(session) for part in said]
-        return [part for part, _ in built], staged, [places for _, places in built]
+        if cites:
+            self.about = settled(self.about)
+            for entries in staged:
+                for entry in entries:
+                    if entry._about is not None:
+                        entry._about = settled(entry._about)
+        parts: list[Any] = []
+        places: list[list[int] | None] = []
+        for part in said:
+            made, expected = part.part(session)
+            parts.append(made)
+            places.append(expected)
+        return parts, staged, places
 
 
 def settled(about: About) -> About:

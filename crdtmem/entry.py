@@ -208,11 +208,11 @@ class Entry:
     ('done', 'ann', 'all tests green')
     """
 
-    __slots__ = ("_about", "_frozen", "_id", "_stamp", "extra", "field", "key")
+    __slots__ = ("_about", "_frozen", "_id", "_stamp", "_weight", "extra", "field", "key")
 
     def __init__(
         self,
-        id: EntryId | None,
+        id: tuple[bytes, int, int] | None,
         field: str,
         key: Any,
         frozen: Frozen,
@@ -233,7 +233,7 @@ class Entry:
         """The id to cite it by; final once the change is committed."""
         if self._id is None:
             raise MisuseError("an entry of an open change() has no id yet; read it after the block")
-        return self._id
+        return EntryId(*self._id)
 
     @property
     def stamp(self) -> Stamp:
@@ -311,7 +311,7 @@ class Entry:
         return self is other or (self._id is not None and self._id == other._id)
 
     def __hash__(self) -> int:
-        return hash(self.id)
+        return hash(self._id or self.id)
 
     def __repr__(self) -> str:
         if self._stamp is None:

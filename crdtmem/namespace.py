@@ -49,6 +49,9 @@ class Namespace:
                 _check(name, label)
         object.__setattr__(self, "digest", blake2b(packb(labels), digest_size=16, person=b"crdtmem scope").digest())
 
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
     def covers(self, other: Namespace) -> bool:
         """Whether every label set here is the same there.
 

@@ -46,6 +46,9 @@ class Effect(NamedTuple):
     void: list[str]
 
 
+_head = tuple.__new__  # a NamedTuple's own constructor costs three times as much
+
+
 class State:
     """The sessions, heads and fields that some changes add up to.
 
@@ -114,29 +117,42 @@ class State:
             head = heads.get(dep[0])
             if head is not None and head[1] <= dep[1]:
                 del heads[dep[0]]
-        heads[change.session] = change.head
+        heads[change.session] = _head(Head, (change.session, change.seq, change.hash))
         self._version = None
         self.count += 1
         stamp = self._stamp(change, session)
         added: list[Entry] = []
         removed: list[Entry] = []
         void: list[str] = []
-        for number, part in enumerate(change.parts):
-            field = self.field(part.kind, part.field)
+        number = 0
+        for part in change.parts:
+            field = self.fields.get((part.kind, part.field)) or self.field(part.kind, part.field)
             mine = staged[number] if staged else None
             if type(field) is Keyed:
-                came, went = field.apply(part, number, stamp, mine)  # type: ignore[arg-type]
+                came, went = field.apply(part, number, change.digests[number + 1], stamp, mine)  # type: ignore[arg-type]
             else:
-                assert type(field) is Ordered and type(part) is OrderedPart
-                moved = self._moved(part)
-                flaw = "a move names no entry" if moved is None else field.flaw(part, session.client)
-                if moved is None or flaw:
-                    void.append(f"{part.field}: {flaw}")
-                    continue
-                came, went = field.apply(part, number, stamp, mine, moved, places[number] if places else None)
-            added += came
-            removed += went
+                came, went = self._order(field, part, number, stamp, mine, places[number] if places else None, void)  # type: ignore[arg-type]
+            number += 1
+            added = added + came if added else came
+            removed = removed + went if removed else went
         return Effect(change, stamp, added, removed, void)
+
+    def _order(
+        self,
+        field: Ordered,
+        part: OrderedPart,
+        number: int,
+        stamp: Stamp,
+        staged: list[Entry] | None,
+        places: list[int] | None,
+        void: list[str],
+    ) -> tuple[list[Entry], list[Entry]]:
+        moved = self._moved(part)
+        flaw = "a move names no entry" if moved is None else field.flaw(part, stamp.client)
+        if moved is None or flaw:
+            void.append(f"{part.field}: {flaw}")
+            return [], []
+        return field.apply(part, number, stamp, staged, moved, places)
 
     def _moved(self, part: OrderedPart) -> list[Entry] | None:
         """The entries its moves show elsewhere, as they were written; None if one never was."""
@@ -155,7 +171,7 @@ class State:
         for run in part.runs:
             if n < len(run[2]):
                 stamp = self._stamp(change, self.sessions[change.session])
-                return Entry(id, field, None, run[2][n], said(run[3]) if len(run) > 3 else None, stamp)
+                return Entry(tuple(id), field, None, run[2][n], said(run[3]) if len(run) > 3 else None, stamp)
             n -= len(run[2])
         return None
 

@@ -23,24 +23,31 @@ class Record(NamedTuple):
     seal: bytes
 
 
-class Store(Protocol):
-    """What a memory needs of a store. Calls are serialised by the memory of each namespace."""
+class Log(Protocol):
+    """The records of one namespace. Its memory serialises the calls."""
 
-    def append(self, namespace: Namespace, records: Sequence[Record]) -> None:
+    def append(self, records: Sequence[Record]) -> None:
         """Keep these records, all or none.
 
         Raises:
             StoreError: none was kept.
         """
 
-    def seal(self, namespace: Namespace, session: bytes, seq: int, seal: bytes) -> None:
+    def seal(self, session: bytes, seq: int, seal: bytes) -> None:
         """Put a seal beside a record."""
 
-    def log(self, namespace: Namespace, *, newest_first: bool = False) -> Iterator[Record]:
+    def records(self, *, newest_first: bool = False) -> Iterator[Record]:
         """All records, in the order of their append or the reverse."""
 
-    def read(self, namespace: Namespace, session: bytes, seq: int) -> Record | None:
+    def read(self, session: bytes, seq: int) -> Record | None:
         """One record."""
+
+
+class Store(Protocol):
+    """Where the logs of a replica are kept."""
+
+    def open(self, namespace: Namespace) -> Log:
+        """The log of a namespace, empty if nothing was kept."""
 
     def close(self) -> None:
         """Let go of what is held; closing twice does nothing."""
@@ -58,34 +65,41 @@ class MemoryStore:
     """
 
     def __init__(self) -> None:
-        self._logs: dict[Namespace, list[Record]] = {}
-        self._places: dict[Namespace, dict[bytes, list[int]]] = {}
+        self._logs: dict[Namespace, _MemoryLog] = {}
 
-    def append(self, namespace: Namespace, records: Sequence[Record]) -> None:
-        """Keep these records."""
-        log = self._logs.setdefault(namespace, [])
-        places = self._places.setdefault(namespace, {})
+    def open(self, namespace: Namespace) -> Log:
+        """The log of a namespace, empty if nothing was kept."""
+        return self._logs.setdefault(namespace, _MemoryLog())
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class _MemoryLog:
+    __slots__ = ("_chains", "_records")
+
+    def __init__(self) -> None:
+        self._records: list[Record] = []
+        self._chains: dict[bytes, list[int]] = {}  # session -> the place of each of its records
+
+    def append(self, records: Sequence[Record]) -> None:
+        chains, log = self._chains, self._records
         for record in records:
-            chain = places.setdefault(record[0], [])
+            chain = chains.get(record[0])
+            if chain is None:
+                chain = chains[record[0]] = []
             if record[1] != len(chain) + 1:
                 raise StoreError(f"record {record[1]} of a session does not follow {len(chain)}")
             chain.append(len(log))
             log.append(record)
 
-    def seal(self, namespace: Namespace, session: bytes, seq: int, seal: bytes) -> None:
-        """Put a seal beside a record."""
-        place = self._places[namespace][session][seq - 1]
-        self._logs[namespace][place] = self._logs[namespace][place]._replace(seal=seal)
+    def seal(self, session: bytes, seq: int, seal: bytes) -> None:
+        place = self._chains[session][seq - 1]
+        self._records[place] = self._records[place]._replace(seal=seal)
 
-    def log(self, namespace: Namespace, *, newest_first: bool = False) -> Iterator[Record]:
-        """All records, in the order of their append or the reverse."""
-        log = self._logs.get(namespace, [])
-        return iter(log[::-1] if newest_first else log[:])
+    def records(self, *, newest_first: bool = False) -> Iterator[Record]:
+        return iter(self._records[::-1] if newest_first else self._records[:])
 
-    def read(self, namespace: Namespace, session: bytes, seq: int) -> Record | None:
-        """One record."""
-        chain = self._places.get(namespace, {}).get(session, ())
-        return self._logs[namespace][chain[seq - 1]] if 0 < seq <= len(chain) else None
-
-    def close(self) -> None:
-        """Nothing is held."""
+    def read(self, session: bytes, seq: int) -> Record | None:
+        chain = self._chains.get(session, ())
+        return self._records[chain[seq - 1]] if 0 < seq <= len(chain) else None

@@ -26,7 +26,7 @@ from pycrdt import Array, Doc, Text
 
 from crdtmem.change import PART_SHIFT, TEXT, said, utf16
 from crdtmem.change import Ordered as Part
-from crdtmem.entry import Entry, EntryId, Stamp
+from crdtmem.entry import Entry, Stamp
 from crdtmem.fields.keyed import mortal
 from crdtmem.yupdate import Unit, deletion, insertion
 
@@ -35,7 +35,7 @@ class Moved:
 
     __slots__ = ("_id", "_stamp", "entry")
 
-    def __init__(self, id: EntryId, stamp: Stamp, entry: Entry) -> None:
+    def __init__(self, id: tuple[bytes, int, int], stamp: Stamp, entry: Entry) -> None:
         self._id = id
         self._stamp = stamp
         self.entry = entry
@@ -139,7 +139,7 @@ class Ordered:
             entries = []
             for value in run[2] if self.kind != TEXT else (run[2],):
                 entry = staged[n] if staged else Entry(None, self.name, None, value, said(run[3]) if len(run) > 3 else None, None)
-                entry._id = EntryId(stamp.session, stamp.seq, base + n)
+                entry._id = (stamp.session, stamp.seq, base + n)
                 entry._stamp = stamp
                 entries.append(entry)
                 self.mortal += mortal(entry)
@@ -147,7 +147,7 @@ class Ordered:
             self._insert(stamp.client, run, entries, next(hints) if hints else None)
             added += entries
         for move, entry in zip(part.moves, moved, strict=True):
-            owner = Moved(EntryId(stamp.session, stamp.seq, base + n), stamp, entry)
+            owner = Moved((stamp.session, stamp.seq, base + n), stamp, entry)
             n += 1
             self._insert(stamp.client, (move[0], move[1], (None,)), [owner], next(hints) if hints else None)
             self.moves += 1

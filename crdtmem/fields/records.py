@@ -171,8 +171,10 @@ def _put(
     draft: Draft, about: About | None, name: str, key: str, frozen: Frozen, past: Mapping[bytes, int] | None
 ) -> Entry:
     part = draft.keyed(RECORDS, name)
+    if past is None:
+        return part.put(key, frozen, about)
     for entry in part.live(key):
-        if past is None or entry._id is None or entry._id.seq <= past.get(entry._id.session, 0):
+        if entry._id is None or entry._id[1] <= past.get(entry._id[0], 0):
             part.remove(entry)
     return part.add(key, frozen, about)
 

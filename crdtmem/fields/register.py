@@ -79,8 +79,10 @@ class Register(Field[T]):
 
 def _assign(draft: Draft, about: About | None, name: str, frozen: Frozen, past: Mapping[bytes, int] | None) -> Entry:
     part = draft.keyed(REGISTER, name)
+    if past is None:
+        return part.put(None, frozen, about)
     for entry in part.live(None):
-        if past is None or entry._id is None or entry._id.seq <= past.get(entry._id.session, 0):
+        if entry._id is None or entry._id[1] <= past.get(entry._id[0], 0):
             part.remove(entry)
     return part.add(None, frozen, about)
 

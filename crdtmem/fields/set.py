@@ -86,11 +86,7 @@ class _Plain(list[Any]):
 
 
 def _add(draft: Draft, about: About | None, name: str, frozen: Frozen) -> Entry:
-    part = draft.keyed(SET, name)
-    key = key_of(frozen)
-    for entry in part.live(key):
-        part.remove(entry)
-    return part.add(key, frozen, about)
+    return draft.keyed(SET, name).put(key_of(frozen), frozen, about)
 
 
 def _update(draft: Draft, about: About | None, name: str, values: list[Frozen]) -> list[Entry]:
