@@ -1,12 +1,11 @@
 """A change and its bytes: the only thing replicas exchange.
 
-    record  = [header, [about, part, ...], seal]       every item a msgpack bin; an absent about or seal is empty
+    record  = [header, [part, ...], seal]              header, parts and seal are each a msgpack bin; no seal is empty
     header  = [format, namespace, session, seq, prev, deps, intro, hlc, actor, rules]
-    about   = [salt, attributes]
-    part    = [salt, kind, field, ...]                 adds and removes, or runs, deletes and moves
+    part    = [salt, kind, field, about, ...]          adds and removes, or runs, deletes and moves
 
-The hash covers the header and the digest of each item, and each item is salted, so a later version can withhold an
-item without breaking the chain. The outer array, the first seven items of a header, the hash and the seal are fixed
+The hash covers the header and the digest of each part, and each part is salted, so a later version can withhold a
+part, and what is said about it, without breaking the chain. The outer array, the first seven items of a header, the hash and the seal are fixed
 for every format to come: a newer change can be recognised as authentic by a program that cannot read it.
 Decoding is pure: any bytes give a Change or one BadBytes. What needs the replica's state is judged elsewhere.
 """
@@ -16,16 +15,17 @@ from __future__ import annotations
 import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-from msgpack import Packer, packb, unpackb
+from msgpack import ExtType, Packer, packb, unpackb
 
 from crdtmem.clock import MAX_STAMP
-from crdtmem.entry import NOTHING, About, about_flaw, is_id
+from crdtmem.entry import About, about_flaw, is_id
 from crdtmem.errors import BadBytes, NamespaceError, ValueRefused
 from crdtmem.namespace import Namespace
-from crdtmem.values import MAX_INT, MIN_INT, admit
+from crdtmem.values import admit
 
 FORMAT = 1
 SET, COUNTER, REGISTER, RECORDS, SEQUENCE, TEXT = range(1, 7)
@@ -41,7 +41,6 @@ MAX_NAME = 200
 MAX_SEQ = 2**53
 PART_SHIFT = 20  # the n of an entry: its part above, its place in the part below
 
-_EMPTY_DIGEST = bytes(32)
 _NO_SEAL = b"\xc4\x00"
 _SEAL = b"\xc4\x40"
 
@@ -108,11 +107,13 @@ class Keyed(NamedTuple):
     """A part for a set, counter, register or records field.
 
     An add is (value,), with its attributes and, in records, its key and the ids a patch lies over:
-    (value, about, key, over), trailing absences cut. A remove is an entry id.
+    (value, about, key, over), trailing absences cut. What is said about the part holds for adds that say nothing.
+    A remove is an entry id.
     """
 
     kind: int
     field: str
+    about: About | None
     adds: tuple[tuple[Any, ...], ...]
     removes: tuple[Any, ...]
 
@@ -121,15 +122,20 @@ class Ordered(NamedTuple):
     """A part for a sequence or text field. Deletes come first, then runs, then moves.
 
     A unit is one value, or one UTF-16 code unit; it is named (client, clock). A run is (left, right, content) with
-    its attributes, a move (left, right, entry id), a delete (client, clock, length). `units` is how many it creates.
+    its attributes, a move (left, right, entry id), a delete (client, clock, length).
     """
 
     kind: int
     field: str
+    about: About | None
     runs: tuple[tuple[Any, ...], ...]
     deletes: tuple[tuple[int, int, int], ...]
     moves: tuple[tuple[Any, ...], ...]
-    units: int
+
+    @property
+    def units(self) -> int:
+        """How many units it creates."""
+        return len(self.moves) + sum([utf16(r[2]) if self.kind == TEXT else len(r[2]) for r in self.runs])
 
 
 class Change(NamedTuple):
@@ -144,12 +150,11 @@ class Change(NamedTuple):
     hlc: int
     actor: tuple[str, str | None] | None
     rules: bytes | None
-    about: About
     parts: tuple[Keyed | Ordered, ...]
     hash: bytes
     core: bytes
     seal: bytes
-    digests: tuple[bytes, ...]  # of its about and its parts
+    digests: tuple[bytes, ...]  # of its parts
     format: int = FORMAT
 
     @property
@@ -172,7 +177,6 @@ def compose(
     intro: Intro | None,
     hlc: int,
     actor: tuple[str, str | None] | None,
-    about: About,
     parts: Sequence[Keyed | Ordered],
     sign: Callable[[bytes], bytes] | None = None,
 ) -> Change:
@@ -182,23 +186,23 @@ def compose(
         ValueRefused: it would be larger than a change may be.
     """
     header = _pack((FORMAT, namespace, session, seq, prev, deps, intro, hlc, actor, None))
-    items = [b"" if about is NOTHING else _pack((_salt(), _trimmed(about)))]
+    items = []
     if len(parts) > MAX_PARTS:
         raise ValueRefused(f"{len(parts)} fields, more than the {MAX_PARTS} a change may touch; split it")
     for part in parts:
-        if len(part[2]) > MAX_ADDS or len(part[3]) > MAX_ADDS:
+        if len(part[3]) > MAX_ADDS or len(part[4]) > MAX_ADDS:
             raise ValueRefused(f"{part.field}: more than the {MAX_ADDS} entries a change may add or remove; split it")
-        items.append(_pack((_salt(), *part[:5])))
-    core = b"\x93" + _pack(header) + _pack(items)
+        items.append(_pack((_SALTS.pop() if _SALTS else _salt(), *part)))
+    core = b"\x93" + _pack((header, items))[1:]
     if len(core) > MAX_CHANGE - 2 - SEAL_SIZE:
         raise ValueRefused(f"the change has {len(core)} bytes, more than {MAX_CHANGE}; split it")
     hash, digests = _hash(header, items)
     return _change(
         Change,
-        (
-            *(namespace, session, seq, prev, deps, intro, hlc, actor, None),
-            *(about, parts, hash, core, sign(hash) if sign else b"", digests, FORMAT),
-        ),
+        # fmt: off
+        (namespace, session, seq, prev, deps, intro, hlc, actor, None,
+         parts, hash, core, sign(hash) if sign else b"", digests, FORMAT),
+        # fmt: on
     )
 
 
@@ -221,9 +225,12 @@ def decode(data: bytes) -> Change:
 
 
 def _decode(data: bytes) -> Change:
-    header, items, seal = unpackb(data, use_list=False, max_array_len=MAX_PARTS + 1)
-    if type(header) is not bytes or type(items) is not tuple or not items or {type(i) for i in items} != {bytes}:
-        raise BadBytes("a record is a header, its items and a seal")
+    header, items, seal = unpackb(data, use_list=False, max_array_len=MAX_PARTS)
+    if type(header) is not bytes or type(items) is not tuple or not items:
+        raise BadBytes("a record is a header, its parts and a seal")
+    for item in items:
+        if type(item) is not bytes:
+            raise BadBytes("a part is bytes")
     if type(seal) is not bytes or (seal and len(seal) != SEAL_SIZE):
         raise BadBytes("a seal has 64 bytes")
     core = data[: -2 - len(seal)]
@@ -235,55 +242,45 @@ def _decode(data: bytes) -> Change:
         raise BadBytes("namespace and session have 16 bytes")
     if type(seq) is not int or not 0 < seq < MAX_SEQ or type(prev) is not bytes or len(prev) != (32 if seq > 1 else 0):
         raise BadBytes("seq or prev is malformed")
-    if deps and (not _are_heads(deps) or any(dep[0] == session for dep in deps)):
-        raise BadBytes("deps are heads of other sessions")
+    if deps != ():
+        if not _are_heads(deps) or any(dep[0] == session for dep in deps):
+            raise BadBytes("deps are heads of other sessions")
+        deps = tuple([Head(*dep) for dep in deps])
     if (intro is None) != (seq > 1) or not (intro is None or _is_intro(intro)):
         raise BadBytes("the first change of a session, and only that, introduces it")
+    if intro is not None:
+        intro = Intro(*intro)
     hash, digests = _hash(header, items)
-    introduced = Intro(*intro) if intro else None
-    known = tuple([Head(*dep) for dep in deps]) if deps else ()
-    if format > FORMAT:
-        return _change(
-            Change,
-            (
-                *(namespace, session, seq, prev, known, introduced, 0, None, None),
-                *(NOTHING, (), hash, core, seal, digests, format),
-            ),
-        )
-    hlc, actor, rules = head[7:]
-    if type(hlc) is not int or not 0 <= hlc <= MAX_STAMP:
-        raise BadBytes("hlc is malformed")
-    if not (actor is None or (type(actor) is tuple and len(actor) == 2 and _are_names(*actor))):
-        raise BadBytes("actor is malformed")
-    if not (rules is None or (type(rules) is bytes and len(rules) == 32)):
-        raise BadBytes("rules are named by a hash")
-    said = NOTHING
-    if items[0]:
-        salt, wire = unpackb(items[0], use_list=False, max_array_len=MAX_ADDS)
-        said = _about(wire)
-        if len(salt) != 16 or packb((salt, wire)) != items[0] or _trimmed(said) != wire:
-            raise BadBytes("about is malformed")
-    parts = tuple([_part(item, session, seq) for item in items[1:]])
+    hlc, actor, rules, parts = 0, None, None, ()
+    if format == FORMAT:
+        _, _, _, _, _, _, _, hlc, actor, rules = head
+        if type(hlc) is not int or not 0 <= hlc <= MAX_STAMP:
+            raise BadBytes("hlc is malformed")
+        if actor is not None and not (type(actor) is tuple and len(actor) == 2 and _are_names(*actor)):
+            raise BadBytes("actor is malformed")
+        if rules is not None and not (type(rules) is bytes and len(rules) == 32):
+            raise BadBytes("rules are named by a hash")
+        parts = tuple([_part(item, session, seq) for item in items])  # type: ignore[assignment]
     return _change(
         Change,
-        (
-            *(namespace, session, seq, prev, known, introduced, hlc, actor, rules),
-            *(said, parts, hash, core, seal, digests, format),
-        ),
+        # fmt: off
+        (namespace, session, seq, prev, deps, intro, hlc, actor, rules,
+         parts, hash, core, seal, digests, format),
+        # fmt: on
     )
 
 
 def _part(item: bytes, session: bytes, seq: int) -> Keyed | Ordered:
     body = unpackb(item, use_list=False, max_array_len=MAX_ADDS)
-    if packb(body) != item:
-        raise BadBytes("a part not in canonical form")
-    salt, kind, field = body[:3]
+    salt, kind, field, about = body[:4]
     if type(salt) is not bytes or len(salt) != 16 or type(field) is not str or not is_field(field):
         raise BadBytes("a part needs a salt and the name of its field")
+    if about is not None:
+        _check_about(about)
     if type(kind) is not int:
         raise BadBytes("a kind is an int")
-    if kind in (SET, COUNTER, REGISTER, RECORDS):
-        adds, removes = body[3:]
+    if SET <= kind <= RECORDS:
+        _, _, _, _, adds, removes = body
         if type(adds) is not tuple or type(removes) is not tuple:
             raise BadBytes("adds and removes are lists")
         for add in adds:
@@ -293,59 +290,66 @@ def _part(item: bytes, session: bytes, seq: int) -> Keyed | Ordered:
                 raise BadBytes("a remove names an entry of an earlier change")
         if kind == COUNTER and removes:
             raise BadBytes("a counter part only counts")
-        return Keyed(kind, field, adds, removes)
+        return _change(Keyed, (kind, field, about, adds, removes))
     if kind not in (SEQUENCE, TEXT):
         raise BadBytes(f"unknown kind {kind}")
-    runs, deletes, moves = body[3:]
+    _, _, _, _, runs, deletes, moves = body
     if type(runs) is not tuple or type(deletes) is not tuple or type(moves) is not tuple:
         raise BadBytes("runs, deletes and moves are lists")
-    units = len(moves)
-    if len(runs) + len(moves) > MAX_RUNS or len(deletes) > MAX_ADDS or (moves and kind == TEXT):
-        raise BadBytes("too many runs, deletes or moves")
+    if len(runs) + len(moves) > MAX_RUNS or (moves and kind == TEXT):
+        raise BadBytes("too many runs or moves")
     for run in runs:
-        units += _run(kind, run)
+        _run(kind, run)
     for client, clock, length in deletes:
         if not _is_unit((client, clock)) or type(length) is not int or not 0 < length < 2**53:
             raise BadBytes("a delete is (client, clock, length)")
     for move in moves:
-        _about_at(move, 3)
-        if not (_is_place(move) and is_id(move[2])) or (move[2][0] == session and move[2][1] >= seq):
+        if not _is_place(move) or len(move) != 3 or not is_id(move[2]) or (move[2][0] == session and move[2][1] >= seq):
             raise BadBytes("a move names an entry of an earlier change")
-    return Ordered(kind, field, runs, deletes, moves, units)
+    return Ordered(kind, field, about, runs, deletes, moves)
 
 
 def _add(kind: int, add: tuple[Any, ...]) -> None:
-    _about_at(add, 1)
-    value = admit(add[0])
+    value = add[0]
     size = len(add)
+    if type(value) is not str or len(value) > 4096:  # a decoded str can only be too long
+        admit(value)
+    if type(add) is not tuple or (size == 2 and add[1] is None):
+        raise BadBytes("an add is a value with its attributes, an absent one cut")
+    if size > 1 and add[1] is not None:
+        _check_about(add[1])
     if kind != RECORDS:
         if size > 2:
             raise BadBytes("an add is a value with its attributes")
-        if kind == COUNTER and not (type(value) is int and MIN_INT <= value <= MAX_INT):
+        if kind == COUNTER and type(value) is not int:
             raise BadBytes("a counter total is an int64")
         return
     if size not in (3, 4) or type(add[2]) is not str or not is_key(add[2]):
         raise BadBytes("an add of records names its key")
-    if size == 4 and not (
-        type(add[3]) is tuple and all(map(is_id, add[3])) and value.__class__.__name__ == "ExtType" and is_dict(value)
-    ):
+    if size == 4 and not (type(add[3]) is tuple and all(map(is_id, add[3])) and type(value) is ExtType and is_dict(value)):
         raise BadBytes("a patch is a dict over entry ids")
 
 
-def _run(kind: int, run: tuple[Any, ...]) -> int:
-    _about_at(run, 3)
+def _run(kind: int, run: tuple[Any, ...]) -> None:
     if not _is_place(run):
         raise BadBytes("a run lies between two units")
+    if len(run) == 4:
+        _check_about(run[3])
     content = run[2]
     if kind == TEXT:
         if type(content) is not str or not content:
             raise BadBytes("a run of text is a str")
-        return utf16(content)
+        return
     if type(content) is not tuple or not content:
         raise BadBytes("a run of a sequence is its values")
     for value in content:
         admit(value)
-    return len(content)
+
+
+def _check_about(about: object) -> None:
+    flaw = about_flaw(about) or ("attributes that say nothing" if about == () else None)
+    if flaw:
+        raise BadBytes(flaw)
 
 
 def is_dict(frozen: Any) -> bool:
@@ -368,6 +372,7 @@ def utf16(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-16-le")) // 2
 
 
+@lru_cache(maxsize=4096)
 def is_field(name: str) -> bool:
     """Whether a field may have this name.
 
@@ -380,46 +385,6 @@ def is_field(name: str) -> bool:
 def is_key(key: str) -> bool:
     """Whether a record may have this key: any text of at most 1024 characters."""
     return len(key) <= 1024
-
-
-def _about_at(item: tuple[Any, ...], place: int) -> None:
-    if type(item) is not tuple or len(item) < place:
-        raise BadBytes("an item is too short")
-    if len(item) > place and item[place] is not None:
-        wire = item[place]
-        said = _about(wire)
-        if not wire or _trimmed(said) != wire:
-            raise BadBytes("attributes not in canonical form")
-    elif len(item) == place + 1:
-        raise BadBytes("an absent attribute is cut")
-
-
-def _about(wire: tuple[Any, ...]) -> About:
-    if type(wire) is not tuple or len(wire) > len(About._fields):
-        raise BadBytes("attributes are a list")
-    said = About(*(NOTHING[i] if item is None else item for i, item in enumerate(wire)))
-    flaw = about_flaw(said)
-    if flaw:
-        raise BadBytes(flaw)
-    return said
-
-
-def _trimmed(about: About) -> tuple[Any, ...]:
-    """The wire form of attributes: absent ones None, trailing ones cut."""
-    items = [None if item == () else item for item in about]
-    while items and items[-1] is None:
-        items.pop()
-    return tuple(items)
-
-
-def wire_about(about: About | None) -> tuple[Any, ...] | None:
-    """The wire form of an entry's own attributes."""
-    return None if about is None else _trimmed(about)
-
-
-def said(wire: tuple[Any, ...] | None) -> About | None:
-    """The attributes of an entry, from their checked wire form."""
-    return None if wire is None else About(*(NOTHING[i] if item is None else item for i, item in enumerate(wire)))
 
 
 def _is_unit(unit: object) -> bool:
@@ -472,19 +437,27 @@ def _are_names(agent: object, role: object) -> bool:
     return type(agent) is str and is_field(agent) and (role is None or (type(role) is str and is_field(role)))
 
 
-def _hash(header: bytes, items: Sequence[bytes]) -> tuple[bytes, tuple[bytes, ...]]:
-    digests = tuple([blake2b(item, digest_size=32).digest() if item else _EMPTY_DIGEST for item in items])
-    return blake2b(header + b"".join(digests), digest_size=32).digest(), digests
+def _hash(header: bytes, items: Sequence[bytes]) -> tuple[bytes, list[bytes]]:
+    digests = []
+    whole = _blake()
+    whole.update(header)
+    for item in items:
+        part = _blake()
+        part.update(item)
+        digest = part.digest()
+        digests.append(digest)
+        whole.update(digest)
+    return whole.digest(), digests
+
+
+_blake = blake2b(digest_size=32).copy  # a copy costs half of a new one
 
 
 def _salt() -> bytes:
     """16 random bytes, taken from the system 256 at a time."""
-    try:
-        return _SALTS.pop()
-    except IndexError:
-        pool = os.urandom(16 * 256)
-        _SALTS.extend(pool[i : i + 16] for i in range(16, len(pool), 16))
-        return pool[:16]
+    pool = os.urandom(16 * 256)
+    _SALTS.extend([pool[i : i + 16] for i in range(16, len(pool), 16)])
+    return pool[:16]
 
 
 _SALTS: list[bytes] = []

@@ -53,7 +53,7 @@ class Clock:
 
 
 def moment(stamp: int) -> datetime:
-    """The wall time of a stamp, in UTC; the last representable one for stamps beyond it.
+    """The wall time of a stamp, in UTC; beyond the calendar, the moment at its end.
 
     >>> moment(0)
     datetime.datetime(1970, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)
@@ -61,4 +61,4 @@ def moment(stamp: int) -> datetime:
     try:
         return datetime.fromtimestamp((stamp >> 16) / 1000, UTC)
     except (OverflowError, ValueError, OSError):
-        return datetime.max.replace(tzinfo=UTC)
+        return (datetime.max if stamp > 0 else datetime.min).replace(tzinfo=UTC)

@@ -20,18 +20,19 @@ from typing import Any, NamedTuple
 
 from crdtmem.change import Change, Head, Intro, Version, compose, decode, record
 from crdtmem.clock import Clock
-from crdtmem.draft import Draft
-from crdtmem.entry import About
+from crdtmem.draft import Draft, Staged, build
+from crdtmem.entry import About, Writer
 from crdtmem.errors import NotReached, ReadOnly, UpgradeNeeded
-from crdtmem.identity import Identity, session_id
+from crdtmem.identity import Identity, client_id, session_id
 from crdtmem.inbox import SEAL_EVERY, Inbox, Received, Refusal
 from crdtmem.namespace import Namespace
 from crdtmem.notify import Batch, Callback, Notifier, Watch
-from crdtmem.state import Effect, Session, State
+from crdtmem.state import Effect, State
 from crdtmem.store import Record, Store
 
 log = logging.getLogger("crdtmem")
 MAX_DEPS = 1000
+_record = tuple.__new__  # a NamedTuple's own constructor costs three times as much
 
 
 class Actor(NamedTuple):
@@ -76,7 +77,7 @@ class Document:
         self._watches: list[Watch] = []
         self._moved = threading.Condition(self.lock)
         self._waiters = 0
-        self._session: Session | None = None
+        self._session: Writer | None = None
         self._unsealed: dict[bytes, Change] = {}  # our newest change of each session, until it is sealed
         self.state = State(namespace.digest, self._log.read)
         self._load()
@@ -90,7 +91,7 @@ class Document:
             self.state.apply(change)
             tails[change.session] = change
         for session, change in tails.items():
-            if not change.seal and self.state.sessions[session].intro.key == self._identity.key:
+            if not change.seal and self.state.sessions[session].key == self._identity.key:
                 self._unsealed[session] = change
 
     def now(self) -> float:
@@ -99,73 +100,68 @@ class Document:
 
     # -- our own writes ----------------------------------------------------------------------------
 
-    def draft(self, about: About, *, block: bool) -> Draft:
-        """An empty draft over this document."""
+    def draft(self, about: About | None) -> Draft:
+        """An empty draft over this document, for a block."""
         self.usable()
-        return Draft(self.state, self.lock, about, block=block)
+        return Draft(self.state, self.lock, about)
 
-    def commit(self, draft: Draft, actor: Actor) -> None:
-        """Make the staged writes one change: stored, then applied, then told. If the store refuses, nothing happened."""
-        if not draft.parts:
+    def commit(self, drafts: Iterable[Staged], said: About | None, actor: Actor, *, cites: bool) -> None:
+        """Make the staged writes one change: stored, then applied, then told. If the store refuses, nothing happened.
+
+        The caller holds the lock.
+        """
+        self.usable()
+        if self._inbox.newer is not None:
+            raise UpgradeNeeded(
+                f"{self.namespace!r} holds changes of format {self._inbox.newer}, written by a newer crdtmem; "
+                "upgrade this program to write (reading goes on)"
+            )
+        session, intro = (self._session, None) if self._session is not None else self._introduce()
+        seq = session.seq + 1
+        parts, staged, places = build(drafts, said, session, seq, cites=cites)
+        if not parts:
             return
-        with self.lock:
-            self.usable()
-            if self._inbox.newer is not None:
-                raise UpgradeNeeded(
-                    f"{self.namespace!r} holds changes of format {self._inbox.newer}, written by a newer crdtmem; "
-                    "upgrade this program to write (reading goes on)"
-                )
-            session, intro = self._writer()
-            seq = session.seq + 1
-            parts, staged, places = draft.build(session, seq)
-            if not parts:
-                return
-            try:
-                change = compose(
-                    self.namespace.digest,
-                    session.id,
-                    seq,
-                    session.hash,
-                    self._deps(session.id),
-                    intro,
-                    self._clock.now(),
-                    None if actor == self.actor else actor,
-                    draft.about,
-                    parts,
-                    self._identity.sign if seq % SEAL_EVERY == 0 else None,
-                )
-                self._append((change,))
-            except BaseException:
-                for entries in staged:
-                    for entry in entries:
-                        entry._id = None
-                raise
-            effect = self.state.apply(change, staged, places)
-            if intro is not None:
-                self._session = self.state.sessions[session.id]
-            self._unsealed[session.id] = change
-            if change.seal:
-                del self._unsealed[session.id]
-            if self._waiters or self._watches:
-                self._tell((effect,), local=True)
+        try:
+            change = compose(
+                self.namespace.digest,
+                session.id,
+                seq,
+                session.hash,
+                () if len(self.state.heads) == 1 and session.id in self.state.heads else self._deps(session.id),
+                intro,
+                self._clock.now(),
+                None if actor is self.actor or actor == self.actor else actor,
+                parts,
+                self._identity.sign if seq % SEAL_EVERY == 0 else None,
+            )
+            self._append((change,))
+        except BaseException:
+            for entries in staged:
+                for entry in entries:
+                    entry._id = None
+            raise
+        effect = self.state.apply(change, staged, places)
+        if intro is not None:
+            self._session = self.state.sessions[session.id]
+        self._unsealed[session.id] = change
+        if change.seal:
+            del self._unsealed[session.id]
+        if self._waiters or self._watches:
+            self._tell((effect,), local=True)
 
-    def _writer(self) -> tuple[Session, Intro | None]:
-        """Our session, and its introduction while nothing of it is stored."""
-        if self._session is not None:
-            return self._session, None
+    def _introduce(self) -> tuple[Writer, Intro]:
+        """A new session of ours, and its introduction."""
         intro = Intro(self._identity.key, self.actor.agent, self.actor.role, os.urandom(16))
-        return Session(session_id(self.namespace.digest, intro), intro), intro
+        id = session_id(self.namespace.digest, intro)
+        return Writer(id, client_id(id), *intro[:3]), intro
 
     def _deps(self, session: bytes) -> tuple[Head, ...]:
-        heads = self.state.heads
-        if len(heads) == (session in heads):
-            return ()
-        return tuple([head for head in heads.values() if head[0] != session][-MAX_DEPS:])
+        return tuple([Head(*head) for head in self.state.heads.values() if head[0] != session][-MAX_DEPS:])
 
     def _append(self, changes: Sequence[Change]) -> None:
         """One commit. A session whose append failed is never continued: half of it may be on the disk."""
         try:
-            self._log.append([Record(c.session, c.seq, c.hash, c.core, c.seal) for c in changes])
+            self._log.append([_record(Record, (c.session, c.seq, c.hash, c.core, c.seal)) for c in changes])
         except BaseException:
             self._session = None
             raise
@@ -180,12 +176,16 @@ class Document:
             effects: list[Effect] = []
             if changes:
                 self._append(changes)
+                if not self._clock.saw(max([change.hlc for change in changes])):
+                    for change in changes:
+                        self._clock.saw(change.hlc)
                 for change in changes:
-                    self._clock.saw(change.hlc)
                     effect = self.state.apply(change)
-                    refused += [Refusal(f"void: {why}", change.session, change.seq) for why in effect.void]
+                    if effect.void:
+                        refused += [Refusal(f"void: {why}", change.session, change.seq) for why in effect.void]
                     effects.append(effect)
-                self._tell(effects, local=False)
+                if self._waiters or self._watches:
+                    self._tell(effects, local=False)
             self.refusals.extend(refused)
             missing = self._inbox.missing() if len(self._inbox) else ()
             return Received(len(changes), len(self._inbox), tuple(refused), missing)

@@ -1,24 +1,24 @@
 """Writes that are staged and not yet made: what an open `change()` block, or one single write, is going to say.
 
 A draft reads its own writes over the fields as they are, and holds no lock while it is open (invariant 9). A single
-write is a draft that opens and commits under the memory's lock, so both take one path.
+write is the draft of one field, begun and committed under the memory's lock, so both take one path.
 """
 
 from __future__ import annotations
 
 import threading
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from crdtmem.change import COUNTER, MAX_RUNS, PART_SHIFT, RECORDS, TEXT, utf16, wire_about
+from crdtmem.change import COUNTER, MAX_RUNS, PART_SHIFT, RECORDS, TEXT, utf16
 from crdtmem.change import Keyed as KeyedPart
 from crdtmem.change import Ordered as OrderedPart
-from crdtmem.entry import About, Entry
+from crdtmem.entry import About, Entry, Writer, over, settled
 from crdtmem.errors import ValueRefused
 from crdtmem.fields.keyed import Keyed
 from crdtmem.fields.ordered import Moved, Ordered
-from crdtmem.state import Session, State
+from crdtmem.state import State
 from crdtmem.values import MAX_INT, MIN_INT, Frozen
 from crdtmem.yupdate import Unit
 
@@ -65,8 +65,9 @@ class KeyedDraft:
     def put(self, key: Any, frozen: Frozen, about: About | None) -> Entry:
         """Stage an add that replaces all that is seen."""
         entry = Entry(None, self.field.name, key, frozen, about, None)
-        for old in self.live(key):
-            self._drop(old)
+        if key in self._over or key in self.field.by_key:
+            for old in self.live(key):
+                self._drop(old)
         self._adds.append(entry)
         self._over[key] = (entry,)
         return entry
@@ -82,7 +83,7 @@ class KeyedDraft:
         else:
             self._removes.append(entry._id)
 
-    def finish(self, session: Session) -> list[Entry] | None:
+    def finish(self, session: Writer) -> list[Entry] | None:
         """The entries to write, in order; None when nothing is left to say."""
         if not self._adds and not self._removes:
             return None
@@ -96,20 +97,22 @@ class KeyedDraft:
                 entry._frozen, entry.key = running, session.id
         return self._adds
 
-    def part(self, session: Session) -> tuple[KeyedPart, None]:
-        """The part to write, once every entry has its id."""
-        if self.field.kind != RECORDS:
-            adds = [(e._frozen,) if e._about is None else (e._frozen, wire_about(e._about)) for e in self._adds]
+    def part(self, session: Writer, said: About | None) -> tuple[KeyedPart, None]:
+        """The part to write, once every entry has its id; `said` is what its entries say unless they say otherwise."""
+        field = self.field
+        if field.kind != RECORDS:
+            adds = [(e._frozen,) if e._about is said else (e._frozen, e._about) for e in self._adds]
         else:
-            adds = [_record(e) for e in self._adds]  # type: ignore[misc]
-        return _part(KeyedPart, (self.field.kind, self.field.name, tuple(adds), tuple(self._removes))), None
+            adds = [_record(e, said) for e in self._adds]  # type: ignore[misc]
+        return _part(KeyedPart, (field.kind, field.name, said, tuple(adds), tuple(self._removes))), None
 
 
-def _record(entry: Entry) -> tuple[Any, ...]:
+def _record(entry: Entry, said: About | None) -> tuple[Any, ...]:
+    about = None if entry._about is said else entry._about
     if entry.extra is None:
-        return (entry._frozen, wire_about(entry._about), entry.key)
+        return (entry._frozen, about, entry.key)
     entry.extra = tuple([tuple(under.id) for under in entry.extra])
-    return (entry._frozen, wire_about(entry._about), entry.key, entry.extra)
+    return (entry._frozen, about, entry.key, entry.extra)
 
 
 _part = tuple.__new__  # a NamedTuple's own constructor costs three times as much
@@ -236,7 +239,7 @@ class OrderedDraft:
 
     # -- building ----------------------------------------------------------------------------------
 
-    def finish(self, session: Session) -> list[Entry] | None:
+    def finish(self, session: Writer) -> list[Entry] | None:
         """The entries to write, in order; None when nothing is left to say."""
         runs = self._fresh(moved=False)
         separate = len(runs) + len(self._fresh(moved=True))
@@ -249,21 +252,22 @@ class OrderedDraft:
             return None
         return [entry for piece in runs for entry in piece.entries]
 
-    def part(self, session: Session) -> tuple[OrderedPart, list[int]]:
+    def part(self, session: Writer, said: About | None) -> tuple[OrderedPart, list[int]]:
         """The part to write, and where each delete, run and move is expected to stand."""
         deletes, places = self._deletes()
         runs, moves = self._fresh(moved=False), self._fresh(moved=True)
-        start = clock = self.field.ticks.get(session.client, 0)
+        clock = self.field.ticks.get(session.client, 0)
         units: dict[int, tuple[Unit, Unit]] = {}  # id(piece) -> its first and last unit
         for piece in (*runs, *moves):
             size = utf16(piece.content) if self.field.kind == TEXT else len(piece.content)
             units[id(piece)] = ((session.client, clock), (session.client, clock + size - 1))
             clock += size
         still = [p for p in self._pieces if not (type(p) is Fresh and p.moved)]
-        wire_runs, run_places = self._wire(still, runs, units)
-        wire_moves, move_places = self._wire(self._pieces, moves, units)
+        wire_runs, run_places = self._wire(still, runs, units, said)
+        wire_moves, move_places = self._wire(self._pieces, moves, units, said)
         part = OrderedPart(
-            self.field.kind, self.field.name, tuple(wire_runs), tuple(deletes), tuple(wire_moves), clock - start
+            *(self.field.kind, self.field.name, said),
+            *(tuple(wire_runs), tuple(deletes), tuple(wire_moves)),
         )
         return part, places + run_places + move_places
 
@@ -271,7 +275,11 @@ class OrderedDraft:
         return [p for p in self._pieces if type(p) is Fresh and (p.moved is not None) == moved]
 
     def _wire(
-        self, pieces: Sequence[Fresh | Stretch], wanted: list[Fresh], units: Mapping[int, tuple[Unit, Unit]]
+        self,
+        pieces: Sequence[Fresh | Stretch],
+        wanted: list[Fresh],
+        units: Mapping[int, tuple[Unit, Unit]],
+        said: About | None,
     ) -> tuple[list[tuple[Any, ...]], list[int]]:
         """Each wanted piece between its neighbours, and where it will show. What comes later in turn is not there yet."""
         wire: list[tuple[Any, ...]] = []
@@ -285,8 +293,9 @@ class OrderedDraft:
                 content = tuple(piece.moved.id) if piece.moved else piece.content  # type: ignore[union-attr]
                 if type(content) is list:
                     content = tuple(content)
-                about = wire_about(piece.about)  # type: ignore[union-attr]
-                wire.append((left, right, content) if about is None else (left, right, content, about))
+                about = settled(piece.about)  # type: ignore[union-attr]
+                silent = about is None or about == said or piece.moved  # type: ignore[union-attr]
+                wire.append((left, right, content) if silent else (left, right, content, about))
                 places.append(here)
             left = self._ends(piece, units)[1]
             here += len(piece)
@@ -299,7 +308,7 @@ class OrderedDraft:
         return self._unit(piece.start), self._last_unit(piece.end - 1)
 
     def _unit(self, at: int) -> tuple[int, int]:
-        return self._owners[at]._stamp.client, self._clocks[at]  # type: ignore[union-attr]
+        return self._owners[at]._stamp.writer.client, self._clocks[at]  # type: ignore[union-attr]
 
     def _last_unit(self, at: int) -> tuple[int, int]:
         client, clock = self._unit(at)
@@ -324,7 +333,7 @@ class OrderedDraft:
                     doubles.append((owner.entry if type(owner) is Moved else owner)._id)  # type: ignore[union-attr, arg-type]
         if doubles:
             for owner, clock in list(zip(self.field.owners, self.field.clocks, strict=True)):
-                unit = (owner._stamp.client, clock, 1)  # type: ignore[union-attr]
+                unit = (owner._stamp.writer.client, clock, 1)  # type: ignore[union-attr]
                 if (owner.entry if type(owner) is Moved else owner)._id in doubles and unit not in deletes:  # type: ignore[union-attr]
                     deletes.append(unit)
                     places.append(len(self.field.owners))  # nowhere: let Yjs say
@@ -341,72 +350,76 @@ class OrderedDraft:
             yield at, len(self._owners)
 
 
+Staged = KeyedDraft | OrderedDraft
+
+
 class Draft:
-    """The writes of one actor that will become one change."""
+    """The writes of an open block."""
 
-    __slots__ = ("about", "block", "guard", "lock", "open", "parts", "state")
+    __slots__ = ("_guard", "_state", "about", "cites", "lock", "open", "parts")
 
-    def __init__(self, state: State, guard: threading.RLock, about: About, *, block: bool) -> None:
-        self.state = state
-        self.guard = guard  # the memory's lock, held for the moment in which a snapshot is taken
+    def __init__(self, state: State, guard: threading.RLock, about: About | None) -> None:
+        self._state = state
+        self._guard = guard  # the memory's lock, held for the moment in which a part is begun
         self.about = about
-        self.block = block
+        self.cites = about is not None  # whether something may cite an entry that has no id yet
+        self.lock = threading.RLock()
         self.open = True
-        self.lock = threading.RLock() if block else guard
-        self.parts: dict[tuple[int, str], KeyedDraft | OrderedDraft] = {}
+        self.parts: dict[tuple[int, str], Staged] = {}
 
-    def keyed(self, kind: int, name: str) -> KeyedDraft:
-        """The draft of a keyed field."""
-        part = self.parts.get((kind, name))
+    def part(self, at: tuple[int, str]) -> Staged:
+        """The draft of one field, begun with its first write."""
+        part = self.parts.get(at)
         if part is None:
-            field = self.state.fields.get((kind, name))
-            if field is None:
-                with self.guard:
-                    field = self.state.field(kind, name)
-            part = self.parts[kind, name] = KeyedDraft(field)  # type: ignore[arg-type]
-        return part  # type: ignore[return-value]
+            with self._guard:
+                part = self.parts[at] = begun(self._state.field(*at), snapshot=True)
+        return part
 
-    def ordered(self, kind: int, name: str) -> OrderedDraft:
-        """The draft of an ordered field."""
-        part = self.parts.get((kind, name))
-        if part is None:
-            with self.guard:
-                field: Ordered = self.state.field(kind, name)  # type: ignore[assignment]
-                part = self.parts[kind, name] = OrderedDraft(field, snapshot=self.block)
-        return part  # type: ignore[return-value]
-
-    def build(self, session: Session, seq: int) -> tuple[list[Any], list[list[Entry]], list[list[int] | None]]:
-        """The parts of the change, their entries with their final ids, and the places of ordered ones."""
-        staged: list[list[Entry]] = []
-        said: list[KeyedDraft | OrderedDraft] = []
-        cites = self.about.because != ()
-        for part in self.parts.values():
-            entries = part.finish(session)
-            if entries is not None:
-                n = len(said) << PART_SHIFT
-                for entry in entries:
-                    entry._id = (session.id, seq, n)
-                    n += 1
-                    cites = cites or entry._about is not None
-                staged.append(entries)
-                said.append(part)
-        if cites:
-            self.about = settled(self.about)
-            for entries in staged:
-                for entry in entries:
-                    if entry._about is not None:
-                        entry._about = settled(entry._about)
-        parts: list[Any] = []
-        places: list[list[int] | None] = []
-        for part in said:
-            made, expected = part.part(session)
-            parts.append(made)
-            places.append(expected)
-        return parts, staged, places
+    def said(self, own: About | None) -> About | None:
+        """What a write in this draft says: its own words over those of the block."""
+        return self.about if own is None else over(self.about, own)
 
 
-def settled(about: About) -> About:
-    """The attributes with plain ids in place of the entries they cite."""
-    if not about.because:
-        return about
-    return about._replace(because=tuple([tuple(c.id if isinstance(c, Entry) else c) for c in about.because]))
+def begun(field: Keyed | Ordered, *, snapshot: bool) -> Staged:
+    """An empty draft of a field; a snapshot where the field may change while it is open."""
+    return KeyedDraft(field) if type(field) is Keyed else OrderedDraft(field, snapshot=snapshot)  # type: ignore[arg-type]
+
+
+def build(
+    drafts: Iterable[Staged], said: About | None, session: Writer, seq: int, *, cites: bool
+) -> tuple[list[Any], list[list[Entry]], list[list[int] | None]]:
+    """The parts of a change, their entries with their final ids, and the places of ordered ones.
+
+    Args:
+        drafts: what was staged, field by field.
+        said: what all of it says about itself.
+        session: whose change it is.
+        seq: and which.
+        cites: whether entries may cite others of the same change.
+    """
+    staged: list[list[Entry]] = []
+    spoken: list[Staged] = []
+    id = session.id
+    n = 0
+    for draft in drafts:
+        entries = draft.finish(session)
+        if entries is not None:
+            for entry in entries:
+                entry._id = (id, seq, n)
+                n += 1
+            staged.append(entries)
+            spoken.append(draft)
+            n = len(spoken) << PART_SHIFT
+    if cites:
+        plain = settled(said)
+        for entries in staged:
+            for entry in entries:
+                entry._about = plain if entry._about is said else settled(entry._about)
+        said = plain
+    parts: list[Any] = []
+    places: list[list[int] | None] = []
+    for draft in spoken:
+        part, expected = draft.part(session, said)
+        parts.append(part)
+        places.append(expected)
+    return parts, staged, places

@@ -6,8 +6,8 @@ An entry is final once its change is committed; inside an open `change()` block 
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypedDict
 
 from msgpack import packb, unpackb
@@ -81,33 +81,28 @@ class Attributes(TypedDict, total=False):
     valid: tuple[datetime | None, datetime | None] | None
 
 
-class About(NamedTuple):
-    """What a write says about itself. Absent things are None or empty."""
-
-    why: str | None = None
-    because: tuple[Any, ...] = ()
-    confidence: float | None = None
-    tags: tuple[str, ...] = ()
-    source: str | None = None
-    ttl: float | None = None
-    valid: tuple[int | None, int | None] | None = None
-
-
-NOTHING = About()
+# What a write says about itself is one tuple, absent things None, trailing ones cut: the form in which it travels.
+About = tuple[Any, ...]
+ABOUT = ("why", "because", "confidence", "tags", "source", "ttl", "valid")
+_WHY, _BECAUSE, _CONFIDENCE, _TAGS, _SOURCE, _TTL, _VALID = range(7)
 
 
 def about(given: Attributes) -> About | None:
-    """Check the keywords of a write.
+    """Check the keywords of a write; None when they say nothing.
 
     Raises:
         ValueRefused: one of them is out of bounds.
 
-    >>> about({"why": "spike in March", "tags": ["churn"]}).tags
-    ('churn',)
+    >>> about({"why": "spike in March", "confidence": 1})
+    ('spike in March', None, 1.0)
     """
+    if len(given) == 1 and "why" in given:
+        why = given["why"]
+        if type(why) is str and len(why) <= MAX_WHY and why.isascii():
+            return (why,)
     unknown = given.keys() - Attributes.__annotations__.keys()
     if unknown:
-        raise TypeError(f"unknown keyword {sorted(unknown)[0]!r}; a write takes {', '.join(About._fields)}")
+        raise TypeError(f"unknown keyword {min(unknown)!r}; a write takes {', '.join(ABOUT)}")
     because = given.get("because") or ()
     if isinstance(because, Entry | EntryId):
         because = (because,)
@@ -115,87 +110,185 @@ def about(given: Attributes) -> About | None:
     if isinstance(tags, str):
         raise ValueRefused(f"tags: a list of strings, not one string; use tags=[{tags!r}]")
     ttl, confidence = given.get("ttl"), given.get("confidence")
-    made = About(
-        given.get("why"),
-        tuple(because),
-        None if confidence is None else float(confidence),
-        tuple(dict.fromkeys(tags)),
-        given.get("source"),
-        float(ttl.total_seconds() if isinstance(ttl, timedelta) else ttl) if ttl is not None else None,
-        _valid(given.get("valid")),
-    )
-    flaw = about_flaw(made._replace(because=()))
-    if flaw:
-        raise ValueRefused(flaw)
-    for cause in made.because:
+    causes = tuple(because)
+    for cause in causes:
         if not isinstance(cause, Entry | EntryId):
             raise ValueRefused(f"because: entries or their ids, not {type(cause).__name__}")
-    if len(made.because) > MAX_BECAUSE:
-        raise ValueRefused(f"because: {len(made.because)} entries, more than {MAX_BECAUSE}; cite a summary of them")
-    return made if made != NOTHING else None
+    if len(causes) > MAX_BECAUSE:
+        raise ValueRefused(f"because: {len(causes)} entries, more than {MAX_BECAUSE}; cite a summary of them")
+    made = trimmed(
+        (
+            given.get("why"),
+            None,
+            float(confidence) if isinstance(confidence, int | float) else confidence,
+            tuple(dict.fromkeys(tags)) or None,
+            given.get("source"),
+            _seconds(ttl),
+            _valid(given.get("valid")),
+        )
+    )
+    flaw = about_flaw(made)
+    if flaw:
+        raise ValueRefused(flaw)
+    return with_because(made, causes) if causes else made or None
 
 
-def about_flaw(a: About) -> str | None:
-    """What is wrong with these attributes, in words, or None. The same rule here and for foreign bytes."""
-    if a.why is not None:
-        freeze(a.why, "why")
-        if type(a.why) is not str or len(a.why) > MAX_WHY:
-            return f"why: a str of at most {MAX_WHY} characters"
-    if type(a.because) is not tuple or len(a.because) > MAX_BECAUSE or not all(map(is_id, a.because)):
-        return f"because: at most {MAX_BECAUSE} entry ids"
-    if a.confidence is not None and not (type(a.confidence) is float and 0.0 <= a.confidence <= 1.0):
-        return f"confidence: a number from 0 to 1, not {a.confidence!r}"
-    if type(a.tags) is not tuple or len(a.tags) > MAX_TAGS:
-        return f"tags: at most {MAX_TAGS}"
-    for tag in a.tags:
-        if type(tag) is not str or not 0 < len(tag) <= MAX_TAG:
-            return f"tags: each a str of 1 to {MAX_TAG} characters, not {tag!r:.40}"
-        freeze(tag, "tags")
-    if a.source is not None and a.source not in SOURCES:
-        return f"source: one of {', '.join(SOURCES)}, not {a.source!r:.40}"
-    if a.ttl is not None and not (type(a.ttl) is float and 0.0 < a.ttl < 1e12):
-        return f"ttl: seconds above 0, not {a.ttl!r}"
-    if a.valid is not None:
-        ends = a.valid if type(a.valid) is tuple and len(a.valid) == 2 else (0.0, 0.0)
-        if not all(end is None or (type(end) is int and abs(end) < 2**53) for end in ends):
-            return "valid: a pair (from, until) of aware datetimes or None"
-        if ends[0] is not None and ends[1] is not None and ends[0] >= ends[1]:
-            return "valid: the start must come before the end"
+def about_flaw(wire: object) -> str | None:
+    """What is wrong with these attributes, in words, or None. One rule for our own writes and for foreign bytes."""
+    if type(wire) is tuple and len(wire) == 1 and type(wire[0]) is str and len(wire[0]) <= MAX_WHY and wire[0].isascii():
+        return None
+    if type(wire) is not tuple or len(wire) > len(ABOUT) or (wire and wire[-1] is None):
+        return f"attributes: a list of at most {len(ABOUT)}, trailing absences cut"
+    for name, value in zip(ABOUT, wire, strict=False):
+        flaw = None if value is None else _FLAWS[name](value)
+        if flaw:
+            return f"{name}: {flaw}"
     return None
 
 
-def _valid(given: tuple[datetime | None, datetime | None] | None) -> tuple[int | None, int | None] | None:
-    if given is None or given == (None, None):
+def _why_flaw(why: object) -> str | None:
+    return _text_flaw(why) or (f"at most {MAX_WHY} characters" if len(why) > MAX_WHY else None)  # type: ignore[arg-type]
+
+
+def _because_flaw(ids: object) -> str | None:
+    if type(ids) is not tuple or not 0 < len(ids) <= MAX_BECAUSE or not all(map(is_id, ids)):
+        return f"1 to {MAX_BECAUSE} entry ids"
+    return None
+
+
+def _confidence_flaw(number: object) -> str | None:
+    return None if type(number) is float and 0.0 <= number <= 1.0 else f"a number from 0 to 1, not {number!r:.40}"
+
+
+def _tags_flaw(tags: object) -> str | None:
+    if type(tags) is not tuple or not 0 < len(tags) <= MAX_TAGS:
+        return f"1 to {MAX_TAGS} of them"
+    for tag in tags:
+        if _text_flaw(tag) or not 0 < len(tag) <= MAX_TAG:
+            return f"each a str of 1 to {MAX_TAG} characters, not {tag!r:.40}"
+    return None
+
+
+def _source_flaw(source: object) -> str | None:
+    return None if source in SOURCES else f"one of {', '.join(SOURCES)}, not {source!r:.40}"
+
+
+def _ttl_flaw(ttl: object) -> str | None:
+    return None if type(ttl) is float and 0.0 < ttl < 1e12 else f"seconds above 0, not {ttl!r:.40}"
+
+
+def _valid_flaw(ends: object) -> str | None:
+    if type(ends) is not tuple or len(ends) != 2 or ends == (None, None):
+        return "a pair (from, until) of aware datetimes or None"
+    if not all(end is None or (type(end) is int and abs(end) < 2**53) for end in ends):
+        return "a pair (from, until) of aware datetimes or None"
+    if None not in ends and ends[0] >= ends[1]:
+        return "the start must come before the end"
+    return None
+
+
+def _text_flaw(text: object) -> str | None:
+    if type(text) is not str:
+        return f"a str, not {type(text).__name__}"
+    try:
+        freeze(text)
+    except ValueRefused as error:
+        return str(error)
+    return None
+
+
+_FLAWS: dict[str, Callable[[object], str | None]] = {
+    "why": _why_flaw,
+    "because": _because_flaw,
+    "confidence": _confidence_flaw,
+    "tags": _tags_flaw,
+    "source": _source_flaw,
+    "ttl": _ttl_flaw,
+    "valid": _valid_flaw,
+}
+
+
+def _seconds(ttl: object) -> Any:
+    if isinstance(ttl, timedelta):
+        return ttl.total_seconds()
+    return float(ttl) if isinstance(ttl, int | float) else ttl
+
+
+def _valid(given: Any) -> Any:
+    if given is None:
         return None
     try:
         start, end = given
-        ends = [None if m is None else m.astimezone(UTC) for m in (start, end) if m is None or m.tzinfo]
-        first, last = ends
+        if any(moment is not None and moment.tzinfo is None for moment in (start, end)):
+            return ()
+        ends = tuple(None if moment is None else round(moment.timestamp() * 1000) for moment in (start, end))
     except (TypeError, ValueError, AttributeError):
-        raise ValueRefused("valid: a pair (from, until) of aware datetimes or None") from None
-    return (_millis(first), _millis(last))
+        return ()  # refused in words by the flaw
+    return None if ends == (None, None) else ends
 
 
-def _millis(when: datetime | None) -> int | None:
-    return None if when is None else round(when.timestamp() * 1000)
+def trimmed(wire: About) -> About:
+    """Without trailing absences.
+
+    >>> trimmed(("why", None, None))
+    ('why',)
+    """
+    size = len(wire)
+    while size and wire[size - 1] is None:
+        size -= 1
+    return wire[:size]
+
+
+def with_because(wire: About, causes: tuple[Any, ...]) -> About:
+    """The same attributes, resting on these causes."""
+    return (wire[_WHY] if wire else None, causes, *wire[2:])
+
+
+def over(block: About | None, own: About | None) -> About | None:
+    """A write's own attributes over those of its block.
+
+    >>> over(("block", None, 0.5), ("own",))
+    ('own', None, 0.5)
+    """
+    if block is None or own is None:
+        return own or block
+    size = max(len(block), len(own))
+    pairs = zip(own + (None,) * (size - len(own)), block + (None,) * (size - len(block)), strict=True)
+    return tuple(mine if mine is not None else theirs for mine, theirs in pairs)
+
+
+def settled(wire: About | None) -> About | None:
+    """The same attributes with plain ids in place of the entries they cite."""
+    if wire is None or len(wire) <= _BECAUSE or wire[_BECAUSE] is None:
+        return wire
+    return with_because(wire, tuple([tuple(c.id if isinstance(c, Entry) else c) for c in wire[_BECAUSE]]))
+
+
+class Writer:
+    """One session, as its entries know it: who it is and how far its chain goes."""
+
+    __slots__ = ("agent", "client", "hash", "id", "key", "role", "seq")
+
+    def __init__(self, id: bytes, client: int, key: bytes, agent: str, role: str | None) -> None:
+        self.id = id
+        self.client = client
+        self.key = key
+        self.agent = agent
+        self.role = role
+        self.seq = 0
+        self.hash = b""
 
 
 class Stamp:
     """Who, when and in which change: shared by all entries of one change."""
 
-    __slots__ = ("about", "agent", "client", "hlc", "key", "role", "seq", "session")
+    __slots__ = ("actor", "hlc", "seq", "writer")
 
-    def __init__(
-        self, session: bytes, client: int, seq: int, hlc: int, agent: str, role: str | None, key: bytes, about: About
-    ) -> None:
-        self.session = session
-        self.client = client
+    def __init__(self, writer: Writer, seq: int, hlc: int, actor: tuple[str, str | None] | None) -> None:
+        self.writer = writer
         self.seq = seq
         self.hlc = hlc
-        self.agent = agent
-        self.role = role
-        self.key = key
-        self.about = about
+        self.actor = actor
 
 
 class Entry:
@@ -250,59 +343,59 @@ class Entry:
     @property
     def by(self) -> str:
         """The agent who wrote it. A name is a claim unless the namespace is owned."""
-        return self.stamp.agent
+        stamp = self.stamp
+        return stamp.actor[0] if stamp.actor else stamp.writer.agent
 
     @property
     def role(self) -> str | None:
         """The role it was written in."""
-        return self.stamp.role
+        stamp = self.stamp
+        return stamp.actor[1] if stamp.actor else stamp.writer.role
 
     @property
     def at(self) -> datetime:
         """When, by the writer's clock."""
         return moment(self.stamp.hlc)
 
-    def _said(self, name: str) -> Any:
-        own = getattr(self._about, name) if self._about is not None else None
-        if own is not None and own != ():
-            return own
-        return own if self._stamp is None else getattr(self._stamp.about, name)
+    def _said(self, place: int) -> Any:
+        about = self._about
+        return about[place] if about is not None and place < len(about) else None
 
     @property
     def why(self) -> str | None:
         """The reason given."""
-        return self._said("why")  # type: ignore[no-any-return]
+        return self._said(_WHY)  # type: ignore[no-any-return]
 
     @property
     def because(self) -> tuple[EntryId, ...]:
         """The entries it rests on."""
-        causes = self._said("because") or ()
+        causes = self._said(_BECAUSE) or ()
         return tuple(cause.id if isinstance(cause, Entry) else EntryId(*cause) for cause in causes)
 
     @property
     def confidence(self) -> float | None:
         """How sure the writer was, from 0 to 1."""
-        return self._said("confidence")  # type: ignore[no-any-return]
+        return self._said(_CONFIDENCE)  # type: ignore[no-any-return]
 
     @property
     def tags(self) -> tuple[str, ...]:
         """Its tags."""
-        return self._said("tags") or ()
+        return self._said(_TAGS) or ()
 
     @property
     def source(self) -> str:
         """Where it comes from: user, agent, tool or import."""
-        return self._said("source") or "agent"
+        return self._said(_SOURCE) or "agent"
 
     @property
     def ttl(self) -> float | None:
         """Seconds after which readers no longer see it."""
-        return self._said("ttl")  # type: ignore[no-any-return]
+        return self._said(_TTL)  # type: ignore[no-any-return]
 
     @property
     def valid(self) -> tuple[datetime | None, datetime | None]:
         """The interval in which the statement is meant to hold."""
-        start, end = self._said("valid") or (None, None)
+        start, end = self._said(_VALID) or (None, None)
         return (None if start is None else moment(start << 16), None if end is None else moment(end << 16))
 
     def __eq__(self, other: object) -> bool:

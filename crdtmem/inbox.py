@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from typing import NamedTuple
 
-from crdtmem.change import Change, decode
+from crdtmem.change import FORMAT, RECORDS, Change, decode
 from crdtmem.change import Keyed as KeyedPart
+from crdtmem.change import Ordered as OrderedPart
+from crdtmem.entry import Writer
 from crdtmem.errors import BadBytes
 from crdtmem.fields.ordered import missing
 from crdtmem.identity import session_id, verify
-from crdtmem.state import State
+from crdtmem.state import State, introduced
 
 MAX_WAITING = 16384
 MAX_WAITING_BYTES = 32 << 20
@@ -45,13 +47,17 @@ class Received(NamedTuple):
 
 
 class _Waiting:
-    __slots__ = ("awaits", "change", "sender", "sound")
+    __slots__ = ("awaits", "change", "sender", "session")
 
-    def __init__(self, change: Change, sender: str) -> None:
+    def __init__(self, change: Change, sender: str, session: Writer | None) -> None:
         self.change = change
         self.sender = sender
         self.awaits = b""  # the hash its chain broke off at, when last looked
-        self.sound = False  # chain and seal are in order; only its past is missing
+        self.session = session  # its session, once its chain and seal are in order and only its past is missing
+
+    @property
+    def sound(self) -> bool:
+        return self.session is not None
 
 
 class Inbox:
@@ -62,6 +68,7 @@ class Inbox:
         self._room: dict[bytes, _Waiting] = {}  # by hash, oldest first
         self._awaited: dict[Hashable, list[bytes]] = {}  # what is missing -> who waits for it
         self._load: dict[str, list[int]] = {}  # sender -> count, bytes
+        self._session: Writer | None = None  # of the chain that was verified last
         self.newer: int | None = None  # an authentic change of this format has been seen
 
     def __len__(self) -> int:
@@ -70,8 +77,8 @@ class Inbox:
     def admit(self, records: Iterable[bytes], sender: str = "") -> tuple[list[Change], list[Refusal]]:
         """Take in records; return the changes that may now be stored and applied, in causal order, and the refusals."""
         refused: list[Refusal] = []
+        news: dict[bytes, Change] = {}
         sealed: list[Change] = []
-        roused: list[bytes] = []
         for data in records:
             try:
                 change = self._decode(data)
@@ -85,23 +92,31 @@ class Inbox:
                 continue
             held = self._room.get(change.hash)
             if held is None:
-                self._hold(change, sender, refused)
-                roused += self._awaited.pop(change.hash, ())
+                if change.seal or change.hash not in news:
+                    news[change.hash] = change
             elif change.seal and not held.sound:
                 held.change = change
             if change.seal:
                 sealed.append(change)
-        for hash in roused:
-            if hash in self._room:
-                sealed.append(self._room[hash].change)
+            if self._awaited:
+                roused = self._awaited.pop(change.hash, ())
+                sealed += [self._room[hash].change for hash in roused if hash in self._room]
         plan = _Plan(self.state)
-        sealed.sort(key=lambda c: (c.session, -c.seq))
-        done: set[bytes] = set()
+        if len(sealed) > 1:
+            sealed.sort(key=lambda c: (c.session, -c.seq))
         for change in sealed:
-            if change.hash in self._room and change.hash not in done:
-                for sound in self._chain(change, refused):
-                    done.add(sound.hash)
-                    self._settle(sound, plan)
+            if change.hash in news or (change.hash in self._room and not self._room[change.hash].sound):
+                for sound in self._chain(change, news, refused):
+                    key = plan.lacks(sound)
+                    if key is not None:
+                        self._hold(sound, sender, refused, sound=True)
+                        self._awaited.setdefault(key, []).append(sound.hash)
+                    else:
+                        plan.add(sound)
+                        if self._awaited:
+                            self._rouse(plan)
+        for change in news.values():
+            self._hold(change, sender, refused, sound=False)
         if self._room and plan.changes:
             self._purge(plan, refused)
         return plan.changes, refused
@@ -140,84 +155,89 @@ class Inbox:
         here = self.state.hash_of(change.session, change.seq)
         return "" if here == change.hash else "the session has another change at this seq: altered bytes, or a fork"
 
-    def _chain(self, change: Change, refused: list[Refusal]) -> list[Change]:
-        """The changes from the last known one up to this sealed one, verified; empty if it must wait or is refused."""
+    def _chain(self, change: Change, news: dict[bytes, Change], refused: list[Refusal]) -> list[Change]:
+        """The changes from the last known one up to this sealed one, verified and taken out of where they lay.
+
+        Empty if it must wait or is refused.
+        """
         session = self.state.sessions.get(change.session)
         path = [change]
         first = change
-        while first.seq > (session.seq + 1 if session else 1):
-            held = self._room.get(first.prev)
-            broken = first.prev if held is None else held.awaits
-            if broken and broken not in self._room:
-                for waiting in path:
-                    self._room[waiting.hash].awaits = broken
-                self._awaited.setdefault(broken, []).append(change.hash)
+        start = session.seq + 1 if session else 1
+        while first.seq > start:
+            before = news.get(first.prev)
+            if before is None:
+                held = self._room.get(first.prev)
+                broken = first.prev if held is None else held.awaits
+                if broken and broken not in self._room and broken not in news:
+                    self._break(path, news, broken)
+                    return []
+                assert held is not None
+                if held.sound:
+                    session = held.session
+                    break
+                before = held.change
+            if before.session != change.session or before.seq != first.seq - 1:
                 return []
-            if held is None or held.change.session != change.session or held.change.seq != first.seq - 1:
-                return []
-            if held.sound:
-                break
-            first = held.change
-            path.append(first)
+            path.append(before)
+            first = before
         else:
-            if session is not None and first.prev != session.hash:
+            if session is None:
+                session = introduced(first)
+            elif first.prev != session.hash:
                 for lost in path:
-                    self._drop(lost.hash)
+                    self._forget(lost.hash, news)
                 refused.append(Refusal("it does not continue its session's chain", change.session, change.seq))
                 return []
-        if session is not None:
-            key = session.intro.key
-        elif first.intro is not None:
-            key = first.intro.key
-        else:
-            key = self._introduction(first)
-        if not verify(key, change.seal, change.hash):
-            self._unseal(change)
+        if not verify(session.key, change.seal, change.hash):
+            self._unseal(change, news)
             refused.append(Refusal("its seal does not verify", change.session, change.seq))
             return []
-        if change.format > 1:
+        if change.format > FORMAT:
             self.newer = change.format
+        for c in path:
+            self._forget(c.hash, news)
         path.reverse()
-        return [self._soundly(c, c is change, key, path) for c in path]
+        self._session = session
+        return [c if c is change or not c.seal else self._thinned(c, session, len(path)) for c in path]
 
-    def _introduction(self, change: Change) -> bytes:
-        """The key of a session whose first changes are sound but wait."""
-        while change.intro is None:
-            change = self._room[change.prev].change
-        return change.intro.key
+    def _thinned(self, change: Change, session: Writer, length: int) -> Change:
+        """A change inside a sound chain: its seal is verified now and then, and dropped otherwise; none is kept unverified."""
+        spaced = length > KEPT_SEAL_DISTANCE and change.seq % KEPT_SEAL_DISTANCE < SEAL_EVERY
+        return change if spaced and verify(session.key, change.seal, change.hash) else change._replace(seal=b"")
 
-    def _soundly(self, change: Change, last: bool, key: bytes, path: list[Change]) -> Change:
-        """Mark it sound. A seal in between is verified now and then, and dropped otherwise: none is kept unverified."""
-        if not last and change.seal:
-            spaced = change.seq % KEPT_SEAL_DISTANCE < SEAL_EVERY and len(path) > KEPT_SEAL_DISTANCE
-            if not (spaced and verify(key, change.seal, change.hash)):
-                change = change._replace(seal=b"")
-        held = self._room[change.hash]
-        held.change = change
-        held.sound = True
-        return change
+    def _break(self, path: list[Change], news: dict[bytes, Change], broken: bytes) -> None:
+        """Note for each of the path what its chain waits for."""
+        for change in path:
+            held = self._room.get(change.hash)
+            if held is not None:
+                held.awaits = broken
+        self._awaited.setdefault(broken, []).append(path[0].hash)
 
-    def _settle(self, change: Change, plan: _Plan) -> None:
-        """Put a sound change, and all it rouses, into the plan, or let it wait for what it lacks."""
-        ready = [change]
+    def _rouse(self, plan: _Plan) -> None:
+        """Plan what waited for the change that was planned last, and what waits for that in turn."""
+        ready = self._roused(plan)
         while ready:
-            next = ready.pop()
-            key = plan.lacks(next)
+            waiting = ready.pop()
+            key = plan.lacks(waiting)
             if key is not None:
-                self._awaited.setdefault(key, []).append(next.hash)
+                self._awaited.setdefault(key, []).append(waiting.hash)
                 continue
-            plan.add(next)
-            self._drop(next.hash)
-            for key in ((next.session, next.seq), plan.client):
-                for hash in reversed(self._awaited.pop(key, ())):
-                    if hash in self._room:
-                        ready.append(self._room[hash].change)
+            plan.add(waiting)
+            self._drop(waiting.hash)
+            ready += self._roused(plan)
+
+    def _roused(self, plan: _Plan) -> list[Change]:
+        """Who waited for the change that was planned last."""
+        last = plan.changes[-1]
+        hashes = [*self._awaited.pop((last.session, last.seq), ()), *self._awaited.pop(plan.client, ())]
+        return [self._room[hash].change for hash in reversed(hashes) if hash in self._room]
 
     # -- the room ----------------------------------------------------------------------------------
 
-    def _hold(self, change: Change, sender: str, refused: list[Refusal]) -> None:
+    def _hold(self, change: Change, sender: str, refused: list[Refusal], *, sound: bool) -> None:
         load = self._load.setdefault(sender, [0, 0])
-        self._room[change.hash] = _Waiting(change, sender)
+        self._room[change.hash] = _Waiting(change, sender, self._session if sound else None)
         load[0] += 1
         load[1] += len(change.core)
         if len(self._awaited) > 2 * MAX_WAITING:
@@ -246,72 +266,83 @@ class Inbox:
                 self._drop(hash)
                 refused.append(Refusal("another change took its place in the chain", change.session, change.seq))
 
-    def _unseal(self, change: Change) -> None:
-        held = self._room[change.hash]
-        held.change = change._replace(seal=b"")
+    def _forget(self, hash: bytes, news: dict[bytes, Change]) -> None:
+        if news.pop(hash, None) is None:
+            self._drop(hash)
+
+    def _unseal(self, change: Change, news: dict[bytes, Change]) -> None:
+        """Let it wait for a seal that verifies."""
+        if change.hash in news:
+            news[change.hash] = change._replace(seal=b"")
+        else:
+            self._room[change.hash].change = change._replace(seal=b"")
 
 
 class _Plan:
     """What the state will know once the changes so far are applied."""
 
     def __init__(self, state: State) -> None:
-        self.state = state
         self.changes: list[Change] = []
-        self.client = 0
-        self._seqs: dict[bytes, int] = {}
+        self.client = 0  # of the change planned last, if it adds units
+        self._state = state
+        self._newest: dict[bytes, Change] = {}
         self._units: dict[tuple[int, str], dict[int, int]] = {}
-        self._hashes: dict[tuple[bytes, int], bytes] = {}
 
     def lacks(self, change: Change) -> Hashable | None:
         """Something it names that is not here yet, or None."""
         session = change.session
-        if change.format > 1:
+        if change.format > FORMAT:
             return ("newer", change.format)
         if self.seq(session) < change.seq - 1:
             return (session, change.seq - 1)
         for dep in change.deps:
             if self.seq(dep[0]) < dep[1]:
                 return (dep[0], dep[1])
-            if (self._hashes.get((dep[0], dep[1])) or self.state.hash_of(dep[0], dep[1])) != dep[2]:
+            if self._hash(dep[0], dep[1]) != dep[2]:
                 return ("fork", dep)
-        client = self.state.client_of(session)
         for part in change.parts:
-            if type(part) is KeyedPart:
-                for gone in part.removes:
-                    if self.seq(gone[0]) < gone[1]:
-                        return (gone[0], gone[1])
-                for add in part.adds:
-                    for under in add[3] if len(add) > 3 else ():
-                        if self.seq(under[0]) < under[1]:
-                            return (under[0], under[1])
-                continue
-            for move in part.moves:  # type: ignore[union-attr]
-                if self.seq(move[2][0]) < move[2][1]:
-                    return (move[2][0], move[2][1])
-            planned = self._units.get((part.kind, part.field), {})
-            field = self.state.fields.get((part.kind, part.field))
-            absent = missing(part, client, field.ticks if field else {}, planned)  # type: ignore[union-attr, arg-type]
-            if absent is not None:
-                return absent
+            for id in _ids(part):
+                if self.seq(id[0]) < id[1]:
+                    return (id[0], id[1])
+            if type(part) is not KeyedPart:
+                field = self._state.fields.get((part.kind, part.field))
+                planned = self._units.get((part.kind, part.field), {})
+                author = self._state.client_of(session)
+                absent = missing(part, author, field.ticks if field else {}, planned)  # type: ignore[arg-type, union-attr]
+                if absent is not None:
+                    return absent
         return None
 
     def add(self, change: Change) -> None:
         """Take it into the plan."""
         self.changes.append(change)
-        self._seqs[change.session] = change.seq
-        self._hashes[change.session, change.seq] = change.hash
+        self._newest[change.session] = change
         self.client = 0
         for part in change.parts:
             if type(part) is not KeyedPart:
-                self.client = self.state.client_of(change.session)
+                self.client = self._state.client_of(change.session)
                 units = self._units.setdefault((part.kind, part.field), {})
                 units[self.client] = units.get(self.client, 0) + part.units  # type: ignore[union-attr]
 
     def seq(self, session: bytes) -> int:
         """The last seq of a session, once the plan is carried out."""
-        planned = self._seqs.get(session)
-        if planned is not None:
-            return planned
-        known = self.state.sessions.get(session)
-        return known.seq if known else 0
+        newest = self._newest.get(session) or self._state.sessions.get(session)
+        return newest.seq if newest is not None else 0
 
+    def _hash(self, session: bytes, seq: int) -> bytes | None:
+        newest = self._newest.get(session)
+        if newest is None:
+            return self._state.hash_of(session, seq)
+        if newest.seq == seq:
+            return newest.hash
+        planned = (c.hash for c in reversed(self.changes) if c.session == session and c.seq == seq)
+        return next(planned, None) or self._state.hash_of(session, seq)
+
+
+def _ids(part: KeyedPart | OrderedPart) -> Iterable[tuple[bytes, int, int]]:
+    """The entries of other changes that a part needs to be there."""
+    if type(part) is not KeyedPart:
+        return [move[2] for move in part.moves]  # type: ignore[union-attr]
+    if part.kind != RECORDS:
+        return part.removes
+    return [*part.removes, *(under for add in part.adds if len(add) > 3 for under in add[3])]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
-from typing import Any, Concatenate, ParamSpec, TypeVar, Unpack
+from typing import Any, TypeVar, Unpack
 
 from crdtmem.change import COUNTER, KINDS, RECORDS, REGISTER, SEQUENCE, SET, TEXT, Version, is_field
 from crdtmem.document import Actor, Document, Pinned
-from crdtmem.draft import Draft, KeyedDraft, OrderedDraft
-from crdtmem.entry import NOTHING, About, Attributes, Entry, about
+from crdtmem.draft import Draft, KeyedDraft, OrderedDraft, begun
+from crdtmem.entry import About, Attributes, Entry, about
 from crdtmem.errors import KindMismatch, MisuseError, ValueRefused
 from crdtmem.fields.counter import Counter
 from crdtmem.fields.field import alive
@@ -27,7 +27,6 @@ from crdtmem.namespace import Namespace
 from crdtmem.notify import Batch, Watch
 from crdtmem.values import key_of
 
-P = ParamSpec("P")
 R = TypeVar("R")
 
 _OPEN: ContextVar[tuple[tuple[Memory, Draft], ...]] = ContextVar("crdtmem_open", default=())
@@ -148,7 +147,7 @@ class Memory:
         >>> with memory.change(why="merge the two lists"):
         ...     _ = memory.set("a").discard(1); _ = memory.set("b").add(1)
         """
-        return Block(self, about(attributes) or NOTHING)
+        return Block(self, about(attributes))
 
     def acting_as(self, agent: str, role: str | None = None) -> Memory:
         """The same memory under another author, for programs that run several agents.
@@ -162,23 +161,25 @@ class Memory:
 
     def _write(
         self,
-        operation: Callable[Concatenate[Draft, About | None, P], R],
+        at: tuple[int, str],
+        operation: Callable[..., R],
         attributes: Attributes,
-        *args: P.args,
-        **kwargs: P.kwargs,
+        *args: Any,
     ) -> R:
-        """The one path of every write: into the open block, or into a change of its own."""
-        said = about(attributes) if attributes else None
-        draft = self._draft()
-        if draft is not None:
-            with draft.lock:
-                if draft.open:
-                    return operation(draft, said, *args, **kwargs)
+        """The one path of every write to a field: into the open block, or into a change of its own."""
+        own = about(attributes) if attributes else None
+        if _OPEN.get():
+            draft = self._draft()
+            if draft is not None:
+                with draft.lock:
+                    if draft.open:
+                        draft.cites = draft.cites or own is not None
+                        return operation(draft.part(at), draft.said(own), *args)
         document = self._document
         with document.lock:
-            draft = document.draft(said or NOTHING, block=False)
-            result = operation(draft, None, *args, **kwargs)
-            document.commit(draft, self._actor)
+            part = begun(document.state.fields.get(at) or document.state.field(*at), snapshot=False)
+            result = operation(part, own, *args)
+            document.commit((part,), own, self._actor, cites=own is not None and len(own) > 1)
             return result
 
     def _draft(self) -> Draft | None:
@@ -189,36 +190,36 @@ class Memory:
 
     # -- reading, for the field types --------------------------------------------------------------
 
-    def _view(self, kind: int, name: str) -> Any:
+    def _view(self, at: tuple[int, str]) -> Any:
         """What this context sees of a field: its open block's draft of it, or the field."""
         document = self._document
         document.usable()
         if _OPEN.get():
             draft = self._draft()
-            part = None if draft is None else draft.parts.get((kind, name))
+            part = None if draft is None else draft.parts.get(at)
             if part is not None:
                 return part
-        return document.state.fields.get((kind, name)) or _BLANK[kind]
+        return document.state.fields.get(at) or _BLANK[at[0]]
 
-    def _shown(self, kind: int, name: str, key: Any) -> tuple[Entry, ...]:
-        view: Keyed | KeyedDraft = self._view(kind, name)
+    def _shown(self, at: tuple[int, str], key: Any) -> tuple[Entry, ...]:
+        view: Keyed | KeyedDraft = self._view(at)
         seen = view.live(key)
         return alive(seen, self._document.now()) if seen and view.mortal else seen
 
-    def _listed(self, kind: int, name: str) -> list[tuple[Entry, ...]]:
-        view: Keyed | KeyedDraft = self._view(kind, name)
+    def _listed(self, at: tuple[int, str]) -> list[tuple[Entry, ...]]:
+        view: Keyed | KeyedDraft = self._view(at)
         found = [view.live(key) for key in view.keys()]
         if view.mortal:
             now = self._document.now()
             found = [alive(entries, now) for entries in found]
         return [entries for entries in found if entries]
 
-    def _count(self, kind: int, name: str) -> int:
-        view: Keyed | KeyedDraft = self._view(kind, name)
-        return len(self._listed(kind, name)) if view.mortal else len(view.keys())
+    def _count(self, at: tuple[int, str]) -> int:
+        view: Keyed | KeyedDraft = self._view(at)
+        return len(self._listed(at)) if view.mortal else len(view.keys())
 
-    def _in_order(self, kind: int, name: str) -> list[Entry]:
-        view: Ordered | OrderedDraft = self._view(kind, name)
+    def _in_order(self, at: tuple[int, str]) -> list[Entry]:
+        view: Ordered | OrderedDraft = self._view(at)
         entries = view.entries()
         return list(alive(entries, self._document.now())) if view.mortal else entries
 
@@ -307,7 +308,7 @@ class Memory:
                 if type(field) is not Keyed or kind not in (REGISTER, RECORDS):
                     continue
                 for key in sorted(field.forked, key=str):
-                    rivals = disagreement(self._shown(kind, name, key))
+                    rivals = disagreement(self._shown((kind, name), key))
                     if rivals:
                         found.append(Conflict(name, key, tuple(rivals)))
         return found
@@ -329,7 +330,7 @@ class Memory:
 class Block:
     """An open `change()`; use it in a `with` statement."""
 
-    def __init__(self, memory: Memory, said: About) -> None:
+    def __init__(self, memory: Memory, said: About | None) -> None:
         self._memory = memory
         self._said = said
         self._draft: Draft | None = None
@@ -350,7 +351,9 @@ class Block:
         with self._draft.lock:
             self._draft.open = False
         if kind is None:
-            self._memory._document.commit(self._draft, self._memory._actor)
+            document, draft = self._memory._document, self._draft
+            with document.lock:
+                document.commit(draft.parts.values(), draft.about, self._memory._actor, cites=draft.cites)
 
 
 def checked_actor(agent: object, role: object = None) -> Actor:

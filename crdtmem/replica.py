@@ -44,7 +44,7 @@ class Replica:
         time: TimeSource = time.time,
     ) -> None:
         self._actor = checked_actor(agent, role)
-        if store is not None and (isinstance(store, str | os.PathLike) or not hasattr(store, "append")):
+        if store is not None and (isinstance(store, str | os.PathLike) or not hasattr(store, "open")):
             raise MisuseError(
                 f"store: {store!r:.60} is not a store; files are not supported yet, use MemoryStore() or leave it out"
             )

@@ -12,28 +12,15 @@ from typing import NamedTuple
 
 from msgpack import packb
 
-from crdtmem.change import PART_SHIFT, SEQUENCE, Change, Head, Intro, Version, decode, record, said
+from crdtmem.change import PART_SHIFT, SEQUENCE, Change, Head, Version, decode, record
 from crdtmem.change import Ordered as OrderedPart
-from crdtmem.entry import Entry, EntryId, Stamp
+from crdtmem.entry import Entry, EntryId, Stamp, Writer
 from crdtmem.fields.keyed import Keyed
 from crdtmem.fields.ordered import Ordered
 from crdtmem.identity import client_id
 from crdtmem.store import Record
 
 Fetch = Callable[[bytes, int], Record | None]
-
-
-class Session:
-    """What is known of one session: who it is and how far its chain goes."""
-
-    __slots__ = ("client", "hash", "id", "intro", "seq")
-
-    def __init__(self, id: bytes, intro: Intro) -> None:
-        self.id = id
-        self.intro = intro
-        self.client = client_id(id)
-        self.seq = 0
-        self.hash = b""
 
 
 class Effect(NamedTuple):
@@ -46,7 +33,14 @@ class Effect(NamedTuple):
     void: list[str]
 
 
-_head = tuple.__new__  # a NamedTuple's own constructor costs three times as much
+def introduced(change: Change) -> Writer:
+    """The session that a first change introduces."""
+    assert change.intro is not None
+    key, agent, role, _ = change.intro
+    return Writer(change.session, client_id(change.session), key, agent, role)
+
+
+_new = tuple.__new__  # a NamedTuple's own constructor costs three times as much
 
 
 class State:
@@ -62,8 +56,8 @@ class State:
     def __init__(self, namespace: bytes, fetch: Fetch) -> None:
         self.namespace = namespace
         self.fetch = fetch
-        self.sessions: dict[bytes, Session] = {}
-        self.heads: dict[bytes, Head] = {}
+        self.sessions: dict[bytes, Writer] = {}
+        self.heads: dict[bytes, tuple[bytes, int, bytes]] = {}
         self.fields: dict[tuple[int, str], Keyed | Ordered] = {}
         self.count = 0
         self._version: Version | None = Version(namespace, ())
@@ -72,7 +66,7 @@ class State:
     def version(self) -> Version:
         """The heads, in one order for everybody."""
         if self._version is None:
-            self._version = Version(self.namespace, tuple(sorted(self.heads.values())))
+            self._version = Version(self.namespace, tuple(Head(*head) for head in sorted(self.heads.values())))
         return self._version
 
     def hash_of(self, session: bytes, seq: int) -> bytes | None:
@@ -109,18 +103,17 @@ class State:
         """
         session = self.sessions.get(change.session)
         if session is None:
-            assert change.intro is not None
-            session = self.sessions[change.session] = Session(change.session, change.intro)
+            session = self.sessions[change.session] = introduced(change)
         session.seq, session.hash = change.seq, change.hash
         heads = self.heads
         for dep in change.deps:
             head = heads.get(dep[0])
             if head is not None and head[1] <= dep[1]:
                 del heads[dep[0]]
-        heads[change.session] = _head(Head, (change.session, change.seq, change.hash))
+        heads[change.session] = (change.session, change.seq, change.hash)
         self._version = None
         self.count += 1
-        stamp = self._stamp(change, session)
+        stamp = Stamp(session, change.seq, change.hlc, change.actor)
         added: list[Entry] = []
         removed: list[Entry] = []
         void: list[str] = []
@@ -129,13 +122,13 @@ class State:
             field = self.fields.get((part.kind, part.field)) or self.field(part.kind, part.field)
             mine = staged[number] if staged else None
             if type(field) is Keyed:
-                came, went = field.apply(part, number, change.digests[number + 1], stamp, mine)  # type: ignore[arg-type]
+                came, went = field.apply(part, number, change.digests[number], stamp, mine)  # type: ignore[arg-type]
             else:
                 came, went = self._order(field, part, number, stamp, mine, places[number] if places else None, void)  # type: ignore[arg-type]
             number += 1
             added = added + came if added else came
             removed = removed + went if removed else went
-        return Effect(change, stamp, added, removed, void)
+        return _new(Effect, (change, stamp, added, removed, void))
 
     def _order(
         self,
@@ -148,7 +141,7 @@ class State:
         void: list[str],
     ) -> tuple[list[Entry], list[Entry]]:
         moved = self._moved(part)
-        flaw = "a move names no entry" if moved is None else field.flaw(part, stamp.client)
+        flaw = "a move names no entry" if moved is None else field.flaw(part, stamp.writer.client)
         if moved is None or flaw:
             void.append(f"{part.field}: {flaw}")
             return [], []
@@ -170,16 +163,10 @@ class State:
             return None
         for run in part.runs:
             if n < len(run[2]):
-                stamp = self._stamp(change, self.sessions[change.session])
-                return Entry(tuple(id), field, None, run[2][n], said(run[3]) if len(run) > 3 else None, stamp)
+                stamp = Stamp(self.sessions[change.session], change.seq, change.hlc, change.actor)
+                return Entry(tuple(id), field, None, run[2][n], run[3] if len(run) > 3 else part.about, stamp)
             n -= len(run[2])
         return None
-
-    def _stamp(self, change: Change, session: Session) -> Stamp:
-        agent, role = change.actor or session.intro[1:3]
-        return Stamp(
-            change.session, session.client, change.seq, change.hlc, agent, role, session.intro.key, change.about
-        )
 
     def digest(self) -> bytes:
         """Equal on replicas with the same content."""

@@ -181,9 +181,10 @@ def _scalar(value: object, where: str) -> Any:
         _check_text(value, where)
         return str.__str__(value)
     if isinstance(value, bytes | bytearray | memoryview):
-        if len(value) > MAX_VALUE - 8:
-            raise ValueRefused(_too_long(where, len(value)))
-        return bytes(value)
+        data = bytes(value)
+        if len(data) > MAX_VALUE - 8:
+            raise ValueRefused(_too_long(where, len(data)))
+        return data
     if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
         return list(value)
     if isinstance(value, dict):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Unpack
 
 from crdtmem.change import COUNTER
-from crdtmem.draft import Draft
+from crdtmem.draft import KeyedDraft
 from crdtmem.entry import About, Attributes, Entry
 from crdtmem.errors import ValueRefused
 from crdtmem.fields.field import Field, oldest_first
@@ -31,19 +31,19 @@ class Counter(Field[int]):
             raise ValueRefused(f"amount: a counter counts in int, not {type(amount).__name__}; use round(...)")
         if not MIN_INT <= amount <= MAX_INT:
             raise ValueRefused(f"amount: {amount.bit_length()} bits, more than int64")
-        return self._memory._write(_add, attributes, self.name, amount)
+        return self._memory._write(self._at, _add, attributes, amount)
 
     @property
     def value(self) -> int:
         """The sum of all increments seen."""
-        return self._memory._view(COUNTER, self.name).total
+        return self._memory._view(self._at).total
 
     def __int__(self) -> int:
         return self.value
 
     def _all(self) -> list[Entry]:
-        return oldest_first(entries[0] for entries in self._memory._listed(COUNTER, self.name))
+        return oldest_first(entry for entries in self._memory._listed(self._at) for entry in entries)
 
 
-def _add(draft: Draft, about: About | None, name: str, amount: int) -> Entry:
-    return draft.keyed(COUNTER, name).add(None, amount, about, amount)
+def _add(part: KeyedDraft, about: About | None, amount: int) -> Entry:
+    return part.add(None, amount, about, amount)

@@ -18,11 +18,12 @@ T = TypeVar("T")
 class Field(Generic[T]):
     """One named field of a memory."""
 
-    __slots__ = ("_memory", "name")
+    __slots__ = ("_at", "_memory", "name")
     _kind: ClassVar[int]
 
     def __init__(self, memory: Memory, name: str) -> None:
         self._memory = memory
+        self._at = (self._kind, name)
         self.name = name
 
     def _all(self) -> Iterable[Entry]:
@@ -68,7 +69,7 @@ class Field(Generic[T]):
             tests.append(lambda e: e.at >= moment)
         elif since is not None:
             past = self._memory._past(since)
-            tests.append(lambda e: e.stamp.seq > past.get(e.stamp.session, 0))
+            tests.append(lambda e: e.stamp.seq > past.get(e.stamp.writer.id, 0))
         if text is not None:
             part = text.casefold()
             tests.append(lambda e: part in str(e.value).casefold())

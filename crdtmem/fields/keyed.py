@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from crdtmem.change import COUNTER, PART_SHIFT, RECORDS, SET, said
+from crdtmem.change import COUNTER, PART_SHIFT, RECORDS, SET
 from crdtmem.change import Keyed as Part
 from crdtmem.entry import Entry, Stamp
 from crdtmem.values import key_of
@@ -67,42 +67,56 @@ class Keyed:
             if entry is not None:
                 self._take(entry)
                 gone.append(entry)
-        added = staged if staged is not None else [self._entry(add, stamp) for add in part.adds]
-        session, seq = stamp.session, stamp.seq
+        added = staged
+        if added is None:
+            added = self._entries(part, stamp, number << PART_SHIFT)
         weight = int.from_bytes(digest[:16], "little")
-        dies = stamp.about.ttl is not None
-        n = number << PART_SHIFT
-        for i, entry in enumerate(added):
+        i = 0
+        for entry in added:
             if self.kind == COUNTER:
-                before = by_key.get(session)
-                entry.extra = entry._frozen - (before._frozen if before else 0)  # type: ignore[operator, union-attr]
-                if before is not None:
-                    self._take(before)  # type: ignore[arg-type]
-                    gone.append(before)  # type: ignore[arg-type]
-                self.total += entry._frozen  # type: ignore[operator]
-            entry._id = id = (session, seq, n + i)
+                gone += self._supersede(entry, stamp.writer.id)
+            key = entry.key
             entry._stamp = stamp
-            entry._weight = weight * _power(i) & _MASK
-            by_id[id] = entry
-            slot = by_key.get(entry.key)
+            entry._weight = weight * _power(i) & _MASK if i else weight
+            by_id[entry._id] = entry  # type: ignore[index]
+            slot = by_key.get(key)
             if slot is None:
-                by_key[entry.key] = entry
+                by_key[key] = entry
             else:
-                by_key[entry.key] = (*slot, entry) if type(slot) is tuple else (slot, entry)  # type: ignore[arg-type]
-                self.forked.add(entry.key)
-            if dies or (entry._about is not None and entry._about.ttl is not None):
+                by_key[key] = (*slot, entry) if type(slot) is tuple else (slot, entry)  # type: ignore[arg-type]
+                self.forked.add(key)
+            if entry._about is not None and mortal(entry):
                 self.mortal += 1
             self.sum += entry._weight
+            i += 1
         return added, gone
 
-    def _entry(self, add: tuple[Any, ...], stamp: Stamp) -> Entry:
-        kind = self.kind
-        about = said(add[1]) if len(add) > 1 else None
-        if kind == SET:
-            return Entry(None, self.name, key_of(add[0]), add[0], about, None)
-        if kind == RECORDS:
-            return Entry(None, self.name, add[2], add[0], about, None, add[3] if len(add) > 3 else None)
-        return Entry(None, self.name, stamp.session if kind == COUNTER else None, add[0], about, None)
+    def _entries(self, part: Part, stamp: Stamp, n: int) -> list[Entry]:
+        kind, name, said = self.kind, self.name, part.about
+        session, seq = stamp.writer.id, stamp.seq
+        made = []
+        for add in part.adds:
+            size = len(add)
+            about = said if size < 2 or add[1] is None else add[1]
+            if kind == SET:
+                made.append(Entry((session, seq, n), name, key_of(add[0]), add[0], about, stamp))
+            elif kind == RECORDS:
+                over = add[3] if size > 3 else None
+                made.append(Entry((session, seq, n), name, add[2], add[0], about, stamp, over))
+            else:
+                key = session if kind == COUNTER else None
+                made.append(Entry((session, seq, n), name, key, add[0], about, stamp))
+            n += 1
+        return made
+
+    def _supersede(self, entry: Entry, session: bytes) -> tuple[Entry, ...]:
+        """A total takes the place of its session's earlier one."""
+        before = self.live(session)
+        entry.extra = entry._frozen - (before[0]._frozen if before else 0)  # type: ignore[operator]
+        self.total += entry._frozen  # type: ignore[operator]
+        for old in before:
+            self._take(old)
+        return before
 
     def _take(self, entry: Entry) -> None:
         """Remove a live entry."""
@@ -131,7 +145,7 @@ class Keyed:
 def mortal(entry: Entry) -> bool:
     """Whether it has a time to live."""
     about = entry._about
-    return (about is not None and about.ttl is not None) or entry._stamp.about.ttl is not None  # type: ignore[union-attr]
+    return about is not None and len(about) > 5 and about[5] is not None
 
 
 def _power(n: int) -> int:

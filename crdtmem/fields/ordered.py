@@ -24,7 +24,7 @@ from typing import Any
 from msgpack import packb
 from pycrdt import Array, Doc, Text
 
-from crdtmem.change import PART_SHIFT, TEXT, said, utf16
+from crdtmem.change import PART_SHIFT, TEXT, utf16
 from crdtmem.change import Ordered as Part
 from crdtmem.entry import Entry, Stamp
 from crdtmem.fields.keyed import mortal
@@ -138,18 +138,18 @@ class Ordered:
         for run in part.runs:
             entries = []
             for value in run[2] if self.kind != TEXT else (run[2],):
-                entry = staged[n] if staged else Entry(None, self.name, None, value, said(run[3]) if len(run) > 3 else None, None)
-                entry._id = (stamp.session, stamp.seq, base + n)
+                entry = staged[n] if staged else Entry(None, self.name, None, value, run[3] if len(run) > 3 else part.about, None)
+                entry._id = (stamp.writer.id, stamp.seq, base + n)
                 entry._stamp = stamp
                 entries.append(entry)
                 self.mortal += mortal(entry)
                 n += 1
-            self._insert(stamp.client, run, entries, next(hints) if hints else None)
+            self._insert(stamp.writer.client, run, entries, next(hints) if hints else None)
             added += entries
         for move, entry in zip(part.moves, moved, strict=True):
-            owner = Moved((stamp.session, stamp.seq, base + n), stamp, entry)
+            owner = Moved((stamp.writer.id, stamp.seq, base + n), stamp, entry)
             n += 1
-            self._insert(stamp.client, (move[0], move[1], (None,)), [owner], next(hints) if hints else None)
+            self._insert(stamp.writer.client, (move[0], move[1], (None,)), [owner], next(hints) if hints else None)
             self.moves += 1
             added.append(entry)
         still = {entry._id for entry in moved}
@@ -249,12 +249,12 @@ class Ordered:
         return None
 
     def _unit(self, at: int) -> Unit:
-        return (self.owners[at]._stamp.client, self.clocks[at])  # type: ignore[union-attr]
+        return (self.owners[at]._stamp.writer.client, self.clocks[at])  # type: ignore[union-attr]
 
     def _last_unit(self, at: int) -> Unit:
         """The last UTF-16 unit of what stands there: what follows it names that one."""
         wide = self.kind == TEXT and self.chars[at] > "\uffff"
-        return (self.owners[at]._stamp.client, self.clocks[at] + wide)  # type: ignore[union-attr]
+        return (self.owners[at]._stamp.writer.client, self.clocks[at] + wide)  # type: ignore[union-attr]
 
     def _observed(self, update: bytes) -> list[tuple[int, int]]:
         """Apply an update and let Yjs say where: (place, length) of what came, or of what went, before and after."""
@@ -294,7 +294,7 @@ class Ordered:
         lost: set[int] = set()
         for at, owner in enumerate(self.owners):
             entry = owner.entry if type(owner) is Moved else owner
-            rank = (owner._stamp.hlc, owner._stamp.session) if type(owner) is Moved else (-1, b"")
+            rank = (owner._stamp.hlc, owner._stamp.writer.id) if type(owner) is Moved else (-1, b"")
             other = best.get(entry._id)  # type: ignore[union-attr]
             if other is None or rank > other[0]:
                 if other is not None:

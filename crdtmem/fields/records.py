@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from crdtmem.change import RECORDS, Version, is_key
-from crdtmem.draft import Draft
+from crdtmem.draft import KeyedDraft
 from crdtmem.entry import About, Attributes, Entry
 from crdtmem.errors import ValueRefused
 from crdtmem.fields.field import Field, oldest_first
@@ -54,29 +54,29 @@ class Records(Field[T], MutableMapping[str, T]):
             attributes: why, because, confidence, tags, source, ttl, valid.
         """
         past = None if seen is None else self._memory._past(seen)
-        return self._memory._write(_put, attributes, self.name, _key(key), freeze(value, f"[{key!r}]"), past)
+        return self._memory._write(self._at, _put, attributes, _key(key), freeze(value, f"[{key!r}]"), past)
 
     def merge(self, key: str, patch: Mapping[str, Any], **attributes: Unpack[Attributes]) -> Entry:
         """Write only these sub-keys of a dict; concurrent merges of other sub-keys all hold."""
         if not isinstance(patch, Mapping) or not patch:
             raise ValueRefused(f"[{key!r}]: merge takes a dict with at least one sub-key; put() writes a whole value")
         frozen = freeze(dict(patch), f"[{key!r}]")
-        return self._memory._write(_merge, attributes, self.name, _key(key), frozen)
+        return self._memory._write(self._at, _merge, attributes, _key(key), frozen)
 
     def delete(self, key: str, **attributes: Unpack[Attributes]) -> bool:
         """Remove a key, as far as its entries are seen here; whether there was one."""
-        return self._memory._write(_delete, attributes, self.name, key)
+        return self._memory._write(self._at, _delete, attributes, key)
 
     def get(self, key: str, default: Any = None) -> Any:
         """The value of a key, or a default."""
-        seen = self._memory._shown(RECORDS, self.name, key)
+        seen = self._memory._shown(self._at, key)
         if len(seen) == 1 and seen[0].extra is None:
             return thaw(seen[0]._frozen)
         return fold(seen, self._resolve) if seen else default
 
     def siblings(self, key: str) -> list[Entry]:
         """Every live entry under a key, oldest first: whole values and patches."""
-        return oldest_first(self._memory._shown(RECORDS, self.name, key))
+        return oldest_first(self._memory._shown(self._at, key))
 
     def __getitem__(self, key: str) -> T:
         found = self.get(key, _ABSENT)
@@ -92,16 +92,16 @@ class Records(Field[T], MutableMapping[str, T]):
             raise KeyError(key)
 
     def __contains__(self, key: object) -> bool:
-        return isinstance(key, str) and bool(self._memory._shown(RECORDS, self.name, key))
+        return isinstance(key, str) and bool(self._memory._shown(self._at, key))
 
     def __iter__(self) -> Iterator[str]:
-        return iter([entries[0].key for entries in self._memory._listed(RECORDS, self.name)])
+        return iter([entries[0].key for entries in self._memory._listed(self._at)])
 
     def __len__(self) -> int:
-        return self._memory._count(RECORDS, self.name)
+        return self._memory._count(self._at)
 
     def _all(self) -> list[Entry]:
-        return oldest_first(entry for entries in self._memory._listed(RECORDS, self.name) for entry in entries)
+        return oldest_first(entry for entries in self._memory._listed(self._at) for entry in entries)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -168,9 +168,8 @@ def _key(key: object) -> str:
 
 
 def _put(
-    draft: Draft, about: About | None, name: str, key: str, frozen: Frozen, past: Mapping[bytes, int] | None
+    part: KeyedDraft, about: About | None, key: str, frozen: Frozen, past: Mapping[bytes, int] | None
 ) -> Entry:
-    part = draft.keyed(RECORDS, name)
     if past is None:
         return part.put(key, frozen, about)
     for entry in part.live(key):
@@ -179,17 +178,19 @@ def _put(
     return part.add(key, frozen, about)
 
 
-def _merge(draft: Draft, about: About | None, name: str, key: str, frozen: Frozen) -> Entry:
-    part = draft.keyed(RECORDS, name)
+def _merge(part: KeyedDraft, about: About | None, key: str, frozen: Frozen) -> Entry:
     seen = part.live(key)
-    wholes = [entry for entry in seen if entry.extra is None]
-    if wholes and not any(isinstance(entry.value, dict) for entry in wholes):
-        raise ValueRefused(f"[{key!r}]: it holds {wholes[-1].value!r:.40}, not a dict; put() replaces it")
+    if any(entry.extra is None and not isinstance(entry.value, dict) for entry in seen):
+        value = fold(seen, "latest")
+        if not isinstance(value, dict):
+            raise ValueRefused(f"[{key!r}]: it holds {value!r:.40}, not a dict; put() replaces it")
     given = thaw(frozen)
     alone = [entry for entry in seen if entry._id is None]
     if alone:  # staged in this very block: write over it, nobody has seen it
         base = {**thaw(alone[-1]._frozen), **given}
         alone[-1]._frozen = freeze(base, f"[{key!r}]")
+        if about is not None:
+            alone[-1]._about = about
         return alone[-1]
     values = {id(entry): entry.value for entry in seen if entry.extra is not None}
     rivals = contenders(seen)
@@ -201,8 +202,7 @@ def _merge(draft: Draft, about: About | None, name: str, key: str, frozen: Froze
     return part.add(key, frozen, about, tuple(part.live(key)))
 
 
-def _delete(draft: Draft, about: About | None, name: str, key: str) -> bool:
-    part = draft.keyed(RECORDS, name)
+def _delete(part: KeyedDraft, about: About | None, key: str) -> bool:
     seen = part.live(key)
     for entry in seen:
         part.remove(entry)

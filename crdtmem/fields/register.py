@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from crdtmem.change import REGISTER, Version
-from crdtmem.draft import Draft
+from crdtmem.draft import KeyedDraft
 from crdtmem.entry import About, Attributes, Entry
 from crdtmem.fields.field import Field, oldest_first
 from crdtmem.fields.resolve import Resolve, resolved, rule
@@ -48,11 +48,11 @@ class Register(Field[T]):
             attributes: why, because, confidence, tags, source, ttl, valid.
         """
         past = None if seen is None else self._memory._past(seen)
-        return self._memory._write(_assign, attributes, self.name, freeze(value), past)
+        return self._memory._write(self._at, _assign, attributes, freeze(value), past)
 
     def clear(self, **attributes: Unpack[Attributes]) -> bool:
         """Take the value away, as far as it is seen here; whether there was one."""
-        return self._memory._write(_clear, attributes, self.name)
+        return self._memory._write(self._at, _clear, attributes)
 
     @property
     def value(self) -> T | None:
@@ -65,20 +65,19 @@ class Register(Field[T]):
 
     def get(self, default: Any = None) -> Any:
         """The value, or a default."""
-        seen = self._memory._shown(REGISTER, self.name, None)
+        seen = self._memory._shown(self._at, None)
         return resolved(seen, self._resolve) if seen else default
 
     @property
     def siblings(self) -> list[Entry]:
         """Every live assignment, oldest first; more than one is a disagreement."""
-        return oldest_first(self._memory._shown(REGISTER, self.name, None))
+        return oldest_first(self._memory._shown(self._at, None))
 
     def _all(self) -> list[Entry]:
         return self.siblings
 
 
-def _assign(draft: Draft, about: About | None, name: str, frozen: Frozen, past: Mapping[bytes, int] | None) -> Entry:
-    part = draft.keyed(REGISTER, name)
+def _assign(part: KeyedDraft, about: About | None, frozen: Frozen, past: Mapping[bytes, int] | None) -> Entry:
     if past is None:
         return part.put(None, frozen, about)
     for entry in part.live(None):
@@ -87,8 +86,7 @@ def _assign(draft: Draft, about: About | None, name: str, frozen: Frozen, past: 
     return part.add(None, frozen, about)
 
 
-def _clear(draft: Draft, about: About | None, name: str) -> bool:
-    part = draft.keyed(REGISTER, name)
+def _clear(part: KeyedDraft, about: About | None) -> bool:
     seen = part.live(None)
     for entry in seen:
         part.remove(entry)

@@ -11,6 +11,7 @@ from typing import Any
 from crdtmem.entry import Entry
 from crdtmem.errors import MisuseError, Undecided
 from crdtmem.fields.field import oldest_first
+from crdtmem.values import freeze, key_of
 
 Resolve = str | Callable[[Sequence[Entry]], Any]
 
@@ -40,10 +41,7 @@ def merge(entries: Sequence[Entry]) -> Any:
     if all(isinstance(value, dict) for value in values):
         return {key: item for value in values for key, item in value.items()}
     if all(isinstance(value, list) for value in values):
-        united: list[Any] = []
-        for value in values:
-            united += [item for item in value if item not in united]
-        return united
+        return list({key_of(freeze(item)): item for value in values for item in value}.values())
     return values[-1]
 
 

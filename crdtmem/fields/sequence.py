@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar, Unpack, overload
 
 from crdtmem.change import SEQUENCE
-from crdtmem.draft import Draft, Fresh, OrderedDraft
+from crdtmem.draft import Fresh, OrderedDraft
 from crdtmem.entry import About, Attributes, Entry
 from crdtmem.errors import ValueRefused
 from crdtmem.fields.field import Field
@@ -34,16 +34,16 @@ class Sequence(Field[T], collections.abc.Sequence[T]):
 
     def append(self, value: T, **attributes: Unpack[Attributes]) -> Entry:
         """Add a value at the end."""
-        return self._memory._write(_insert, attributes, self.name, None, [freeze(value)])[0]
+        return self._memory._write(self._at, _insert, attributes, None, [freeze(value)])[0]
 
     def extend(self, values: Iterable[T], **attributes: Unpack[Attributes]) -> list[Entry]:
         """Add several values at the end, in one change."""
         frozen = [freeze(value, f"value[{i}]") for i, value in enumerate(values)]
-        return self._memory._write(_insert, attributes, self.name, None, frozen) if frozen else []
+        return self._memory._write(self._at, _insert, attributes, None, frozen) if frozen else []
 
     def insert(self, index: int, value: T, **attributes: Unpack[Attributes]) -> Entry:
         """Put a value before an index; an index out of range means the near end, as in a list."""
-        return self._memory._write(_insert, attributes, self.name, index, [freeze(value)])[0]
+        return self._memory._write(self._at, _insert, attributes, index, [freeze(value)])[0]
 
     def remove(self, at: int | Entry, **attributes: Unpack[Attributes]) -> Entry:
         """Take out the value at an index, or an entry wherever it is now.
@@ -52,18 +52,18 @@ class Sequence(Field[T], collections.abc.Sequence[T]):
             IndexError: no such index.
             KeyError: the entry is not in the sequence.
         """
-        return self._memory._write(_remove, attributes, self.name, at)
+        return self._memory._write(self._at, _remove, attributes, at)
 
     def replace(self, at: int | Entry, value: T, **attributes: Unpack[Attributes]) -> Entry:
         """Put a new value in the place of an old one. Two concurrent replacements both stay."""
-        return self._memory._write(_replace, attributes, self.name, at, freeze(value))
+        return self._memory._write(self._at, _replace, attributes, at, freeze(value))
 
     def move(self, at: int | Entry, to: int, **attributes: Unpack[Attributes]) -> Entry:
         """Move a value so that it ends up at index `to`. It stays the same entry; of two concurrent moves the later holds."""
-        return self._memory._write(_move, attributes, self.name, at, to)
+        return self._memory._write(self._at, _move, attributes, at, to)
 
     def _entries(self) -> list[Entry]:
-        return self._memory._in_order(SEQUENCE, self.name)
+        return self._memory._in_order(self._at)
 
     @overload
     def __getitem__(self, index: int) -> T: ...
@@ -102,38 +102,34 @@ def _find(part: OrderedDraft, at: int | Entry) -> tuple[int, Entry]:
     return index, entries[index]
 
 
-def _insert(draft: Draft, about: About | None, name: str, index: int | None, values: list[Frozen]) -> list[Entry]:
-    part = draft.ordered(SEQUENCE, name)
+def _insert(part: OrderedDraft, about: About | None, index: int | None, values: list[Frozen]) -> list[Entry]:
     size = len(part)
     at = size if index is None else max(0, index + size) if index < 0 else min(index, size)
-    entries = [Entry(None, name, None, frozen, about, None) for frozen in values]
+    entries = [Entry(None, part.field.name, None, frozen, about, None) for frozen in values]
     part.insert(at, Fresh(values, entries[:], about))
     return entries
 
 
-def _remove(draft: Draft, about: About | None, name: str, at: int | Entry) -> Entry:
-    part = draft.ordered(SEQUENCE, name)
+def _remove(part: OrderedDraft, about: About | None, at: int | Entry) -> Entry:
     index, entry = _find(part, at)
     part.delete(index, index + 1)
     return entry
 
 
-def _replace(draft: Draft, about: About | None, name: str, at: int | Entry, frozen: Frozen) -> Entry:
-    part = draft.ordered(SEQUENCE, name)
+def _replace(part: OrderedDraft, about: About | None, at: int | Entry, frozen: Frozen) -> Entry:
     index, _ = _find(part, at)
     part.delete(index, index + 1)
-    fresh = Entry(None, name, None, frozen, about, None)
+    fresh = Entry(None, part.field.name, None, frozen, about, None)
     part.insert(index, Fresh([frozen], [fresh], about))
     return fresh
 
 
-def _move(draft: Draft, about: About | None, name: str, at: int | Entry, to: int) -> Entry:
-    part = draft.ordered(SEQUENCE, name)
+def _move(part: OrderedDraft, about: About | None, at: int | Entry, to: int) -> Entry:
     index, entry = _find(part, at)
     size = len(part)
     target = to + size if to < 0 else to
     if not 0 <= target < size:
-        raise IndexError(f"sequence {name!r} has {size} values; there is no place {to}")
+        raise IndexError(f"sequence {part.field.name!r} has {size} values; there is no place {to}")
     if target == index:
         return entry
     part.delete(index, index + 1)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar, Unpack
 
 from crdtmem.change import SET
-from crdtmem.draft import Draft
+from crdtmem.draft import KeyedDraft
 from crdtmem.entry import About, Attributes, Entry
 from crdtmem.errors import ValueRefused
 from crdtmem.fields.field import Field, oldest_first
@@ -34,12 +34,12 @@ class Set(Field[T], collections.abc.Set[T]):
     def add(self, value: T, **attributes: Unpack[Attributes]) -> Entry:
         """Add a value; its entry replaces those of the same value seen here."""
         frozen = freeze(value)
-        return self._memory._write(_add, attributes, self.name, frozen)
+        return self._memory._write(self._at, _add, attributes, frozen)
 
     def update(self, values: Iterable[T], **attributes: Unpack[Attributes]) -> list[Entry]:
         """Add several values in one change."""
         frozen = [freeze(value, f"value[{i}]") for i, value in enumerate(values)]
-        return self._memory._write(_update, attributes, self.name, frozen)
+        return self._memory._write(self._at, _update, attributes, frozen)
 
     def discard(self, value: T, **attributes: Unpack[Attributes]) -> bool:
         """Remove a value, as far as its adds are seen here; whether there was one."""
@@ -47,7 +47,7 @@ class Set(Field[T], collections.abc.Set[T]):
             key = key_of(freeze(value))
         except ValueRefused:
             return False
-        return self._memory._write(_discard, attributes, self.name, key)
+        return self._memory._write(self._at, _discard, attributes, key)
 
     def remove(self, value: T, **attributes: Unpack[Attributes]) -> None:
         """Remove a value.
@@ -63,38 +63,63 @@ class Set(Field[T], collections.abc.Set[T]):
             key = key_of(freeze(value))
         except ValueRefused:
             return False
-        return bool(self._memory._shown(SET, self.name, key))
+        return bool(self._memory._shown(self._at, key))
 
     def __iter__(self) -> Iterator[T]:
-        return iter([thaw(entries[0]._frozen) for entries in self._memory._listed(SET, self.name)])
+        return iter([thaw(entries[0]._frozen) for entries in self._memory._listed(self._at)])
 
     def __len__(self) -> int:
-        return self._memory._count(SET, self.name)
+        return self._memory._count(self._at)
 
     def _all(self) -> list[Entry]:
-        return oldest_first(oldest_first(entries)[-1] for entries in self._memory._listed(SET, self.name))
+        return oldest_first(oldest_first(entries)[-1] for entries in self._memory._listed(self._at))
 
     @classmethod
     def _from_iterable(cls, it: Iterable[Any]) -> Any:
-        return _Plain(it)
+        return Values(it)
 
     __hash__ = None  # type: ignore[assignment]
 
 
-class _Plain(list[Any]):
-    """What set operators give: values, each once."""
+class Values(collections.abc.Set[Any]):
+    """What the set operators give: values, each once, equal as in the set itself.
+
+    >>> 1.0 in Values([1, True]), len(Values([1, True, 1]))
+    (False, 2)
+    """
+
+    __slots__ = ("_by_key",)
+
+    def __init__(self, values: Iterable[Any]) -> None:
+        self._by_key = {key_of(freeze(value)): value for value in values}
+
+    def __contains__(self, value: object) -> bool:
+        try:
+            return key_of(freeze(value)) in self._by_key
+        except ValueRefused:
+            return False
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._by_key.values())
+
+    def __len__(self) -> int:
+        return len(self._by_key)
+
+    def __repr__(self) -> str:
+        return f"{{{', '.join(map(repr, self))}}}"
+
+    __hash__ = None  # type: ignore[assignment]
 
 
-def _add(draft: Draft, about: About | None, name: str, frozen: Frozen) -> Entry:
-    return draft.keyed(SET, name).put(key_of(frozen), frozen, about)
+def _add(part: KeyedDraft, about: About | None, frozen: Frozen) -> Entry:
+    return part.put(key_of(frozen), frozen, about)
 
 
-def _update(draft: Draft, about: About | None, name: str, values: list[Frozen]) -> list[Entry]:
-    return [_add(draft, about, name, frozen) for frozen in values]
+def _update(part: KeyedDraft, about: About | None, values: list[Frozen]) -> list[Entry]:
+    return [_add(part, about, frozen) for frozen in values]
 
 
-def _discard(draft: Draft, about: About | None, name: str, key: Any) -> bool:
-    part = draft.keyed(SET, name)
+def _discard(part: KeyedDraft, about: About | None, key: Any) -> bool:
     seen = part.live(key)
     for entry in seen:
         part.remove(entry)

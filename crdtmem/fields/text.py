@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Unpack
 
 from crdtmem.change import TEXT
-from crdtmem.draft import Draft, Fresh, OrderedDraft
+from crdtmem.draft import Fresh, OrderedDraft
 from crdtmem.entry import About, Attributes, Entry
 from crdtmem.errors import AmbiguousMatch, NoMatch, ValueRefused
 from crdtmem.fields.field import Field
@@ -31,15 +31,15 @@ class Text(Field[str]):
 
     def insert(self, index: int, text: str, **attributes: Unpack[Attributes]) -> Entry:
         """Put text before the character at an index."""
-        return self._memory._write(_insert, attributes, self.name, index, _text(text))
+        return self._memory._write(self._at, _insert, attributes, index, _text(text))
 
     def append(self, text: str, **attributes: Unpack[Attributes]) -> Entry:
         """Put text at the end."""
-        return self._memory._write(_insert, attributes, self.name, None, _text(text))
+        return self._memory._write(self._at, _insert, attributes, None, _text(text))
 
     def delete(self, start: int, end: int | None = None, **attributes: Unpack[Attributes]) -> str:
         """Take out the characters from start to end, by default to the end of the text; returns them."""
-        return self._memory._write(_delete, attributes, self.name, start, end)
+        return self._memory._write(self._at, _delete, attributes, start, end)
 
     def replace(self, old: str, new: str, **attributes: Unpack[Attributes]) -> Entry | None:
         """Replace the one occurrence of `old`; None when `new` is empty, else the entry of what is new.
@@ -50,10 +50,10 @@ class Text(Field[str]):
         """
         if not isinstance(new, str):
             raise ValueRefused(f"text: a str, not {type(new).__name__}")
-        return self._memory._write(_replace, attributes, self.name, _text(old), new)
+        return self._memory._write(self._at, _replace, attributes, _text(old), new)
 
     def __str__(self) -> str:
-        view = self._memory._view(TEXT, self.name)
+        view = self._memory._view(self._at)
         return view.text  # type: ignore[no-any-return]
 
     @property
@@ -70,7 +70,7 @@ class Text(Field[str]):
     def _all(self) -> list[Entry]:
         """What is left of each insertion, in the order of the text."""
         with self._memory._document.lock:
-            field = self._memory._document.state.fields.get((TEXT, self.name))
+            field = self._memory._document.state.fields.get(self._at)
             return _stretches(field) if type(field) is Ordered else []
 
 
@@ -100,16 +100,14 @@ def _index(part: OrderedDraft, index: int, size: int) -> int:
     return at
 
 
-def _insert(draft: Draft, about: About | None, name: str, index: int | None, text: str) -> Entry:
-    part = draft.ordered(TEXT, name)
+def _insert(part: OrderedDraft, about: About | None, index: int | None, text: str) -> Entry:
     size = len(part)
-    entry = Entry(None, name, None, text, about, None)
+    entry = Entry(None, part.field.name, None, text, about, None)
     part.insert(size if index is None else _index(part, index, size), Fresh(text, [entry], about))
     return entry
 
 
-def _delete(draft: Draft, about: About | None, name: str, start: int, end: int | None) -> str:
-    part = draft.ordered(TEXT, name)
+def _delete(part: OrderedDraft, about: About | None, start: int, end: int | None) -> str:
     size = len(part)
     first, last = _index(part, start, size), size if end is None else _index(part, end, size)
     gone = part.text[first:last]
@@ -117,8 +115,7 @@ def _delete(draft: Draft, about: About | None, name: str, start: int, end: int |
     return gone
 
 
-def _replace(draft: Draft, about: About | None, name: str, old: str, new: str) -> Entry | None:
-    part = draft.ordered(TEXT, name)
+def _replace(part: OrderedDraft, about: About | None, old: str, new: str) -> Entry | None:
     text = part.text
     places: list[int] = []
     at = text.find(old)
@@ -127,12 +124,12 @@ def _replace(draft: Draft, about: About | None, name: str, old: str, new: str) -
         at = text.find(old, at + 1)
     if not places:
         shown = text if len(text) <= 80 else f"{text[:77]}..."
-        raise NoMatch(f"{old!r:.80} does not occur in text {name!r}, which reads {shown!r}; read it again and retry")
+        raise NoMatch(f"{old!r:.80} does not occur in text {part.field.name!r}, which reads {shown!r}; read it again and retry")
     if len(places) > 1:
         context = "; ".join(repr(text[max(0, p - 20) : p + len(old) + 20]) for p in places[:3])
         raise AmbiguousMatch(
-            f"{old!r:.80} occurs more than once in text {name!r}: {context}; give more of what stands around it"
+            f"{old!r:.80} occurs more than once in text {part.field.name!r}: {context}; give more of what stands around it"
         )
     start = places[0]
     part.delete(start, start + len(old))
-    return _insert(draft, about, name, start, new) if new else None
+    return _insert(part, about, start, new) if new else None
