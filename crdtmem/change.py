@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -178,9 +178,8 @@ def compose(
     hlc: int,
     actor: tuple[str, str | None] | None,
     parts: Sequence[Keyed | Ordered],
-    sign: Callable[[bytes], bytes] | None = None,
 ) -> Change:
-    """A new change of our own, sealed if it is told how. Its pieces are valid by construction; its size is checked.
+    """A new change of our own. Its pieces are valid by construction; only its size is checked here.
 
     Raises:
         ValueRefused: it would be larger than a change may be.
@@ -192,8 +191,8 @@ def compose(
     for part in parts:
         if len(part[3]) > MAX_ADDS or len(part[4]) > MAX_ADDS:
             raise ValueRefused(f"{part.field}: more than the {MAX_ADDS} entries a change may add or remove; split it")
-        items.append(_pack((_SALTS.pop() if _SALTS else _salt(), *part)))
-    core = b"\x93" + _pack((header, items))[1:]
+        items.append(_pack((_SALTS.pop() if _SALTS else _salt(),) + part))  # noqa: RUF005 (a third of the price)
+    core = _pack((header, items, b""))[:-2]
     if len(core) > MAX_CHANGE - 2 - SEAL_SIZE:
         raise ValueRefused(f"the change has {len(core)} bytes, more than {MAX_CHANGE}; split it")
     hash, digests = _hash(header, items)
@@ -201,7 +200,7 @@ def compose(
         Change,
         # fmt: off
         (namespace, session, seq, prev, deps, intro, hlc, actor, None,
-         parts, hash, core, sign(hash) if sign else b"", digests, FORMAT),
+         parts, hash, core, b"", digests, FORMAT),
         # fmt: on
     )
 

@@ -78,21 +78,24 @@ class Document:
         self._moved = threading.Condition(self.lock)
         self._waiters = 0
         self._session: Writer | None = None
-        self._unsealed: dict[bytes, Change] = {}  # our newest change of each session, until it is sealed
+        self._sealed: dict[bytes, int] = {}  # how far our sessions are sealed, where more may follow
         self.state = State(namespace.digest, self._log.read)
         self._load()
         self._inbox = Inbox(self.state)
 
     def _load(self) -> None:
-        tails: dict[bytes, Change] = {}
+        sealed: dict[bytes, int] = {}
         for kept in self._log.records():
             change = decode(record(kept.core, kept.seal))
             self._clock.saw(change.hlc)
             self.state.apply(change)
-            tails[change.session] = change
-        for session, change in tails.items():
-            if not change.seal and self.state.sessions[session].key == self._identity.key:
-                self._unsealed[session] = change
+            if change.seal or change.seq == 1:
+                sealed[change.session] = change.seq if change.seal else 0
+        for id, seq in sealed.items():
+            session = self.state.sessions[id]
+            if session.key == self._identity.key and session.seq > seq:
+                self._sealed[id] = seq
+        self._seal()
 
     def now(self) -> float:
         """Seconds since 1970, to judge times to live by."""
@@ -121,6 +124,7 @@ class Document:
         parts, staged, places = build(drafts, said, session, seq, cites=cites)
         if not parts:
             return
+        change = None
         try:
             change = compose(
                 self.namespace.digest,
@@ -132,20 +136,19 @@ class Document:
                 self._clock.now(),
                 None if actor is self.actor or actor == self.actor else actor,
                 parts,
-                self._identity.sign if seq % SEAL_EVERY == 0 else None,
             )
-            self._append((change,))
+            self._log.append([_record(Record, (session.id, seq, change.hash, change.core, change.seal))])
         except BaseException:
             for entries in staged:
                 for entry in entries:
                     entry._id = None
+            if change is not None:
+                self._session = None  # half of it may be on the disk: this session is never continued
             raise
         effect = self.state.apply(change, staged, places)
         if intro is not None:
             self._session = self.state.sessions[session.id]
-        self._unsealed[session.id] = change
-        if change.seal:
-            del self._unsealed[session.id]
+            self._sealed[session.id] = 0
         if self._waiters or self._watches:
             self._tell((effect,), local=True)
 
@@ -158,14 +161,6 @@ class Document:
     def _deps(self, session: bytes) -> tuple[Head, ...]:
         return tuple([Head(*head) for head in self.state.heads.values() if head[0] != session][-MAX_DEPS:])
 
-    def _append(self, changes: Sequence[Change]) -> None:
-        """One commit. A session whose append failed is never continued: half of it may be on the disk."""
-        try:
-            self._log.append([_record(Record, (c.session, c.seq, c.hash, c.core, c.seal)) for c in changes])
-        except BaseException:
-            self._session = None
-            raise
-
     # -- foreign bytes -----------------------------------------------------------------------------
 
     def receive(self, records: Iterable[bytes], sender: str) -> Received:
@@ -175,7 +170,7 @@ class Document:
             changes, refused = self._inbox.admit(records, sender)
             effects: list[Effect] = []
             if changes:
-                self._append(changes)
+                self._log.append([_record(Record, (c.session, c.seq, c.hash, c.core, c.seal)) for c in changes])
                 if not self._clock.saw(max([change.hlc for change in changes])):
                     for change in changes:
                         self._clock.saw(change.hlc)
@@ -194,9 +189,7 @@ class Document:
         """The records that a replica at `since` lacks, in causal order. Seals our newest change first: a flush."""
         with self.lock:
             self.usable()
-            for session, change in self._unsealed.items():
-                self._log.seal(session, change.seq, self._identity.sign(change.hash))
-            self._unsealed.clear()
+            self._seal()
             if since is None or not since.heads:
                 return [record(kept.core, kept.seal) for kept in self._log.records()]
             past = self.past(since)
@@ -207,6 +200,19 @@ class Document:
                 for kept in self._log.records()
                 if kept.seq > past.get(kept.session, 0)
             ]
+
+    def _seal(self) -> None:
+        """Seal what we wrote since the last flush: its newest change, and every 64th on the way."""
+        for id, sealed in list(self._sealed.items()):
+            newest = self.state.sessions[id].seq
+            for seq in range(sealed + 1, newest + 1):
+                if seq % SEAL_EVERY == 0 or seq == newest:
+                    hash = self.state.hash_of(id, seq)
+                    assert hash is not None
+                    self._log.seal(id, seq, self._identity.sign(hash))
+            self._sealed[id] = newest
+            if self._session is None or self._session.id != id:
+                del self._sealed[id]
 
     # -- versions ----------------------------------------------------------------------------------
 

@@ -372,17 +372,14 @@ class Draft:
         part = self.parts.get(at)
         if part is None:
             with self._guard:
-                part = self.parts[at] = begun(self._state.field(*at), snapshot=True)
+                field = self._state.field(*at)
+                part = KeyedDraft(field) if type(field) is Keyed else OrderedDraft(field, snapshot=True)  # type: ignore[arg-type]
+                self.parts[at] = part
         return part
 
     def said(self, own: About | None) -> About | None:
         """What a write in this draft says: its own words over those of the block."""
         return self.about if own is None else over(self.about, own)
-
-
-def begun(field: Keyed | Ordered, *, snapshot: bool) -> Staged:
-    """An empty draft of a field; a snapshot where the field may change while it is open."""
-    return KeyedDraft(field) if type(field) is Keyed else OrderedDraft(field, snapshot=snapshot)  # type: ignore[arg-type]
 
 
 def build(

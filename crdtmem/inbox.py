@@ -23,6 +23,7 @@ from crdtmem.state import State, introduced
 MAX_WAITING = 16384
 MAX_WAITING_BYTES = 32 << 20
 SEAL_EVERY = 64
+_FORK = "the session has another change at this seq: altered bytes, or a fork"
 KEPT_SEAL_DISTANCE = 512  # a seal is verified, and so kept, at least this often
 
 
@@ -79,16 +80,17 @@ class Inbox:
         refused: list[Refusal] = []
         news: dict[bytes, Change] = {}
         sealed: list[Change] = []
+        sessions = self.state.sessions
         for data in records:
             try:
                 change = self._decode(data)
             except BadBytes as error:
                 refused.append(Refusal(str(error)))
                 continue
-            reason = self._known(change)
-            if reason is not None:
-                if reason:
-                    refused.append(Refusal(reason, change.session, change.seq))
+            session = sessions.get(change.session)
+            if session is not None and session.seq >= change.seq:
+                if self.state.hash_of(change.session, change.seq) != change.hash:
+                    refused.append(Refusal(_FORK, change.session, change.seq))
                 continue
             held = self._room.get(change.hash)
             if held is None:
@@ -146,14 +148,6 @@ class Inbox:
         if change.intro is not None and session_id(change.namespace, change.intro) != change.session:
             raise BadBytes("its session id is not the hash of its introduction")
         return change
-
-    def _known(self, change: Change) -> str | None:
-        """None for news, "" for what is here already, a reason for what contradicts it."""
-        session = self.state.sessions.get(change.session)
-        if session is None or session.seq < change.seq:
-            return None
-        here = self.state.hash_of(change.session, change.seq)
-        return "" if here == change.hash else "the session has another change at this seq: altered bytes, or a fork"
 
     def _chain(self, change: Change, news: dict[bytes, Change], refused: list[Refusal]) -> list[Change]:
         """The changes from the last known one up to this sealed one, verified and taken out of where they lay.

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, Unpack
 
 from crdtmem.change import COUNTER, KINDS, RECORDS, REGISTER, SEQUENCE, SET, TEXT, Version, is_field
 from crdtmem.document import Actor, Document, Pinned
-from crdtmem.draft import Draft, KeyedDraft, OrderedDraft, begun
+from crdtmem.draft import Draft, KeyedDraft, OrderedDraft
 from crdtmem.entry import About, Attributes, Entry, about
 from crdtmem.errors import KindMismatch, MisuseError, ValueRefused
 from crdtmem.fields.counter import Counter
@@ -177,7 +177,8 @@ class Memory:
                         return operation(draft.part(at), draft.said(own), *args)
         document = self._document
         with document.lock:
-            part = begun(document.state.fields.get(at) or document.state.field(*at), snapshot=False)
+            field = document.state.fields.get(at) or document.state.field(*at)
+            part = KeyedDraft(field) if type(field) is Keyed else OrderedDraft(field, snapshot=False)  # type: ignore[arg-type]
             result = operation(part, own, *args)
             document.commit((part,), own, self._actor, cites=own is not None and len(own) > 1)
             return result

@@ -16,10 +16,12 @@ from typing import Any
 
 from crdtmem.change import COUNTER, PART_SHIFT, RECORDS, SET
 from crdtmem.change import Keyed as Part
-from crdtmem.entry import Entry, Stamp
+from crdtmem.entry import ABOUT, Entry, Stamp
 from crdtmem.values import key_of
 
+_TTL = ABOUT.index("ttl")
 _MASK = 2**128 - 1
+_number = int.from_bytes
 
 
 class Keyed:
@@ -70,7 +72,7 @@ class Keyed:
         added = staged
         if added is None:
             added = self._entries(part, stamp, number << PART_SHIFT)
-        weight = int.from_bytes(digest[:16], "little")
+        weight = _number(digest[:16], "little")
         i = 0
         for entry in added:
             if self.kind == COUNTER:
@@ -85,7 +87,7 @@ class Keyed:
             else:
                 by_key[key] = (*slot, entry) if type(slot) is tuple else (slot, entry)  # type: ignore[arg-type]
                 self.forked.add(key)
-            if entry._about is not None and mortal(entry):
+            if entry._about is not None and len(entry._about) > _TTL and mortal(entry):
                 self.mortal += 1
             self.sum += entry._weight
             i += 1
@@ -99,7 +101,9 @@ class Keyed:
             size = len(add)
             about = said if size < 2 or add[1] is None else add[1]
             if kind == SET:
-                made.append(Entry((session, seq, n), name, key_of(add[0]), add[0], about, stamp))
+                value = add[0]
+                key = value if type(value) is str else key_of(value)
+                made.append(Entry((session, seq, n), name, key, value, about, stamp))
             elif kind == RECORDS:
                 over = add[3] if size > 3 else None
                 made.append(Entry((session, seq, n), name, add[2], add[0], about, stamp, over))
@@ -145,7 +149,7 @@ class Keyed:
 def mortal(entry: Entry) -> bool:
     """Whether it has a time to live."""
     about = entry._about
-    return about is not None and len(about) > 5 and about[5] is not None
+    return about is not None and len(about) > _TTL and about[_TTL] is not None
 
 
 def _power(n: int) -> int:

@@ -257,7 +257,7 @@ class Ordered:
         return (self.owners[at]._stamp.writer.client, self.clocks[at] + wide)  # type: ignore[union-attr]
 
     def _observed(self, update: bytes) -> list[tuple[int, int]]:
-        """Apply an update and let Yjs say where: (place, length) of what came, or of what went, before and after."""
+        """Apply an update and let Yjs say where, in what stood there: (place, length) of what went, (place, 0) of what came."""
         deltas: list[Any] = []
         watch = self._root.observe(lambda event: deltas.extend(event.delta))
         try:
@@ -271,7 +271,7 @@ class Ordered:
             if "retain" in step:
                 at += step["retain"]
             elif "insert" in step:
-                spans.append((at, len(step["insert"])))
+                spans.append((at, 0))
             else:
                 spans.append((at, step["delete"]))
                 at += step["delete"]
