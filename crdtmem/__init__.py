@@ -1,9 +1,11 @@
-"""Shared memory for teams of LLM agents that never loses a write, never blocks, and always knows who wrote what and why.
+"""Shared memory for teams of LLM agents: never loses a write, never blocks, always knows who wrote what and why.
 
 >>> from crdtmem import Replica
 >>> ann, bob = Replica("ann").open(tenant="acme"), Replica("bob").open(tenant="acme")
->>> _ = ann.set("facts").add("churn is 3.1 %", why="CRM export"); _ = bob.set("facts").add("churn is 4.7 %")
->>> _ = ann.receive(bob.changes()); _ = bob.receive(ann.changes())
+>>> _ = ann.set("facts").add("churn is 3.1 %", why="CRM export")
+... _ = bob.set("facts").add("churn is 4.7 %")
+>>> _ = ann.receive(bob.changes())
+... _ = bob.receive(ann.changes())
 >>> ann.digest() == bob.digest(), len(ann.set("facts"))
 (True, 2)
 """

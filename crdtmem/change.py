@@ -5,9 +5,10 @@
     part    = [salt, kind, field, about, ...]          adds and removes, or runs, deletes and moves
 
 The hash covers the header and the digest of each part, and each part is salted, so a later version can withhold a
-part, and what is said about it, without breaking the chain. The outer array, the first seven items of a header, the hash and the seal are fixed
-for every format to come: a newer change can be recognised as authentic by a program that cannot read it.
-Decoding is pure: any bytes give a Change or one BadBytes. What needs the replica's state is judged elsewhere.
+part, and what is said about it, without breaking the chain. The outer array, the first seven items of a header, the
+hash and the seal are fixed for every format to come: a newer change can be recognised as authentic by a program that
+cannot read it. Decoding is pure: any bytes give a Change or one BadBytes. What needs the replica's state is judged
+elsewhere.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from typing import Any, NamedTuple
 from msgpack import ExtType, Packer, packb, unpackb
 
 from crdtmem.clock import MAX_STAMP
-from crdtmem.entry import About, about_flaw, is_id
+from crdtmem.entry import MAX_WHY, About, about_flaw, is_id
 from crdtmem.errors import BadBytes, NamespaceError, ValueRefused
 from crdtmem.namespace import Namespace
-from crdtmem.values import admit
+from crdtmem.values import admit, key_of
 
 FORMAT = 1
 SET, COUNTER, REGISTER, RECORDS, SEQUENCE, TEXT = range(1, 7)
@@ -39,6 +40,7 @@ MAX_RUNS = 512
 MAX_DEPS = 1024
 MAX_NAME = 200
 MAX_SEQ = 2**53
+SHORT = 4096  # a decoded str can only be too long, and not below this
 PART_SHIFT = 20  # the n of an entry: its part above, its place in the part below
 
 _NO_SEAL = b"\xc4\x00"
@@ -198,10 +200,7 @@ def compose(
     hash, digests = _hash(header, items)
     return _change(
         Change,
-        # fmt: off
-        (namespace, session, seq, prev, deps, intro, hlc, actor, None,
-         parts, hash, core, b"", digests, FORMAT),
-        # fmt: on
+        (namespace, session, seq, prev, deps, intro, hlc, actor, None, parts, hash, core, b"", digests, FORMAT),
     )
 
 
@@ -211,62 +210,61 @@ def decode(data: bytes) -> Change:
     Raises:
         BadBytes: they are not one. A change of a newer format comes back with no parts.
     """
+    if type(data) is not bytes:
+        raise BadBytes(f"a record is bytes, not {type(data).__name__}")
     if len(data) > MAX_CHANGE:
         raise BadBytes(f"{len(data)} bytes, more than a change may have")
     try:
-        return _decode(data)
+        header, items, seal = unpackb(data, use_list=False, max_array_len=MAX_PARTS)
+        if type(header) is not bytes or type(items) is not tuple or not items:
+            raise BadBytes("a record is a header, its parts and a seal")
+        for item in items:
+            if type(item) is not bytes:
+                raise BadBytes("a part is bytes")
+        if type(seal) is not bytes or (seal and len(seal) != SEAL_SIZE):
+            raise BadBytes("a seal has 64 bytes")
+        if _pack((header, items, seal)) != data:  # neither hash nor seal covers the wrapping
+            raise BadBytes("a record not in canonical form")
+        core = data[: -2 - len(seal)]
+        head = unpackb(header, use_list=False, max_array_len=MAX_DEPS)
+        format, namespace, session, seq, prev, deps, intro = head[:7]
+        if type(format) is not int or format < 1:
+            raise BadBytes("a format is a positive int")
+        if type(namespace) is not bytes or len(namespace) != 16 or type(session) is not bytes or len(session) != 16:
+            raise BadBytes("namespace and session have 16 bytes")
+        if type(seq) is not int or not 0 < seq < MAX_SEQ:
+            raise BadBytes("seq is malformed")
+        if type(prev) is not bytes or len(prev) != (32 if seq > 1 else 0):
+            raise BadBytes("prev is malformed")
+        if deps != ():
+            if not _are_heads(deps) or any(dep[0] == session for dep in deps):
+                raise BadBytes("deps are heads of other sessions")
+            deps = tuple([Head(*dep) for dep in deps])
+        if (intro is None) != (seq > 1) or not (intro is None or _is_intro(intro)):
+            raise BadBytes("the first change of a session, and only that, introduces it")
+        if intro is not None:
+            intro = Intro(*intro)
+        hash, digests = _hash(header, items)
+        hlc, actor, rules, parts = 0, None, None, ()
+        if format == FORMAT:
+            _, _, _, _, _, _, _, hlc, actor, rules = head
+            if type(hlc) is not int or not 0 <= hlc <= MAX_STAMP:
+                raise BadBytes("hlc is malformed")
+            if actor is not None and not (type(actor) is tuple and len(actor) == 2 and _are_names(*actor)):
+                raise BadBytes("actor is malformed")
+            if rules is not None and not (type(rules) is bytes and len(rules) == 32):
+                raise BadBytes("rules are named by a hash")
+            parts = tuple([_part(item, session, seq) for item in items])  # type: ignore[assignment]
+            if len(parts) > 1 and len({part[:2] for part in parts}) < len(parts):
+                raise BadBytes("two parts for one field")
+        return _change(
+            Change,
+            (namespace, session, seq, prev, deps, intro, hlc, actor, rules, parts, hash, core, seal, digests, format),
+        )
     except BadBytes:
         raise
-    except ValueRefused as error:
-        raise BadBytes(str(error)) from None
     except Exception as error:  # msgpack and tuple unpacking raise a dozen kinds on hostile bytes
         raise BadBytes(f"undecodable: {type(error).__name__}: {error}") from None
-
-
-def _decode(data: bytes) -> Change:
-    header, items, seal = unpackb(data, use_list=False, max_array_len=MAX_PARTS)
-    if type(header) is not bytes or type(items) is not tuple or not items:
-        raise BadBytes("a record is a header, its parts and a seal")
-    for item in items:
-        if type(item) is not bytes:
-            raise BadBytes("a part is bytes")
-    if type(seal) is not bytes or (seal and len(seal) != SEAL_SIZE):
-        raise BadBytes("a seal has 64 bytes")
-    core = data[: -2 - len(seal)]
-    head = unpackb(header, use_list=False, max_array_len=MAX_DEPS)
-    format, namespace, session, seq, prev, deps, intro = head[:7]
-    if type(format) is not int or format < 1:
-        raise BadBytes("a format is a positive int")
-    if type(namespace) is not bytes or len(namespace) != 16 or type(session) is not bytes or len(session) != 16:
-        raise BadBytes("namespace and session have 16 bytes")
-    if type(seq) is not int or not 0 < seq < MAX_SEQ or type(prev) is not bytes or len(prev) != (32 if seq > 1 else 0):
-        raise BadBytes("seq or prev is malformed")
-    if deps != ():
-        if not _are_heads(deps) or any(dep[0] == session for dep in deps):
-            raise BadBytes("deps are heads of other sessions")
-        deps = tuple([Head(*dep) for dep in deps])
-    if (intro is None) != (seq > 1) or not (intro is None or _is_intro(intro)):
-        raise BadBytes("the first change of a session, and only that, introduces it")
-    if intro is not None:
-        intro = Intro(*intro)
-    hash, digests = _hash(header, items)
-    hlc, actor, rules, parts = 0, None, None, ()
-    if format == FORMAT:
-        _, _, _, _, _, _, _, hlc, actor, rules = head
-        if type(hlc) is not int or not 0 <= hlc <= MAX_STAMP:
-            raise BadBytes("hlc is malformed")
-        if actor is not None and not (type(actor) is tuple and len(actor) == 2 and _are_names(*actor)):
-            raise BadBytes("actor is malformed")
-        if rules is not None and not (type(rules) is bytes and len(rules) == 32):
-            raise BadBytes("rules are named by a hash")
-        parts = tuple([_part(item, session, seq) for item in items])  # type: ignore[assignment]
-    return _change(
-        Change,
-        # fmt: off
-        (namespace, session, seq, prev, deps, intro, hlc, actor, rules,
-         parts, hash, core, seal, digests, format),
-        # fmt: on
-    )
 
 
 def _part(item: bytes, session: bytes, seq: int) -> Keyed | Ordered:
@@ -283,7 +281,11 @@ def _part(item: bytes, session: bytes, seq: int) -> Keyed | Ordered:
         if type(adds) is not tuple or type(removes) is not tuple:
             raise BadBytes("adds and removes are lists")
         for add in adds:
-            _add(kind, add)
+            plain = type(add) is tuple and len(add) == 1 and type(add[0]) is str and len(add[0]) <= SHORT
+            if not plain or kind in (COUNTER, RECORDS):
+                _add(kind, add)
+        if len(adds) > 1 and kind != COUNTER and len({_key(kind, add) for add in adds}) < len(adds):
+            raise BadBytes("two adds for one key")  # one replaces the other; siblings cost more the more they are
         for gone in removes:
             if not is_id(gone) or (gone[0] == session and gone[1] >= seq):
                 raise BadBytes("a remove names an entry of an earlier change")
@@ -311,7 +313,7 @@ def _part(item: bytes, session: bytes, seq: int) -> Keyed | Ordered:
 def _add(kind: int, add: tuple[Any, ...]) -> None:
     value = add[0]
     size = len(add)
-    if type(value) is not str or len(value) > 4096:  # a decoded str can only be too long
+    if type(value) is not str or len(value) > SHORT:
         admit(value)
     if type(add) is not tuple or (size == 2 and add[1] is None):
         raise BadBytes("an add is a value with its attributes, an absent one cut")
@@ -325,8 +327,14 @@ def _add(kind: int, add: tuple[Any, ...]) -> None:
         return
     if size not in (3, 4) or type(add[2]) is not str or not is_key(add[2]):
         raise BadBytes("an add of records names its key")
-    if size == 4 and not (type(add[3]) is tuple and all(map(is_id, add[3])) and type(value) is ExtType and is_dict(value)):
+    if size == 3:
+        return
+    if not (type(add[3]) is tuple and all(map(is_id, add[3])) and type(value) is ExtType and is_dict(value)):
         raise BadBytes("a patch is a dict over entry ids")
+
+
+def _key(kind: int, add: tuple[Any, ...]) -> Any:
+    return key_of(add[0]) if kind == SET else add[2] if kind == RECORDS else None
 
 
 def _run(kind: int, run: tuple[Any, ...]) -> None:
@@ -346,6 +354,8 @@ def _run(kind: int, run: tuple[Any, ...]) -> None:
 
 
 def _check_about(about: object) -> None:
+    if type(about) is tuple and len(about) == 1 and type(about[0]) is str and len(about[0]) <= MAX_WHY:
+        return  # a reason and nothing else, as nearly always
     flaw = about_flaw(about) or ("attributes that say nothing" if about == () else None)
     if flaw:
         raise BadBytes(flaw)

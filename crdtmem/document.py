@@ -18,10 +18,10 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from crdtmem.change import Change, Head, Intro, Version, compose, decode, record
+from crdtmem.change import Head, Intro, Version, compose, decode, record
 from crdtmem.clock import Clock
 from crdtmem.draft import Draft, Staged, build
-from crdtmem.entry import About, Writer
+from crdtmem.entry import About, Entry, Writer
 from crdtmem.errors import NotReached, ReadOnly, UpgradeNeeded
 from crdtmem.identity import Identity, client_id, session_id
 from crdtmem.inbox import SEAL_EVERY, Inbox, Received, Refusal
@@ -121,11 +121,12 @@ class Document:
             )
         session, intro = (self._session, None) if self._session is not None else self._introduce()
         seq = session.seq + 1
-        parts, staged, places = build(drafts, said, session, seq, cites=cites)
-        if not parts:
-            return
+        staged: list[list[Entry]] = []
         change = None
         try:
+            parts, places = build(drafts, said, session, seq, staged, cites=cites)
+            if not parts:
+                return
             change = compose(
                 self.namespace.digest,
                 session.id,
@@ -168,17 +169,19 @@ class Document:
         with self.lock:
             self.usable()
             changes, refused = self._inbox.admit(records, sender)
-            effects: list[Effect] = []
             if changes:
-                self._log.append([_record(Record, (c.session, c.seq, c.hash, c.core, c.seal)) for c in changes])
+                try:
+                    self._log.append([_record(Record, (c.session, c.seq, c.hash, c.core, c.seal)) for c in changes])
+                except BaseException:
+                    self._inbox.keep(changes, sender)
+                    raise
                 if not self._clock.saw(max([change.hlc for change in changes])):
                     for change in changes:
                         self._clock.saw(change.hlc)
-                for change in changes:
-                    effect = self.state.apply(change)
-                    if effect.void:
-                        refused += [Refusal(f"void: {why}", change.session, change.seq) for why in effect.void]
-                    effects.append(effect)
+                effects = [self.state.apply(change) for change in changes]
+                for change, _, _, _, void in effects:
+                    if void:
+                        refused += [Refusal(f"void: {why}", change.session, change.seq) for why in void]
                 if self._waiters or self._watches:
                     self._tell(effects, local=False)
             self.refusals.extend(refused)
@@ -196,9 +199,7 @@ class Document:
             if past == {session.id: session.seq for session in self.state.sessions.values()}:
                 return []
             return [
-                record(kept.core, kept.seal)
-                for kept in self._log.records()
-                if kept.seq > past.get(kept.session, 0)
+                record(kept.core, kept.seal) for kept in self._log.records() if kept.seq > past.get(kept.session, 0)
             ]
 
     def _seal(self) -> None:
@@ -238,6 +239,11 @@ class Document:
             finally:
                 self._waiters -= 1
 
+    def disown(self) -> None:
+        """In a forked child: whoever holds the lock is not here to release it."""
+        self.lock = threading.RLock()
+        self._moved = threading.Condition(self.lock)
+
     def wake(self) -> None:
         """Let waiters look again: the replica has been closed."""
         with self._moved:
@@ -251,7 +257,7 @@ class Document:
         """
         with self.lock:
             if not self.reached(version):
-                raise NotReached(f"{self.namespace!r} has not reached that version yet; memory.wait(version) waits for it")
+                raise NotReached(f"{self.namespace!r} has not reached that version; memory.wait(version) waits for it")
             latest = {session.id: session.seq for session in self.state.sessions.values()}
             if version == self.state.version:
                 return latest
@@ -322,6 +328,7 @@ class Pinned:
         self.version = version
         self.state = document.at(version)
         self.usable = document.usable
+        self.past = document.past
 
     def now(self) -> float:
         """A pinned memory shows what stood there, also what has since outlived its time."""
@@ -331,4 +338,3 @@ class Pinned:
         if name.startswith("_"):
             raise AttributeError(name)
         raise ReadOnly("this memory is pinned at a version; write to the memory it was taken from")
-

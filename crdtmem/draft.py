@@ -16,11 +16,12 @@ from crdtmem.change import Keyed as KeyedPart
 from crdtmem.change import Ordered as OrderedPart
 from crdtmem.entry import About, Entry, Writer, over, settled
 from crdtmem.errors import ValueRefused
-from crdtmem.fields.keyed import Keyed
-from crdtmem.fields.ordered import Moved, Ordered
+from crdtmem.fields.keyed import Keyed, mortal
+from crdtmem.fields.ordered import Moved, Ordered, shares
 from crdtmem.state import State
 from crdtmem.values import MAX_INT, MIN_INT, Frozen
 from crdtmem.yupdate import Unit
+
 
 class KeyedDraft:
     """Staged adds and removes of one keyed field."""
@@ -29,26 +30,27 @@ class KeyedDraft:
 
     def __init__(self, field: Keyed) -> None:
         self.field = field
-        self._adds: list[Entry] = []
+        self._adds: dict[int, Entry] = {}  # by id(), in order
         self._removes: list[tuple[bytes, int, int]] = []
         self._over: dict[Any, tuple[Entry, ...]] = {}
 
     @property
     def mortal(self) -> bool:
         """Whether an entry it sees may have a time to live."""
-        return bool(self.field.mortal or any(e._about is not None and e._about.ttl is not None for e in self._adds))
+        return bool(self.field.mortal or any(map(mortal, self._adds.values())))
 
     @property
     def total(self) -> int:
         """Of a counter: what it shows, staged increments included."""
-        return self.field.total + sum(entry.extra for entry in self._adds)
+        added: int = sum(entry.extra for entry in self._adds.values())
+        return self.field.total + added
 
     def live(self, key: Any) -> tuple[Entry, ...]:
         """The entries this draft sees under a key."""
         seen = self._over.get(key)
         return self.field.live(key) if seen is None else seen
 
-    def keys(self) -> list[Any]:
+    def held(self) -> list[Any]:
         """The keys this draft sees an entry under."""
         if not self._over:
             return list(self.field.by_key)
@@ -58,7 +60,7 @@ class KeyedDraft:
     def add(self, key: Any, frozen: Frozen, about: About | None, extra: Any = None) -> Entry:
         """Stage an add beside what is seen."""
         entry = Entry(None, self.field.name, key, frozen, about, None, extra)
-        self._adds.append(entry)
+        self._adds[id(entry)] = entry
         self._over[key] = (*self.live(key), entry)
         return entry
 
@@ -68,7 +70,7 @@ class KeyedDraft:
         if key in self._over or key in self.field.by_key:
             for old in self.live(key):
                 self._drop(old)
-        self._adds.append(entry)
+        self._adds[id(entry)] = entry
         self._over[key] = (entry,)
         return entry
 
@@ -79,7 +81,7 @@ class KeyedDraft:
 
     def _drop(self, entry: Entry) -> None:
         if entry._id is None:
-            self._adds = [other for other in self._adds if other is not entry]
+            del self._adds[id(entry)]
         else:
             self._removes.append(entry._id)
 
@@ -90,20 +92,21 @@ class KeyedDraft:
         if self.field.kind == COUNTER:
             before = self.field.live(session.id)
             running: int = before[0]._frozen if before else 0  # type: ignore[assignment]
-            for entry in self._adds:
+            for entry in self._adds.values():
                 running += entry.extra
                 if not MIN_INT <= running <= MAX_INT:
                     raise ValueRefused(f"counter {self.field.name!r}: the total of one session would leave int64")
                 entry._frozen, entry.key = running, session.id
-        return self._adds
+        return list(self._adds.values())
 
     def part(self, session: Writer, said: About | None) -> tuple[KeyedPart, None]:
         """The part to write, once every entry has its id; `said` is what its entries say unless they say otherwise."""
         field = self.field
+        adds: list[tuple[Any, ...]]
         if field.kind != RECORDS:
-            adds = [(e._frozen,) if e._about is said else (e._frozen, e._about) for e in self._adds]
+            adds = [(e._frozen,) if e._about is said else (e._frozen, e._about) for e in self._adds.values()]
         else:
-            adds = [_record(e, said) for e in self._adds]  # type: ignore[misc]
+            adds = [_record(e, said) for e in self._adds.values()]
         return _part(KeyedPart, (field.kind, field.name, said, tuple(adds), tuple(self._removes))), None
 
 
@@ -191,11 +194,26 @@ class OrderedDraft:
                 found += piece.entries  # type: ignore[union-attr]
         return found
 
+    def shares(self) -> list[Entry]:
+        """What is left of each insertion into a text, in its order."""
+        found: list[Entry] = []
+        for piece in self._pieces:
+            if type(piece) is Stretch:
+                found += shares(self._owners[piece.start : piece.end], self._chars[piece.start : piece.end])
+            else:
+                found += piece.entries  # type: ignore[union-attr]
+        return found
+
     def insert(self, at: int, fresh: Fresh) -> None:
         """Put a run before the unit at this index."""
         index = self._split(at)
         before = self._pieces[index - 1] if index else None
-        if self.field.kind != TEXT and type(before) is Fresh and before.about == fresh.about and not (before.moved or fresh.moved):
+        if (
+            self.field.kind != TEXT
+            and type(before) is Fresh
+            and before.about == fresh.about
+            and not (before.moved or fresh.moved)
+        ):
             before.content += fresh.content
             before.entries += fresh.entries
         else:
@@ -281,7 +299,7 @@ class OrderedDraft:
         units: Mapping[int, tuple[Unit, Unit]],
         said: About | None,
     ) -> tuple[list[tuple[Any, ...]], list[int]]:
-        """Each wanted piece between its neighbours, and where it will show. What comes later in turn is not there yet."""
+        """Each wanted piece between its neighbours, and where it will show. What comes later is not there yet."""
         wire: list[tuple[Any, ...]] = []
         places: list[int] = []
         here = 0
@@ -330,11 +348,11 @@ class OrderedDraft:
                     places.append(at)
                 if self.field.moves:
                     owner = self._owners[at]
-                    doubles.append((owner.entry if type(owner) is Moved else owner)._id)  # type: ignore[union-attr, arg-type]
+                    doubles.append((owner.entry if type(owner) is Moved else owner)._id)
         if doubles:
             for owner, clock in list(zip(self.field.owners, self.field.clocks, strict=True)):
                 unit = (owner._stamp.writer.client, clock, 1)  # type: ignore[union-attr]
-                if (owner.entry if type(owner) is Moved else owner)._id in doubles and unit not in deletes:  # type: ignore[union-attr]
+                if (owner.entry if type(owner) is Moved else owner)._id in doubles and unit not in deletes:
                     deletes.append(unit)
                     places.append(len(self.field.owners))  # nowhere: let Yjs say
         return deletes, places
@@ -383,28 +401,28 @@ class Draft:
 
 
 def build(
-    drafts: Iterable[Staged], said: About | None, session: Writer, seq: int, *, cites: bool
-) -> tuple[list[Any], list[list[Entry]], list[list[int] | None]]:
-    """The parts of a change, their entries with their final ids, and the places of ordered ones.
+    drafts: Iterable[Staged], said: About | None, session: Writer, seq: int, staged: list[list[Entry]], *, cites: bool
+) -> tuple[list[Any], list[list[int] | None]]:
+    """The parts of a change, and the places of ordered ones.
 
     Args:
         drafts: what was staged, field by field.
         said: what all of it says about itself.
         session: whose change it is.
         seq: and which.
+        staged: takes the entries of each part, whose ids are final now.
         cites: whether entries may cite others of the same change.
     """
-    staged: list[list[Entry]] = []
     spoken: list[Staged] = []
     id = session.id
     n = 0
     for draft in drafts:
         entries = draft.finish(session)
         if entries is not None:
+            staged.append(entries)
             for entry in entries:
                 entry._id = (id, seq, n)
                 n += 1
-            staged.append(entries)
             spoken.append(draft)
             n = len(spoken) << PART_SHIFT
     if cites:
@@ -419,4 +437,4 @@ def build(
         part, expected = draft.part(session, said)
         parts.append(part)
         places.append(expected)
-    return parts, staged, places
+    return parts, places

@@ -135,8 +135,6 @@ def about(given: Attributes) -> About | None:
 
 def about_flaw(wire: object) -> str | None:
     """What is wrong with these attributes, in words, or None. One rule for our own writes and for foreign bytes."""
-    if type(wire) is tuple and len(wire) == 1 and type(wire[0]) is str and len(wire[0]) <= MAX_WHY and wire[0].isascii():
-        return None
     if type(wire) is not tuple or len(wire) > len(ABOUT) or (wire and wire[-1] is None):
         return f"attributes: a list of at most {len(ABOUT)}, trailing absences cut"
     for name, value in zip(ABOUT, wire, strict=False):
@@ -302,6 +300,7 @@ class Entry:
     """
 
     __slots__ = ("_about", "_frozen", "_id", "_stamp", "_weight", "extra", "field", "key")
+    _weight: int  # what it adds to the digest of a keyed field, while it is live there
 
     def __init__(
         self,

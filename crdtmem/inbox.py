@@ -24,7 +24,11 @@ MAX_WAITING = 16384
 MAX_WAITING_BYTES = 32 << 20
 SEAL_EVERY = 64
 _FORK = "the session has another change at this seq: altered bytes, or a fork"
+MAX_REASON = 200  # characters: what is refused is remembered, and hostile bytes may be quoted in it
 KEPT_SEAL_DISTANCE = 512  # a seal is verified, and so kept, at least this often
+
+
+_STORE = "store"  # what waits for the store to work again
 
 
 class Refusal(NamedTuple):
@@ -67,7 +71,8 @@ class Inbox:
     def __init__(self, state: State) -> None:
         self.state = state
         self._room: dict[bytes, _Waiting] = {}  # by hash, oldest first
-        self._awaited: dict[Hashable, list[bytes]] = {}  # what is missing -> who waits for it
+        self._awaited: dict[Hashable, dict[bytes, None]] = {}  # what is missing -> who waits for it, in turn
+        self._awaits: dict[bytes, Hashable] = {}  # who -> what; only for who is in the room
         self._load: dict[str, list[int]] = {}  # sender -> count, bytes
         self._session: Writer | None = None  # of the chain that was verified last
         self.newer: int | None = None  # an authentic change of this format has been seen
@@ -83,9 +88,15 @@ class Inbox:
         sessions = self.state.sessions
         for data in records:
             try:
-                change = self._decode(data)
+                change = decode(data)
             except BadBytes as error:
-                refused.append(Refusal(str(error)))
+                refused.append(Refusal(str(error)[:MAX_REASON]))
+                continue
+            if change.namespace != self.state.namespace:
+                refused.append(Refusal("it belongs to another namespace", change.session, change.seq))
+                continue
+            if change.intro is not None and session_id(change.namespace, change.intro) != change.session:
+                refused.append(Refusal("its session id is not that of its introduction", change.session, change.seq))
                 continue
             session = sessions.get(change.session)
             if session is not None and session.seq >= change.seq:
@@ -101,64 +112,67 @@ class Inbox:
             if change.seal:
                 sealed.append(change)
             if self._awaited:
-                roused = self._awaited.pop(change.hash, ())
-                sealed += [self._room[hash].change for hash in roused if hash in self._room]
+                sealed += [self._room[hash].change for hash in self._waiters(change.hash)]
         plan = _Plan(self.state)
+        for hash in self._waiters(_STORE):
+            if hash in self._room:
+                key = plan.take(self._room[hash].change)
+                if key is None:
+                    self._drop(hash)
+                    self._rouse(plan)
+                else:
+                    self._await(key, hash)
         if len(sealed) > 1:
             sealed.sort(key=lambda c: (c.session, -c.seq))
         for change in sealed:
             if change.hash in news or (change.hash in self._room and not self._room[change.hash].sound):
-                for sound in self._chain(change, news, refused):
-                    key = plan.lacks(sound)
+                for sound in self._chain(change, news, plan, refused):
+                    key = plan.take(sound)
                     if key is not None:
                         self._hold(sound, sender, refused, sound=True)
-                        self._awaited.setdefault(key, []).append(sound.hash)
-                    else:
-                        plan.add(sound)
-                        if self._awaited:
-                            self._rouse(plan)
+                        if sound.hash in self._room:  # else its sender has no room left for it
+                            self._await(key, sound.hash)
+                    elif self._awaited:
+                        self._rouse(plan)
         for change in news.values():
             self._hold(change, sender, refused, sound=False)
         if self._room and plan.changes:
             self._purge(plan, refused)
         return plan.changes, refused
 
+    def keep(self, changes: Iterable[Change], sender: str = "") -> None:
+        """Let these wait again, in this order: they could not be stored. The next `admit` returns them anew."""
+        sessions = dict(self.state.sessions)
+        for change in changes:
+            self._session = sessions.get(change.session) or sessions.setdefault(change.session, introduced(change))
+            self._hold(change, sender, [], sound=True)
+            self._await(_STORE, change.hash)
+
     def missing(self) -> tuple[tuple[bytes, int], ...]:
         """The changes that the waiting ones wait for, as far as they can be named."""
         wanted: set[tuple[bytes, int]] = set()
-        for key, who in self._awaited.items():
-            if type(key) is tuple and type(key[0]) is bytes and any(hash in self._room for hash in who):
+        for key in self._awaited:
+            if type(key) is tuple and type(key[0]) is bytes:
                 wanted.add(key)
         for waiting in self._room.values():
             change = waiting.change
             session = self.state.sessions.get(change.session)
-            if not waiting.sound and change.seq > 1 and change.prev not in self._room:
-                if session is None or session.seq < change.seq - 1:
-                    wanted.add((change.session, change.seq - 1))
+            known = session.seq if session else 0
+            if not waiting.sound and known < change.seq - 1 and change.prev not in self._room:
+                wanted.add((change.session, change.seq - 1))
         return tuple(sorted(wanted))
 
     # -- the checks, in order ----------------------------------------------------------------------
 
-    def _decode(self, data: bytes) -> Change:
-        if not isinstance(data, bytes):
-            raise BadBytes(f"a record is bytes, not {type(data).__name__}")
-        change = decode(data)
-        if change.namespace != self.state.namespace:
-            raise BadBytes("it belongs to another namespace")
-        if change.intro is not None and session_id(change.namespace, change.intro) != change.session:
-            raise BadBytes("its session id is not the hash of its introduction")
-        return change
-
-    def _chain(self, change: Change, news: dict[bytes, Change], refused: list[Refusal]) -> list[Change]:
+    def _chain(self, change: Change, news: dict[bytes, Change], plan: _Plan, refused: list[Refusal]) -> list[Change]:
         """The changes from the last known one up to this sealed one, verified and taken out of where they lay.
 
         Empty if it must wait or is refused.
         """
-        session = self.state.sessions.get(change.session)
+        session, seq, hash = plan.chain(change.session)
         path = [change]
         first = change
-        start = session.seq + 1 if session else 1
-        while first.seq > start:
+        while first.seq > seq + 1:
             before = news.get(first.prev)
             if before is None:
                 held = self._room.get(first.prev)
@@ -167,36 +181,41 @@ class Inbox:
                     self._break(path, news, broken)
                     return []
                 assert held is not None
-                if held.sound:
-                    session = held.session
-                    break
                 before = held.change
+            else:
+                held = None
             if before.session != change.session or before.seq != first.seq - 1:
-                return []
+                return []  # whoever sealed it builds on what is not his
+            if held is not None and held.sound:
+                session = held.session
+                break
             path.append(before)
             first = before
         else:
             if session is None:
                 session = introduced(first)
-            elif first.prev != session.hash:
+            elif first.prev != hash:
                 for lost in path:
-                    self._forget(lost.hash, news)
+                    if news.pop(lost.hash, None) is None:
+                        self._drop(lost.hash)
                 refused.append(Refusal("it does not continue its session's chain", change.session, change.seq))
                 return []
+        assert session is not None
         if not verify(session.key, change.seal, change.hash):
             self._unseal(change, news)
             refused.append(Refusal("its seal does not verify", change.session, change.seq))
             return []
-        if change.format > FORMAT:
-            self.newer = change.format
         for c in path:
-            self._forget(c.hash, news)
+            if c.format > FORMAT:
+                self.newer = c.format
+            if news.pop(c.hash, None) is None:
+                self._drop(c.hash)
         path.reverse()
         self._session = session
         return [c if c is change or not c.seal else self._thinned(c, session, len(path)) for c in path]
 
     def _thinned(self, change: Change, session: Writer, length: int) -> Change:
-        """A change inside a sound chain: its seal is verified now and then, and dropped otherwise; none is kept unverified."""
+        """A change inside a sound chain. Its seal is verified now and then, else dropped: none is kept unverified."""
         spaced = length > KEPT_SEAL_DISTANCE and change.seq % KEPT_SEAL_DISTANCE < SEAL_EVERY
         return change if spaced and verify(session.key, change.seal, change.hash) else change._replace(seal=b"")
 
@@ -206,26 +225,25 @@ class Inbox:
             held = self._room.get(change.hash)
             if held is not None:
                 held.awaits = broken
-        self._awaited.setdefault(broken, []).append(path[0].hash)
+        self._await(broken, path[0].hash)
 
     def _rouse(self, plan: _Plan) -> None:
         """Plan what waited for the change that was planned last, and what waits for that in turn."""
         ready = self._roused(plan)
         while ready:
             waiting = ready.pop()
-            key = plan.lacks(waiting)
+            key = plan.take(waiting)
             if key is not None:
-                self._awaited.setdefault(key, []).append(waiting.hash)
+                self._await(key, waiting.hash)
                 continue
-            plan.add(waiting)
             self._drop(waiting.hash)
             ready += self._roused(plan)
 
     def _roused(self, plan: _Plan) -> list[Change]:
         """Who waited for the change that was planned last."""
         last = plan.changes[-1]
-        hashes = [*self._awaited.pop((last.session, last.seq), ()), *self._awaited.pop(plan.client, ())]
-        return [self._room[hash].change for hash in reversed(hashes) if hash in self._room]
+        hashes = [*self._waiters((last.session, last.seq)), *self._waiters(plan.client)]
+        return [self._room[hash].change for hash in reversed(hashes)]
 
     # -- the room ----------------------------------------------------------------------------------
 
@@ -233,36 +251,53 @@ class Inbox:
         load = self._load.setdefault(sender, [0, 0])
         self._room[change.hash] = _Waiting(change, sender, self._session if sound else None)
         load[0] += 1
-        load[1] += len(change.core)
-        if len(self._awaited) > 2 * MAX_WAITING:
-            self._awaited = {k: who for k, who in self._awaited.items() if any(h in self._room for h in who)}
+        load[1] += _weight(change)
         while load[0] > MAX_WAITING or load[1] > MAX_WAITING_BYTES:
-            oldest = next(h for h, waiting in self._room.items() if waiting.sender == sender)
-            lost = self._room[oldest].change
-            self._drop(oldest)
-            refused.append(Refusal("too many changes wait for others; ask for it again", lost.session, lost.seq))
+            oldest = next(waiting for waiting in self._room.values() if waiting.sender == sender)
+            evicted = [oldest.change]
+            if oldest.sound:  # what is sound because this is sound goes with it, and comes back with it
+                evicted = [w.change for w in self._room.values() if w.session is oldest.session]
+            for lost in evicted:
+                self._drop(lost.hash)
+                refused.append(Refusal("too many changes wait for others; ask for it again", lost.session, lost.seq))
 
     def _drop(self, hash: bytes) -> None:
         waiting = self._room.pop(hash)
         load = self._load[waiting.sender]
         load[0] -= 1
-        load[1] -= len(waiting.change.core)
+        load[1] -= _weight(waiting.change)
         if not load[0]:
             del self._load[waiting.sender]
-        if not self._room:
-            self._awaited.clear()
+        self._unlist(hash)
+
+    def _await(self, key: Hashable, hash: bytes) -> None:
+        """Note that this one waits for that."""
+        self._unlist(hash)
+        self._awaits[hash] = key
+        self._awaited.setdefault(key, {})[hash] = None
+
+    def _unlist(self, hash: bytes) -> None:
+        key = self._awaits.pop(hash, None)
+        if key is not None:
+            who = self._awaited[key]
+            del who[hash]
+            if not who:
+                del self._awaited[key]
+
+    def _waiters(self, key: Hashable) -> list[bytes]:
+        """Who waited for that; they wait for it no longer."""
+        who = list(self._awaited.get(key, ()))
+        for hash in who:
+            self._unlist(hash)
+        return who
 
     def _purge(self, plan: _Plan, refused: list[Refusal]) -> None:
         """Refuse what waited for a place in a chain that another change has taken."""
         for hash, waiting in list(self._room.items()):
             change = waiting.change
-            if not waiting.sound and plan.seq(change.session) >= change.seq:
+            if plan.seq(change.session) >= change.seq:
                 self._drop(hash)
                 refused.append(Refusal("another change took its place in the chain", change.session, change.seq))
-
-    def _forget(self, hash: bytes, news: dict[bytes, Change]) -> None:
-        if news.pop(hash, None) is None:
-            self._drop(hash)
 
     def _unseal(self, change: Change, news: dict[bytes, Change]) -> None:
         """Let it wait for a seal that verifies."""
@@ -270,6 +305,11 @@ class Inbox:
             news[change.hash] = change._replace(seal=b"")
         else:
             self._room[change.hash].change = change._replace(seal=b"")
+
+
+def _weight(change: Change) -> int:
+    """About how much memory it takes while it waits: its bytes, and the tuples of its smallest pieces."""
+    return len(change.core) + 64 * sum([len(part[3]) + len(part[4]) for part in change.parts])
 
 
 class _Plan:
@@ -280,43 +320,55 @@ class _Plan:
         self.client = 0  # of the change planned last, if it adds units
         self._state = state
         self._newest: dict[bytes, Change] = {}
+        self._firsts: dict[bytes, Change] = {}
         self._units: dict[tuple[int, str], dict[int, int]] = {}
 
-    def lacks(self, change: Change) -> Hashable | None:
-        """Something it names that is not here yet, or None."""
+    def take(self, change: Change) -> Hashable | None:
+        """Plan a change; or, if something it names is not here yet, say what."""
         session = change.session
         if change.format > FORMAT:
             return ("newer", change.format)
-        if self.seq(session) < change.seq - 1:
+        if self.seq(session) != change.seq - 1:
             return (session, change.seq - 1)
+        if change.seq > 1 and self._hash(session, change.seq - 1) != change.prev:
+            return ("fork", change.prev)
         for dep in change.deps:
             if self.seq(dep[0]) < dep[1]:
                 return (dep[0], dep[1])
             if self._hash(dep[0], dep[1]) != dep[2]:
                 return ("fork", dep)
+        client = 0
         for part in change.parts:
-            for id in _ids(part):
+            keyed = type(part) is KeyedPart
+            for id in part.removes if keyed and part.kind != RECORDS else _ids(part):  # type: ignore[union-attr]
                 if self.seq(id[0]) < id[1]:
                     return (id[0], id[1])
-            if type(part) is not KeyedPart:
+            if not keyed:
+                client = self._state.client_of(session)
                 field = self._state.fields.get((part.kind, part.field))
                 planned = self._units.get((part.kind, part.field), {})
-                author = self._state.client_of(session)
-                absent = missing(part, author, field.ticks if field else {}, planned)  # type: ignore[arg-type, union-attr]
+                absent = missing(part, client, field.ticks if field else {}, planned)  # type: ignore[arg-type, union-attr]
                 if absent is not None:
                     return absent
+        if client:
+            for part in change.parts:
+                if type(part) is OrderedPart:
+                    units = self._units.setdefault((part.kind, part.field), {})
+                    units[client] = units.get(client, 0) + part.units
+        self.changes.append(change)
+        self._newest[session] = change
+        if change.intro is not None:
+            self._firsts[session] = change
+        self.client = client
         return None
 
-    def add(self, change: Change) -> None:
-        """Take it into the plan."""
-        self.changes.append(change)
-        self._newest[change.session] = change
-        self.client = 0
-        for part in change.parts:
-            if type(part) is not KeyedPart:
-                self.client = self._state.client_of(change.session)
-                units = self._units.setdefault((part.kind, part.field), {})
-                units[self.client] = units.get(self.client, 0) + part.units  # type: ignore[union-attr]
+    def chain(self, session: bytes) -> tuple[Writer | None, int, bytes]:
+        """A session, and the seq and hash of its newest change, once the plan is carried out."""
+        known = self._state.sessions.get(session)
+        newest = self._newest.get(session)
+        if newest is not None:
+            return known or introduced(self._firsts[session]), newest.seq, newest.hash
+        return (known, known.seq, known.hash) if known else (None, 0, b"")
 
     def seq(self, session: bytes) -> int:
         """The last seq of a session, once the plan is carried out."""
@@ -337,6 +389,4 @@ def _ids(part: KeyedPart | OrderedPart) -> Iterable[tuple[bytes, int, int]]:
     """The entries of other changes that a part needs to be there."""
     if type(part) is not KeyedPart:
         return [move[2] for move in part.moves]  # type: ignore[union-attr]
-    if part.kind != RECORDS:
-        return part.removes
     return [*part.removes, *(under for add in part.adds if len(add) > 3 for under in add[3])]

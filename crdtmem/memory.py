@@ -13,7 +13,7 @@ from crdtmem.draft import Draft, KeyedDraft, OrderedDraft
 from crdtmem.entry import About, Attributes, Entry, about
 from crdtmem.errors import KindMismatch, MisuseError, ValueRefused
 from crdtmem.fields.counter import Counter
-from crdtmem.fields.field import alive
+from crdtmem.fields.field import Field, alive
 from crdtmem.fields.keyed import Keyed
 from crdtmem.fields.ordered import Ordered
 from crdtmem.fields.records import Records, disagreement
@@ -25,9 +25,9 @@ from crdtmem.fields.text import Text
 from crdtmem.inbox import Received, Refusal
 from crdtmem.namespace import Namespace
 from crdtmem.notify import Batch, Watch
-from crdtmem.values import key_of
 
 R = TypeVar("R")
+F = TypeVar("F", bound=Field[Any])
 
 _OPEN: ContextVar[tuple[tuple[Memory, Draft], ...]] = ContextVar("crdtmem_open", default=())
 
@@ -113,13 +113,14 @@ class Memory:
 
     def fields(self) -> dict[str, str]:
         """The fields that hold something: their names and kinds."""
-        return {name: KINDS[kind] for (kind, name), field in sorted(list(self._document.state.fields.items())) if _holds(field)}
+        fields = list(self._document.state.fields.items())
+        return {name: KINDS[kind] for (kind, name), field in sorted(fields, key=lambda f: f[0]) if _holds(field)}
 
-    def _field(self, type: Any, name: str, misplaced: tuple[object, ...]) -> Any:
+    def _field(self, type: type[F], name: str, misplaced: tuple[object, ...]) -> F:
         kind = type._kind
         found = self._fields.get((kind, name))
         if found is not None and not misplaced:
-            return found
+            return found  # type: ignore[no-any-return]
         if misplaced:
             verb = _INSTEAD[kind].format(name=name, value=misplaced[0])
             raise TypeError(f"{KINDS[kind]}() opens a {KINDS[kind]}; to write: memory.{verb}")
@@ -129,7 +130,7 @@ class Memory:
             here = self._document.state.fields.get((other, name))
             mine = self._document.state.fields.get((kind, name))
             if other != kind and here is not None and _holds(here) and not (mine is not None and _holds(mine)):
-                raise KindMismatch(f"{name!r} holds a {word}; open it with memory.{word}({name!r}), or take another name")
+                raise KindMismatch(f"{name!r} is a {word}; open it with memory.{word}({name!r}), or take another name")
         found = self._fields[kind, name] = type(self, name)
         return found
 
@@ -145,7 +146,8 @@ class Memory:
         >>> from crdtmem import Replica
         >>> memory = Replica("ann").open(tenant="acme")
         >>> with memory.change(why="merge the two lists"):
-        ...     _ = memory.set("a").discard(1); _ = memory.set("b").add(1)
+        ...     _ = memory.set("a").discard(1)
+        ...     _ = memory.set("b").add(1)
         """
         return Block(self, about(attributes))
 
@@ -209,7 +211,7 @@ class Memory:
 
     def _listed(self, at: tuple[int, str]) -> list[tuple[Entry, ...]]:
         view: Keyed | KeyedDraft = self._view(at)
-        found = [view.live(key) for key in view.keys()]
+        found = [view.live(key) for key in view.held()]
         if view.mortal:
             now = self._document.now()
             found = [alive(entries, now) for entries in found]
@@ -217,7 +219,7 @@ class Memory:
 
     def _count(self, at: tuple[int, str]) -> int:
         view: Keyed | KeyedDraft = self._view(at)
-        return len(self._listed(at)) if view.mortal else len(view.keys())
+        return len(self._listed(at)) if view.mortal else len(view.held())
 
     def _in_order(self, at: tuple[int, str]) -> list[Entry]:
         view: Ordered | OrderedDraft = self._view(at)
@@ -249,7 +251,8 @@ class Memory:
 
         >>> from crdtmem import Replica
         >>> memory = Replica("ann").open(tenant="acme")
-        >>> _ = memory.register("status").assign("draft"); then = memory.version
+        >>> _ = memory.register("status").assign("draft")
+        ... then = memory.version
         >>> _ = memory.register("status").assign("final")
         >>> memory.at(then).register("status").value
         'draft'
@@ -305,7 +308,7 @@ class Memory:
         found: list[Conflict] = []
         with self._document.lock:
             self._document.usable()
-            for (kind, name), field in sorted(self._document.state.fields.items()):
+            for (kind, name), field in sorted(self._document.state.fields.items(), key=lambda f: f[0]):
                 if type(field) is not Keyed or kind not in (REGISTER, RECORDS):
                     continue
                 for key in sorted(field.forked, key=str):
@@ -342,7 +345,7 @@ class Block:
             raise MisuseError("a change() is used once; call memory.change() again")
         if self._memory._draft() is not None:
             raise MisuseError("a change() of this memory is open here already; put the writes in it")
-        self._draft = self._memory._document.draft(self._said, block=True)
+        self._draft = self._memory._document.draft(self._said)
         self._token = _OPEN.set((*_OPEN.get(), (self._memory, self._draft)))
         return self._memory
 

@@ -17,6 +17,7 @@ from crdtmem.change import Version
 from crdtmem.entry import Entry
 
 log = logging.getLogger("crdtmem")
+_FAILED = "a callback of changed() failed; its memory is unharmed"
 Callback = Callable[["Batch"], object]
 
 
@@ -64,15 +65,18 @@ class Watch:
         """Run the callback where it belongs."""
         if self._loop is None:
             self._run(batch)
-        elif not self._loop.is_closed():
+            return
+        try:
             self._loop.call_soon_threadsafe(self._run, batch)
+        except RuntimeError:  # the loop is closed: nobody listens any more
+            self.close()
 
     def _run(self, batch: Batch) -> None:
         if not self.closed:
             try:
                 self._callback(batch)
             except Exception:
-                log.exception("a callback of changed() failed; its memory is unharmed")
+                log.exception(_FAILED)
 
 
 class Notifier:
@@ -102,4 +106,7 @@ class Notifier:
 
     def _deliver(self) -> None:
         while (item := self._queue.get()) is not None:
-            item[0].deliver(item[1])
+            try:
+                item[0].deliver(item[1])
+            except BaseException:  # sys.exit() in one callback must not silence the others
+                log.exception(_FAILED)

@@ -124,6 +124,8 @@ def _disown() -> None:
     """In a forked child: a session must never be continued by two processes."""
     for replica in _ALIVE:
         replica._gone = ForkedReplica
+        for document in replica._documents.values():
+            document.disown()
 
 
 os.register_at_fork(after_in_child=_disown)

@@ -117,15 +117,13 @@ class State:
         added: list[Entry] = []
         removed: list[Entry] = []
         void: list[str] = []
-        number = 0
-        for part in change.parts:
-            field = self.fields.get((part.kind, part.field)) or self.field(part.kind, part.field)
+        for number, part in enumerate(change.parts):
+            field = self.fields.get(part[:2]) or self.field(part.kind, part.field)
             mine = staged[number] if staged else None
             if type(field) is Keyed:
                 came, went = field.apply(part, number, change.digests[number], stamp, mine)  # type: ignore[arg-type]
             else:
                 came, went = self._order(field, part, number, stamp, mine, places[number] if places else None, void)  # type: ignore[arg-type]
-            number += 1
             added = added + came if added else came
             removed = removed + went if removed else went
         return _new(Effect, (change, stamp, added, removed, void))
@@ -144,6 +142,7 @@ class State:
         flaw = "a move names no entry" if moved is None else field.flaw(part, stamp.writer.client)
         if moved is None or flaw:
             void.append(f"{part.field}: {flaw}")
+            field.skip(part, stamp.writer.client)
             return [], []
         return field.apply(part, number, stamp, staged, moved, places)
 
@@ -163,13 +162,23 @@ class State:
             return None
         for run in part.runs:
             if n < len(run[2]):
-                stamp = Stamp(self.sessions[change.session], change.seq, change.hlc, change.actor)
-                return Entry(tuple(id), field, None, run[2][n], run[3] if len(run) > 3 else part.about, stamp)
+                stamp = Stamp(self._writer(change.session), change.seq, change.hlc, change.actor)
+                return Entry(
+                    (id.session, id.seq, id.n), field, None, run[2][n], run[3] if len(run) > 3 else part.about, stamp
+                )
             n -= len(run[2])
         return None
+
+    def _writer(self, id: bytes) -> Writer:
+        """A session that is kept, whether or not it is part of this state."""
+        known = self.sessions.get(id)
+        if known is None:
+            first = self.fetch(id, 1)
+            assert first is not None
+            known = introduced(decode(record(first.core, b"")))
+        return known
 
     def digest(self) -> bytes:
         """Equal on replicas with the same content."""
         parts = [(kind, name, field.digest()) for (kind, name), field in sorted(self.fields.items())]
         return blake2b(packb([part for part in parts if part[2]]), digest_size=32).digest()
-

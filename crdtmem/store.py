@@ -84,11 +84,15 @@ class _MemoryLog:
 
     def append(self, records: Sequence[Record]) -> None:
         chains, log = self._chains, self._records
+        size = len(log)
         for record in records:
             chain = chains.get(record[0])
             if chain is None:
                 chain = chains[record[0]] = []
             if record[1] != len(chain) + 1:
+                for kept in log[size:]:
+                    chains[kept[0]].pop()
+                del log[size:]
                 raise StoreError(f"record {record[1]} of a session does not follow {len(chain)}")
             chain.append(len(log))
             log.append(record)

@@ -19,8 +19,8 @@ from msgpack import ExtType, Unpacker, packb, unpackb
 
 from crdtmem.errors import BadBytes, ValueRefused
 
-Value: TypeAlias = None | bool | int | float | str | bytes | list[Any] | dict[str, Any]
-Frozen: TypeAlias = None | bool | int | float | str | bytes | ExtType
+Value: TypeAlias = bool | int | float | str | bytes | list[Any] | dict[str, Any] | None
+Frozen: TypeAlias = bool | int | float | str | bytes | ExtType | None
 Key: TypeAlias = str | bytes
 
 MAX_DEPTH = 32
@@ -93,11 +93,9 @@ def admit(decoded: object) -> Frozen:
         plain = _decode_container(decoded.data)
         if type(plain) is not list and type(plain) is not dict:
             raise BadBytes("a container that holds neither list nor dict")
-        try:
-            if freeze(plain) != decoded:
-                raise BadBytes("value not in canonical form")
-        except ValueRefused as error:
-            raise BadBytes(str(error)) from None
+        flaw = _flaw(plain, 1)
+        if flaw or packb(plain) != decoded.data:
+            raise BadBytes(flaw or "value not in canonical form")
         return decoded
     if type(decoded) is list or type(decoded) is dict or type(decoded) is tuple:
         raise BadBytes("a bare container where a value should be")
@@ -105,6 +103,36 @@ def admit(decoded: object) -> Frozen:
         return freeze(decoded)
     except ValueRefused as error:
         raise BadBytes(str(error)) from None
+
+
+def _flaw(plain: Any, depth: int) -> str | None:
+    """Why `freeze` would not take it as it is. Names no path: that of a hostile value may be as long as the value."""
+    if depth > MAX_DEPTH:
+        return f"nested deeper than {MAX_DEPTH} levels"
+    if type(plain) is dict:
+        if not all(type(key) is str for key in plain):
+            return "keys must be str"
+        if list(plain) != sorted(plain):
+            return "value not in canonical form"
+        plain = plain.values()
+    for item in plain:
+        kind = type(item)
+        if kind is list or kind is dict:
+            flaw = _flaw(item, depth + 1)
+            if flaw:
+                return flaw
+        elif kind is int:
+            if item > MAX_INT:  # below int64 there is nothing in msgpack
+                return f"{item} is outside int64"
+        elif kind is float:
+            if not math.isfinite(item):
+                return f"{item} is not a finite number"
+        elif kind not in _PLAIN:
+            return f"{kind.__name__} is not a value"
+    return None
+
+
+_PLAIN = (str, bytes, bool, type(None))
 
 
 def _decode_container(data: bytes) -> object:
@@ -139,26 +167,29 @@ def _read(unpacker: Unpacker, data: bytes, depth: int) -> object:
         return [_read(unpacker, data, depth + 1) for _ in range(count)]
     pairs: dict[Any, object] = {}
     for _ in range(count):
+        at = unpacker.tell()
+        if at >= len(data) or not (0xA0 <= data[at] <= 0xBF or 0xD9 <= data[at] <= 0xDB):
+            raise BadBytes("undecodable value: keys must be str")
         key = unpacker.unpack()
         pairs[key] = _read(unpacker, data, depth + 1)
     return pairs
 
 
-def _normal(value: object, where: str, depth: int) -> object:
+def _normal(value: Any, where: str, depth: int) -> object:
     kind = type(value)
     if kind is list or kind is tuple:
         if depth > MAX_DEPTH:
             raise ValueRefused(f"{where}: nested deeper than {MAX_DEPTH} levels; flatten it or split it over entries")
-        return [_normal(item, f"{where}[{i}]", depth + 1) for i, item in enumerate(value)]  # type: ignore[arg-type]
+        return [_normal(item, f"{where}[{i}]", depth + 1) for i, item in enumerate(value)]
     if kind is dict:
         if depth > MAX_DEPTH:
             raise ValueRefused(f"{where}: nested deeper than {MAX_DEPTH} levels; flatten it or split it over entries")
-        for key in value:  # type: ignore[attr-defined]
+        for key in value:
             if type(key) is not str:
                 raise ValueRefused(f"{where}: key {key!r} is {_name(key)}, keys must be str; use {str(key)!r}")
             if not key.isascii():
                 _check_text(key, f"{where}: key")
-        return {key: _normal(value[key], f"{where}[{key!r}]", depth + 1) for key in sorted(value)}  # type: ignore[index, call-overload]
+        return {key: _normal(value[key], f"{where}[{key!r}]", depth + 1) for key in sorted(value)}
     plain = _scalar(value, where)
     return _normal(plain, where, depth) if type(plain) in (list, dict) else plain
 

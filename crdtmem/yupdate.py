@@ -51,6 +51,18 @@ def insertion(client: int, clock: int, left: Unit | None, right: Unit | None, co
     return bytes(out)
 
 
+def gap(client: int, clock: int, units: int) -> bytes:
+    """The update in which these units of a client never were: what follows them may come all the same.
+
+    >>> gap(7, 2, 3).hex()
+    '01010702000300'
+    """
+    out = bytearray(b"\x01\x01")
+    for number in (client, clock, 0, units, 0):
+        _number(out, number)
+    return bytes(out)
+
+
 def deletion(deletes: Iterable[tuple[int, int, int]]) -> bytes:
     """The update that deletes these ranges of (client, clock, length).
 

@@ -17,7 +17,8 @@ class Counter(Field[int]):
 
     >>> from crdtmem import Replica
     >>> tokens = Replica("ann").open(tenant="acme").counter("tokens_spent")
-    >>> entry = tokens.add(1200); entry = tokens.add(-200)
+    >>> entry = tokens.add(1200)
+    ... entry = tokens.add(-200)
     >>> tokens.value, entry.extra
     (1000, -200)
     """
@@ -36,7 +37,8 @@ class Counter(Field[int]):
     @property
     def value(self) -> int:
         """The sum of all increments seen."""
-        return self._memory._view(self._at).total
+        total: int = self._memory._view(self._at).total
+        return total
 
     def __int__(self) -> int:
         return self.value

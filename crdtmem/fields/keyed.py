@@ -32,8 +32,8 @@ class Keyed:
     def __init__(self, kind: int, name: str) -> None:
         self.kind = kind
         self.name = name
-        self.by_id: dict[tuple[bytes, int, int], Entry] = {}
-        self.by_key: dict[Any, Entry | tuple[Entry, ...]] = {}
+        self.by_id: dict[Any, Entry] = {}
+        self.by_key: dict[Any, Any] = {}  # key -> an entry, or a tuple of siblings
         self.forked: set[Any] = set()  # keys with several entries
         self.mortal = 0  # entries with a time to live
         self.total = 0  # of a counter
@@ -44,9 +44,9 @@ class Keyed:
         slot = self.by_key.get(key)
         if slot is None:
             return ()
-        return slot if type(slot) is tuple else (slot,)  # type: ignore[return-value]
+        return slot if type(slot) is tuple else (slot,)
 
-    def keys(self) -> list[Any]:
+    def held(self) -> list[Any]:
         """The keys that have an entry."""
         return list(self.by_key)
 
@@ -73,70 +73,69 @@ class Keyed:
         if added is None:
             added = self._entries(part, stamp, number << PART_SHIFT)
         weight = _number(digest[:16], "little")
-        i = 0
-        for entry in added:
+        for i, entry in enumerate(added):
             if self.kind == COUNTER:
                 gone += self._supersede(entry, stamp.writer.id)
             key = entry.key
             entry._stamp = stamp
             entry._weight = weight * _power(i) & _MASK if i else weight
-            by_id[entry._id] = entry  # type: ignore[index]
+            by_id[entry._id] = entry
             slot = by_key.get(key)
             if slot is None:
                 by_key[key] = entry
             else:
-                by_key[key] = (*slot, entry) if type(slot) is tuple else (slot, entry)  # type: ignore[arg-type]
+                by_key[key] = (*slot, entry) if type(slot) is tuple else (slot, entry)
                 self.forked.add(key)
             if entry._about is not None and len(entry._about) > _TTL and mortal(entry):
                 self.mortal += 1
             self.sum += entry._weight
-            i += 1
         return added, gone
 
     def _entries(self, part: Part, stamp: Stamp, n: int) -> list[Entry]:
         kind, name, said = self.kind, self.name, part.about
         session, seq = stamp.writer.id, stamp.seq
         made = []
+        key: Any
         for add in part.adds:
             size = len(add)
-            about = said if size < 2 or add[1] is None else add[1]
+            value = add[0]
+            about = said if size == 1 or add[1] is None else add[1]
             if kind == SET:
-                value = add[0]
                 key = value if type(value) is str else key_of(value)
-                made.append(Entry((session, seq, n), name, key, value, about, stamp))
             elif kind == RECORDS:
-                over = add[3] if size > 3 else None
-                made.append(Entry((session, seq, n), name, add[2], add[0], about, stamp, over))
+                key = add[2]
             else:
                 key = session if kind == COUNTER else None
-                made.append(Entry((session, seq, n), name, key, add[0], about, stamp))
+            made.append(Entry((session, seq, n), name, key, value, about, stamp, add[3] if size == 4 else None))
             n += 1
         return made
 
     def _supersede(self, entry: Entry, session: bytes) -> tuple[Entry, ...]:
         """A total takes the place of its session's earlier one."""
         before = self.live(session)
-        entry.extra = entry._frozen - (before[0]._frozen if before else 0)  # type: ignore[operator]
-        self.total += entry._frozen  # type: ignore[operator]
+        total: Any = entry._frozen
+        entry.extra = total - (before[0]._frozen if before else 0)
+        self.total += total
         for old in before:
             self._take(old)
         return before
 
     def _take(self, entry: Entry) -> None:
         """Remove a live entry."""
-        del self.by_id[entry._id]  # type: ignore[arg-type]
+        del self.by_id[entry._id]
         slot = self.by_key[entry.key]
         if slot is entry:
             del self.by_key[entry.key]
         else:
-            rest = tuple([other for other in slot if other is not entry])  # type: ignore[union-attr]
+            rest = tuple([other for other in slot if other is not entry])
             if len(rest) == 1:
                 self.by_key[entry.key] = rest[0]
                 self.forked.discard(entry.key)
             else:
                 self.by_key[entry.key] = rest
         if self.kind == COUNTER:
-            self.total -= entry._frozen  # type: ignore[operator]
+            gone: Any = entry._frozen
+            self.total -= gone
         if mortal(entry):
             self.mortal -= 1
         self.sum -= entry._weight

@@ -16,8 +16,8 @@ Rules kept here:
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -28,7 +28,8 @@ from crdtmem.change import PART_SHIFT, TEXT, utf16
 from crdtmem.change import Ordered as Part
 from crdtmem.entry import Entry, Stamp
 from crdtmem.fields.keyed import mortal
-from crdtmem.yupdate import Unit, deletion, insertion
+from crdtmem.yupdate import Unit, deletion, gap, insertion
+
 
 class Moved:
     """The owner of a unit that shows an entry somewhere else than where it was written."""
@@ -47,18 +48,36 @@ Owner = Entry | Moved
 class Ordered:
     """The units of one sequence or text field."""
 
-    __slots__ = ("_cache", "_doc", "_root", "chars", "clocks", "hint", "kind", "mortal", "moves", "name", "owners", "pairs", "ticks")
+    __slots__ = (
+        "_cache",
+        "_doc",
+        "_root",
+        "chars",
+        "clocks",
+        "hint",
+        "kind",
+        "mortal",
+        "moves",
+        "name",
+        "owners",
+        "pairs",
+        "ticks",
+        "voids",
+    )
 
     def __init__(self, kind: int, name: str) -> None:
         self.kind = kind
         self.name = name
-        self._doc = Doc(allow_multithreading=True)
+        self._doc: Doc[Any] = Doc(allow_multithreading=True)
         self._root: Any = self._doc.get("", type=Text if kind == TEXT else Array)
         self.owners: list[Owner] = []
         self.clocks = array("Q")
         self.chars = ""  # of a text
         self.ticks: dict[int, int] = {}  # client -> its next clock
         self.pairs: dict[int, list[int]] = {}  # client -> sorted clocks of high surrogates
+        self.voids: dict[
+            int, list[int]
+        ] = {}  # client -> clocks at which the units of void parts begin and end, in turn
         self.moves = 0  # live units that are moved ones
         self.mortal = 0  # entries of a sequence that were given a time to live
         self.hint = 0
@@ -88,7 +107,18 @@ class Ordered:
     def _unknown(self, unit: Unit | None, client: int, mine: int) -> bool:
         if unit is None:
             return False
-        return unit[1] >= (mine if unit[0] == client else self.ticks.get(unit[0], 0))
+        if unit[1] >= (mine if unit[0] == client else self.ticks.get(unit[0], 0)):
+            return True
+        return unit[0] in self.voids and bisect_right(self.voids[unit[0]], unit[1]) % 2 == 1
+
+    def skip(self, part: Part, client: int) -> None:
+        """Spend the clocks of a void part: whether a change may enter must not depend on verdicts (invariant 4)."""
+        units = part.units
+        if units:
+            clock = self.ticks.get(client, 0)
+            self._doc.apply_update(gap(client, clock, units))
+            self.ticks[client] = clock + units
+            self.voids.setdefault(client, []).extend((clock, clock + units))
 
     def _cuts(self, unit: Unit | None, client: int, fresh: Iterable[int], shift: int) -> bool:
         if unit is None or self.kind != TEXT:
@@ -115,7 +145,13 @@ class Ordered:
     # -- applying ----------------------------------------------------------------------------------
 
     def apply(
-        self, part: Part, number: int, stamp: Stamp, staged: list[Entry] | None, moved: list[Entry], places: list[int] | None
+        self,
+        part: Part,
+        number: int,
+        stamp: Stamp,
+        staged: list[Entry] | None,
+        moved: list[Entry],
+        places: list[int] | None,
     ) -> tuple[list[Entry], list[Entry]]:
         """Integrate a part that has no flaw; return the entries that appeared and those that went.
 
@@ -138,7 +174,11 @@ class Ordered:
         for run in part.runs:
             entries = []
             for value in run[2] if self.kind != TEXT else (run[2],):
-                entry = staged[n] if staged else Entry(None, self.name, None, value, run[3] if len(run) > 3 else part.about, None)
+                entry = (
+                    staged[n]
+                    if staged
+                    else Entry(None, self.name, None, value, run[3] if len(run) > 3 else part.about, None)
+                )
                 entry._id = (stamp.writer.id, stamp.seq, base + n)
                 entry._stamp = stamp
                 entries.append(entry)
@@ -190,9 +230,7 @@ class Ordered:
     def _delete(self, deletes: Iterable[tuple[int, int, int]], places: list[int] | None) -> list[Entry]:
         update = deletion(deletes)
         spans: list[tuple[int, int]] = []
-        if places is not None and all(
-            self._stands(place, *span) for place, span in zip(places, deletes, strict=True)
-        ):
+        if places is not None and all(self._stands(place, *span) for place, span in zip(places, deletes, strict=True)):
             self._doc.apply_update(update)
             spans = [(place, self._width(place, span[2])) for place, span in zip(places, deletes, strict=True)]
             spans.sort()
@@ -257,7 +295,7 @@ class Ordered:
         return (self.owners[at]._stamp.writer.client, self.clocks[at] + wide)  # type: ignore[union-attr]
 
     def _observed(self, update: bytes) -> list[tuple[int, int]]:
-        """Apply an update and let Yjs say where, in what stood there: (place, length) of what went, (place, 0) of what came."""
+        """Apply an update and let Yjs say where: (place, length) of what went, (place, 0) of what came."""
         deltas: list[Any] = []
         watch = self._root.observe(lambda event: deltas.extend(event.delta))
         try:
@@ -284,6 +322,10 @@ class Ordered:
         """What a text reads."""
         return self.chars
 
+    def shares(self) -> list[Entry]:
+        """What is left of each insertion into a text, in its order."""
+        return shares(self.owners, self.chars)
+
     # -- reading -----------------------------------------------------------------------------------
 
     def hidden(self) -> set[int]:
@@ -295,11 +337,11 @@ class Ordered:
         for at, owner in enumerate(self.owners):
             entry = owner.entry if type(owner) is Moved else owner
             rank = (owner._stamp.hlc, owner._stamp.writer.id) if type(owner) is Moved else (-1, b"")
-            other = best.get(entry._id)  # type: ignore[union-attr]
+            other = best.get(entry._id)
             if other is None or rank > other[0]:
                 if other is not None:
                     lost.add(other[1])
-                best[entry._id] = (rank, at)  # type: ignore[union-attr]
+                best[entry._id] = (rank, at)
             else:
                 lost.add(at)
         return lost
@@ -324,6 +366,18 @@ class Ordered:
             return blake2b(self.chars.encode(), digest_size=32).digest()
         data = packb([(entry._id, entry._frozen) for entry in self.entries()])
         return blake2b(data, digest_size=32).digest()
+
+
+def shares(owners: Sequence[Owner], chars: str) -> list[Entry]:
+    """The stretches of a text that belong to one entry, each as that entry with what is left of its text."""
+    found: list[Entry] = []
+    start = 0
+    for at in range(1, len(owners) + 1):
+        if at == len(owners) or owners[at] is not owners[start]:
+            whole: Entry = owners[start]  # type: ignore[assignment]
+            found.append(Entry(whole._id, whole.field, None, chars[start:at], whole._about, whole._stamp))
+            start = at
+    return found
 
 
 def _length(kind: int, content: Any) -> int:

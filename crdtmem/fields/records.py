@@ -122,7 +122,9 @@ def fold(entries: Sequence[Entry], resolve: Resolve) -> Any:
             return value
         value, wholes = {}, []
     for name, rivals in contenders(entries).items():
-        standing = [rival for rival in rivals if rival.extra is not None or (rival in wholes and _gives(rival, name, value))]
+        standing = [
+            rival for rival in rivals if rival.extra is not None or (rival in wholes and _gives(rival, name, value))
+        ]
         if any(rival.extra is not None for rival in standing):
             value[name] = resolved([_Sub(rival, name) for rival in standing], resolve)
     return value
@@ -167,9 +169,7 @@ def _key(key: object) -> str:
     return key
 
 
-def _put(
-    part: KeyedDraft, about: About | None, key: str, frozen: Frozen, past: Mapping[bytes, int] | None
-) -> Entry:
+def _put(part: KeyedDraft, about: About | None, key: str, frozen: Frozen, past: Mapping[bytes, int] | None) -> Entry:
     if past is None:
         return part.put(key, frozen, about)
     for entry in part.live(key):

@@ -25,7 +25,8 @@ class Register(Field[T]):
     >>> status = Replica("ann").open(tenant="acme").register("status")
     >>> status.value is None
     True
-    >>> _ = status.assign("draft"); _ = status.assign("final", confidence=0.8)
+    >>> _ = status.assign("draft")
+    ... _ = status.assign("final", confidence=0.8)
     >>> status.value
     'final'
     """
@@ -61,7 +62,7 @@ class Register(Field[T]):
         Raises:
             Undecided: with `resolve="escalate"`, while siblings stand.
         """
-        return self.get()
+        return self.get()  # type: ignore[no-any-return]
 
     def get(self, default: Any = None) -> Any:
         """The value, or a default."""

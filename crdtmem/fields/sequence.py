@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import collections.abc
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar, Unpack, overload
 
 from crdtmem.change import SEQUENCE
 from crdtmem.draft import Fresh, OrderedDraft
 from crdtmem.entry import About, Attributes, Entry
 from crdtmem.errors import ValueRefused
-from crdtmem.fields.field import Field
+from crdtmem.fields.field import Field, alive
 from crdtmem.values import Frozen, freeze, thaw
 
 T = TypeVar("T")
@@ -34,16 +34,16 @@ class Sequence(Field[T], collections.abc.Sequence[T]):
 
     def append(self, value: T, **attributes: Unpack[Attributes]) -> Entry:
         """Add a value at the end."""
-        return self._memory._write(self._at, _insert, attributes, None, [freeze(value)])[0]
+        return self._memory._write(self._at, _append, attributes, [freeze(value)])[0]
 
     def extend(self, values: Iterable[T], **attributes: Unpack[Attributes]) -> list[Entry]:
         """Add several values at the end, in one change."""
         frozen = [freeze(value, f"value[{i}]") for i, value in enumerate(values)]
-        return self._memory._write(self._at, _insert, attributes, None, frozen) if frozen else []
+        return self._memory._write(self._at, _append, attributes, frozen) if frozen else []
 
     def insert(self, index: int, value: T, **attributes: Unpack[Attributes]) -> Entry:
         """Put a value before an index; an index out of range means the near end, as in a list."""
-        return self._memory._write(self._at, _insert, attributes, index, [freeze(value)])[0]
+        return self._memory._write(self._at, _insert, attributes, index, freeze(value), self._memory._document.now)
 
     def remove(self, at: int | Entry, **attributes: Unpack[Attributes]) -> Entry:
         """Take out the value at an index, or an entry wherever it is now.
@@ -52,15 +52,15 @@ class Sequence(Field[T], collections.abc.Sequence[T]):
             IndexError: no such index.
             KeyError: the entry is not in the sequence.
         """
-        return self._memory._write(self._at, _remove, attributes, at)
+        return self._memory._write(self._at, _remove, attributes, at, self._memory._document.now)
 
     def replace(self, at: int | Entry, value: T, **attributes: Unpack[Attributes]) -> Entry:
         """Put a new value in the place of an old one. Two concurrent replacements both stay."""
-        return self._memory._write(self._at, _replace, attributes, at, freeze(value))
+        return self._memory._write(self._at, _replace, attributes, at, freeze(value), self._memory._document.now)
 
     def move(self, at: int | Entry, to: int, **attributes: Unpack[Attributes]) -> Entry:
-        """Move a value so that it ends up at index `to`. It stays the same entry; of two concurrent moves the later holds."""
-        return self._memory._write(self._at, _move, attributes, at, to)
+        """Move a value so that it ends up at index `to`. It stays the same entry; the later of two moves holds."""
+        return self._memory._write(self._at, _move, attributes, at, to, self._memory._document.now)
 
     def _entries(self) -> list[Entry]:
         return self._memory._in_order(self._at)
@@ -87,52 +87,71 @@ class Sequence(Field[T], collections.abc.Sequence[T]):
     __hash__ = None  # type: ignore[assignment]
 
 
-def _find(part: OrderedDraft, at: int | Entry) -> tuple[int, Entry]:
+def _shown(part: OrderedDraft, now: Callable[[], float]) -> collections.abc.Sequence[int]:
+    """The places of what a reader sees: an index counts those alone."""
+    if not part.mortal:
+        return range(len(part))
+    entries = part.entries()
+    seen = set(map(id, alive(entries, now())))
+    return [place for place, entry in enumerate(entries) if id(entry) in seen]
+
+
+def _find(part: OrderedDraft, at: int | Entry, shown: collections.abc.Sequence[int]) -> tuple[int, Entry]:
     entries = part.entries()
     if isinstance(at, Entry):
-        for index, entry in enumerate(entries):
+        for place, entry in enumerate(entries):
             if entry is at or entry == at:
-                return index, entry
+                return place, entry
         raise KeyError(f"{at!r} is not in sequence {part.field.name!r}")
     if not isinstance(at, int):
         raise ValueRefused(f"an index or an Entry, not {type(at).__name__}")
-    index = at + len(entries) if at < 0 else at
-    if not 0 <= index < len(entries):
-        raise IndexError(f"sequence {part.field.name!r} has {len(entries)} values; there is none at {at}")
-    return index, entries[index]
+    index = at + len(shown) if at < 0 else at
+    if not 0 <= index < len(shown):
+        raise IndexError(f"sequence {part.field.name!r} has {len(shown)} values; there is none at {at}")
+    return shown[index], entries[shown[index]]
 
 
-def _insert(part: OrderedDraft, about: About | None, index: int | None, values: list[Frozen]) -> list[Entry]:
-    size = len(part)
-    at = size if index is None else max(0, index + size) if index < 0 else min(index, size)
+def _append(part: OrderedDraft, about: About | None, values: list[Frozen]) -> list[Entry]:
+    return _put(part, about, len(part), values)
+
+
+def _insert(part: OrderedDraft, about: About | None, index: int, frozen: Frozen, now: Callable[[], float]) -> Entry:
+    shown = _shown(part, now)
+    at = max(0, index + len(shown)) if index < 0 else index
+    return _put(part, about, shown[at] if at < len(shown) else len(part), [frozen])[0]
+
+
+def _put(part: OrderedDraft, about: About | None, place: int, values: list[Frozen]) -> list[Entry]:
     entries = [Entry(None, part.field.name, None, frozen, about, None) for frozen in values]
-    part.insert(at, Fresh(values, entries[:], about))
+    part.insert(place, Fresh(values, entries[:], about))
     return entries
 
 
-def _remove(part: OrderedDraft, about: About | None, at: int | Entry) -> Entry:
-    index, entry = _find(part, at)
-    part.delete(index, index + 1)
+def _remove(part: OrderedDraft, about: About | None, at: int | Entry, now: Callable[[], float]) -> Entry:
+    place, entry = _find(part, at, _shown(part, now))
+    part.delete(place, place + 1)
     return entry
 
 
-def _replace(part: OrderedDraft, about: About | None, at: int | Entry, frozen: Frozen) -> Entry:
-    index, _ = _find(part, at)
-    part.delete(index, index + 1)
-    fresh = Entry(None, part.field.name, None, frozen, about, None)
-    part.insert(index, Fresh([frozen], [fresh], about))
-    return fresh
+def _replace(
+    part: OrderedDraft, about: About | None, at: int | Entry, frozen: Frozen, now: Callable[[], float]
+) -> Entry:
+    place, _ = _find(part, at, _shown(part, now))
+    part.delete(place, place + 1)
+    return _put(part, about, place, [frozen])[0]
 
 
-def _move(part: OrderedDraft, about: About | None, at: int | Entry, to: int) -> Entry:
-    index, entry = _find(part, at)
-    size = len(part)
-    target = to + size if to < 0 else to
-    if not 0 <= target < size:
+def _move(part: OrderedDraft, about: About | None, at: int | Entry, to: int, now: Callable[[], float]) -> Entry:
+    shown = _shown(part, now)
+    place, entry = _find(part, at, shown)
+    size = len(shown)
+    index = to + size if to < 0 else to
+    if not 0 <= index < size:
         raise IndexError(f"sequence {part.field.name!r} has {size} values; there is no place {to}")
-    if target == index:
+    target = shown[index]
+    if target == place:
         return entry
-    part.delete(index, index + 1)
+    part.delete(place, place + 1)
     content: list[Any] = [entry._frozen]
     part.insert(target, Fresh(content, [entry], about, None if entry._id is None else entry))
     return entry

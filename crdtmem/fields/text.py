@@ -9,7 +9,6 @@ from crdtmem.draft import Fresh, OrderedDraft
 from crdtmem.entry import About, Attributes, Entry
 from crdtmem.errors import AmbiguousMatch, NoMatch, ValueRefused
 from crdtmem.fields.field import Field
-from crdtmem.fields.ordered import Ordered
 from crdtmem.values import freeze
 
 
@@ -50,7 +49,7 @@ class Text(Field[str]):
         """
         if not isinstance(new, str):
             raise ValueRefused(f"text: a str, not {type(new).__name__}")
-        return self._memory._write(self._at, _replace, attributes, _text(old), new)
+        return self._memory._write(self._at, _replace, attributes, _text(old), _text(new) if new else "")
 
     def __str__(self) -> str:
         view = self._memory._view(self._at)
@@ -70,27 +69,13 @@ class Text(Field[str]):
     def _all(self) -> list[Entry]:
         """What is left of each insertion, in the order of the text."""
         with self._memory._document.lock:
-            field = self._memory._document.state.fields.get(self._at)
-            return _stretches(field) if type(field) is Ordered else []
-
-
-def _stretches(field: Ordered) -> list[Entry]:
-    found: list[Entry] = []
-    start = 0
-    owners = field.owners
-    for at in range(1, len(owners) + 1):
-        if at == len(owners) or owners[at] is not owners[start]:
-            whole: Entry = owners[start]  # type: ignore[assignment]
-            found.append(Entry(whole._id, whole.field, None, field.chars[start:at], whole._about, whole._stamp))
-            start = at
-    return found
+            return self._memory._view(self._at).shares()  # type: ignore[no-any-return]
 
 
 def _text(text: object) -> str:
     if not isinstance(text, str) or not text:
         raise ValueRefused(f"text: a str with at least one character, not {text!r:.40}")
-    freeze(text, "text")
-    return text
+    return freeze(text, "text")  # type: ignore[return-value]
 
 
 def _index(part: OrderedDraft, index: int, size: int) -> int:
@@ -124,11 +109,14 @@ def _replace(part: OrderedDraft, about: About | None, old: str, new: str) -> Ent
         at = text.find(old, at + 1)
     if not places:
         shown = text if len(text) <= 80 else f"{text[:77]}..."
-        raise NoMatch(f"{old!r:.80} does not occur in text {part.field.name!r}, which reads {shown!r}; read it again and retry")
+        raise NoMatch(
+            f"{old!r:.80} does not occur in text {part.field.name!r}, which reads {shown!r}; read it again and retry"
+        )
     if len(places) > 1:
         context = "; ".join(repr(text[max(0, p - 20) : p + len(old) + 20]) for p in places[:3])
         raise AmbiguousMatch(
-            f"{old!r:.80} occurs more than once in text {part.field.name!r}: {context}; give more of what stands around it"
+            f"{old!r:.80} occurs more than once in text {part.field.name!r}: {context}; "
+            "give more of what stands around it"
         )
     start = places[0]
     part.delete(start, start + len(old))
