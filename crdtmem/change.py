@@ -227,7 +227,11 @@ def decode(data: bytes) -> Change:
             raise BadBytes("a record not in canonical form")
         core = data[: -2 - len(seal)]
         head = unpackb(header, use_list=False, max_array_len=MAX_DEPS)
-        format, namespace, session, seq, prev, deps, intro = head[:7]
+        hlc, actor, rules, parts = 0, None, None, ()
+        if head[0] == FORMAT:
+            format, namespace, session, seq, prev, deps, intro, hlc, actor, rules = head
+        else:
+            format, namespace, session, seq, prev, deps, intro = head[:7]
         if type(format) is not int or format < 1:
             raise BadBytes("a format is a positive int")
         if type(namespace) is not bytes or len(namespace) != 16 or type(session) is not bytes or len(session) != 16:
@@ -245,9 +249,7 @@ def decode(data: bytes) -> Change:
         if intro is not None:
             intro = Intro(*intro)
         hash, digests = _hash(header, items)
-        hlc, actor, rules, parts = 0, None, None, ()
         if format == FORMAT:
-            _, _, _, _, _, _, _, hlc, actor, rules = head
             if type(hlc) is not int or not 0 <= hlc <= MAX_STAMP:
                 raise BadBytes("hlc is malformed")
             if actor is not None and not (type(actor) is tuple and len(actor) == 2 and _are_names(*actor)):
@@ -269,7 +271,10 @@ def decode(data: bytes) -> Change:
 
 def _part(item: bytes, session: bytes, seq: int) -> Keyed | Ordered:
     body = unpackb(item, use_list=False, max_array_len=MAX_ADDS)
-    salt, kind, field, about = body[:4]
+    if len(body) == 6:
+        salt, kind, field, about, first, second = body
+    else:
+        salt, kind, field, about, first, second, third = body
     if type(salt) is not bytes or len(salt) != 16 or type(field) is not str or not is_field(field):
         raise BadBytes("a part needs a salt and the name of its field")
     if about is not None:
@@ -277,8 +282,8 @@ def _part(item: bytes, session: bytes, seq: int) -> Keyed | Ordered:
     if type(kind) is not int:
         raise BadBytes("a kind is an int")
     if SET <= kind <= RECORDS:
-        _, _, _, _, adds, removes = body
-        if type(adds) is not tuple or type(removes) is not tuple:
+        adds, removes = first, second
+        if len(body) != 6 or type(adds) is not tuple or type(removes) is not tuple:
             raise BadBytes("adds and removes are lists")
         for add in adds:
             plain = type(add) is tuple and len(add) == 1 and type(add[0]) is str and len(add[0]) <= SHORT
@@ -294,7 +299,7 @@ def _part(item: bytes, session: bytes, seq: int) -> Keyed | Ordered:
         return _change(Keyed, (kind, field, about, adds, removes))
     if kind not in (SEQUENCE, TEXT):
         raise BadBytes(f"unknown kind {kind}")
-    _, _, _, _, runs, deletes, moves = body
+    runs, deletes, moves = first, second, third
     if type(runs) is not tuple or type(deletes) is not tuple or type(moves) is not tuple:
         raise BadBytes("runs, deletes and moves are lists")
     if len(runs) + len(moves) > MAX_RUNS or (moves and kind == TEXT):

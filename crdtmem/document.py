@@ -179,9 +179,10 @@ class Document:
                     for change in changes:
                         self._clock.saw(change.hlc)
                 effects = [self.state.apply(change) for change in changes]
-                for change, _, _, _, void in effects:
-                    if void:
-                        refused += [Refusal(f"void: {why}", change.session, change.seq) for why in void]
+                for effect in effects:
+                    if effect[4]:
+                        change = effect.change
+                        refused += [Refusal(f"void: {why}", change.session, change.seq) for why in effect.void]
                 if self._waiters or self._watches:
                     self._tell(effects, local=False)
             self.refusals.extend(refused)

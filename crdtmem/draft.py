@@ -17,7 +17,7 @@ from crdtmem.change import Ordered as OrderedPart
 from crdtmem.entry import About, Entry, Writer, over, settled
 from crdtmem.errors import ValueRefused
 from crdtmem.fields.keyed import Keyed, mortal
-from crdtmem.fields.ordered import Moved, Ordered, shares
+from crdtmem.fields.ordered import Moved, Ordered, Owner, shares
 from crdtmem.state import State
 from crdtmem.values import MAX_INT, MIN_INT, Frozen
 from crdtmem.yupdate import Unit
@@ -152,14 +152,16 @@ class OrderedDraft:
     Every piece knows its neighbours by Yjs id when it is built, so what others wrote in the meantime moves nothing.
     """
 
-    __slots__ = ("_base", "_chars", "_clocks", "_owners", "_pieces", "field")
+    __slots__ = ("_chars", "_clocks", "_doubles", "_owners", "_pieces", "field")
 
     def __init__(self, field: Ordered, *, snapshot: bool) -> None:
         self.field = field
+        self._doubles: list[tuple[Owner, int]] = []  # where moved values stand that show elsewhere
         owners, clocks = field.owners, field.clocks
         if field.moves:
             lost = field.hidden()
             shown = [i for i in range(len(owners)) if i not in lost]
+            self._doubles = [(owners[i], clocks[i]) for i in lost]
             owners, clocks = [owners[i] for i in shown], array("Q", [clocks[i] for i in shown])
         elif snapshot:
             owners, clocks = owners[:], clocks[:]
@@ -336,7 +338,7 @@ class OrderedDraft:
         """The spans of Yjs units that are gone from the table, and where each begins."""
         deletes: list[tuple[int, int, int]] = []
         places: list[int] = []
-        doubles: list[Any] = []
+        gone: set[Any] = set()
         for start, end in self._gaps():
             for at in range(start, end):
                 client, clock = self._unit(at)
@@ -346,15 +348,13 @@ class OrderedDraft:
                 else:
                     deletes.append((client, clock, width))
                     places.append(at)
-                if self.field.moves:
+                if self._doubles:
                     owner = self._owners[at]
-                    doubles.append((owner.entry if type(owner) is Moved else owner)._id)
-        if doubles:
-            for owner, clock in list(zip(self.field.owners, self.field.clocks, strict=True)):
-                unit = (owner._stamp.writer.client, clock, 1)  # type: ignore[union-attr]
-                if (owner.entry if type(owner) is Moved else owner)._id in doubles and unit not in deletes:
-                    deletes.append(unit)
-                    places.append(len(self.field.owners))  # nowhere: let Yjs say
+                    gone.add((owner.entry if type(owner) is Moved else owner)._id)  # type: ignore[union-attr]
+        for owner, clock in self._doubles:
+            if (owner.entry if type(owner) is Moved else owner)._id in gone:  # type: ignore[union-attr]
+                deletes.append((owner._stamp.writer.client, clock, 1))  # type: ignore[union-attr]
+                places.append(len(self.field.owners))  # nowhere: let Yjs say
         return deletes, places
 
     def _gaps(self) -> Iterator[tuple[int, int]]:

@@ -85,14 +85,14 @@ class Inbox:
         refused: list[Refusal] = []
         news: dict[bytes, Change] = {}
         sealed: list[Change] = []
-        sessions = self.state.sessions
+        sessions, namespace, room, awaited = self.state.sessions, self.state.namespace, self._room, self._awaited
         for data in records:
             try:
                 change = decode(data)
             except BadBytes as error:
                 refused.append(Refusal(str(error)[:MAX_REASON]))
                 continue
-            if change.namespace != self.state.namespace:
+            if change.namespace != namespace:
                 refused.append(Refusal("it belongs to another namespace", change.session, change.seq))
                 continue
             if change.intro is not None and session_id(change.namespace, change.intro) != change.session:
@@ -103,7 +103,7 @@ class Inbox:
                 if self.state.hash_of(change.session, change.seq) != change.hash:
                     refused.append(Refusal(_FORK, change.session, change.seq))
                 continue
-            held = self._room.get(change.hash)
+            held = room.get(change.hash)
             if held is None:
                 if change.seal or change.hash not in news:
                     news[change.hash] = change
@@ -111,7 +111,7 @@ class Inbox:
                 held.change = change
             if change.seal:
                 sealed.append(change)
-            if self._awaited:
+            if awaited:
                 sealed += [self._room[hash].change for hash in self._waiters(change.hash)]
         plan = _Plan(self.state)
         for hash in self._waiters(_STORE):

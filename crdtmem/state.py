@@ -14,7 +14,7 @@ from msgpack import packb
 
 from crdtmem.change import PART_SHIFT, SEQUENCE, Change, Head, Version, decode, record
 from crdtmem.change import Ordered as OrderedPart
-from crdtmem.entry import Entry, EntryId, Stamp, Writer
+from crdtmem.entry import Entry, Stamp, Writer
 from crdtmem.fields.keyed import Keyed
 from crdtmem.fields.ordered import Ordered
 from crdtmem.identity import client_id
@@ -148,35 +148,32 @@ class State:
 
     def _moved(self, part: OrderedPart) -> list[Entry] | None:
         """The entries its moves show elsewhere, as they were written; None if one never was."""
-        found = [self._written(part.field, EntryId(*move[2])) for move in part.moves]
-        return None if None in found else found  # type: ignore[return-value]
+        read: dict[tuple[bytes, int], Change | None] = {}  # each change once: it may have a megabyte and be moved from often
+        found: list[Entry] = []
+        for _, _, (session, seq, n) in part.moves:
+            if (session, seq) not in read:
+                kept = self.fetch(session, seq) if session in self.sessions else None
+                read[session, seq] = decode(record(kept.core, b"")) if kept else None
+            entry = self._written(part.field, read[session, seq], n)
+            if entry is None:
+                return None
+            found.append(entry)
+        return found
 
-    def _written(self, field: str, id: EntryId) -> Entry | None:
-        kept = self.fetch(id.session, id.seq)
-        change = decode(record(kept.core, b"")) if kept else None
-        number, n = divmod(id.n, 1 << PART_SHIFT)
+    def _written(self, field: str, change: Change | None, n: int) -> Entry | None:
+        number, place = divmod(n, 1 << PART_SHIFT)
         if change is None or number >= len(change.parts):
             return None
         part = change.parts[number]
         if type(part) is not OrderedPart or part.kind != SEQUENCE or part.field != field:
             return None
         for run in part.runs:
-            if n < len(run[2]):
-                stamp = Stamp(self._writer(change.session), change.seq, change.hlc, change.actor)
-                return Entry(
-                    (id.session, id.seq, id.n), field, None, run[2][n], run[3] if len(run) > 3 else part.about, stamp
-                )
-            n -= len(run[2])
+            if place < len(run[2]):
+                stamp = Stamp(self.sessions[change.session], change.seq, change.hlc, change.actor)
+                id = (change.session, change.seq, n)
+                return Entry(id, field, None, run[2][place], run[3] if len(run) > 3 else part.about, stamp)
+            place -= len(run[2])
         return None
-
-    def _writer(self, id: bytes) -> Writer:
-        """A session that is kept, whether or not it is part of this state."""
-        known = self.sessions.get(id)
-        if known is None:
-            first = self.fetch(id, 1)
-            assert first is not None
-            known = introduced(decode(record(first.core, b"")))
-        return known
 
     def digest(self) -> bytes:
         """Equal on replicas with the same content."""
