@@ -15,18 +15,19 @@ from __future__ import annotations
 
 import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from msgpack import ExtType, Packer, packb, unpackb
+from msgspec import Meta, Struct, ValidationError
+from msgspec.msgpack import Decoder, Ext
 
 from crdtmem.clock import MAX_STAMP
 from crdtmem.entry import MAX_WHY, About, about_flaw, is_id
 from crdtmem.errors import BadBytes, NamespaceError, ValueRefused
 from crdtmem.namespace import Namespace
-from crdtmem.values import admit, key_of
+from crdtmem.values import admit, encode, key_of
 
 FORMAT = 1
 SET, COUNTER, REGISTER, RECORDS, SEQUENCE, TEXT = range(1, 7)
@@ -76,7 +77,7 @@ class Version(NamedTuple):
     heads: tuple[Head, ...]
 
     def __str__(self) -> str:
-        return urlsafe_b64encode(packb(self)).decode().rstrip("=")
+        return urlsafe_b64encode(encode(self)).decode().rstrip("=")
 
     @classmethod
     def parse(cls, token: str) -> Version:
@@ -87,10 +88,10 @@ class Version(NamedTuple):
         """
         try:
             data = urlsafe_b64decode(token + "=" * (-len(token) % 4))
-            namespace, heads = unpackb(data, use_list=False, max_array_len=MAX_DEPS)
+            namespace, heads = _VERSION(data)
         except Exception:
             raise BadBytes(f"{token[:40]!r} is not a version token") from None
-        if type(namespace) is not bytes or len(namespace) != 16 or not _are_heads(heads):
+        if len({head[0] for head in heads}) < len(heads):
             raise BadBytes(f"{token[:40]!r} is not a version token")
         return cls(namespace, tuple(sorted(Head(*head) for head in heads)))
 
@@ -186,19 +187,19 @@ def compose(
     Raises:
         ValueRefused: it would be larger than a change may be.
     """
-    header = _pack((FORMAT, namespace, session, seq, prev, deps, intro, hlc, actor, None))
+    header = encode((FORMAT, namespace, session, seq, prev, deps, intro, hlc, actor, None))
     items = []
     if len(parts) > MAX_PARTS:
         raise ValueRefused(f"{len(parts)} fields, more than the {MAX_PARTS} a change may touch; split it")
     for part in parts:
         if len(part[3]) > MAX_ADDS or len(part[4]) > MAX_ADDS:
             raise ValueRefused(f"{part.field}: more than the {MAX_ADDS} entries a change may add or remove; split it")
-        items.append(_pack((_SALTS.pop() if _SALTS else _salt(),) + part))  # noqa: RUF005 (a third of the price)
-    core = _pack((header, items, b""))[:-2]
+        items.append(encode((_SALTS.pop() if _SALTS else _salt(),) + part))  # noqa: RUF005 (a third of the price)
+    core = encode((header, items, b""))[:-2]
     if len(core) > MAX_CHANGE - 2 - SEAL_SIZE:
         raise ValueRefused(f"the change has {len(core)} bytes, more than {MAX_CHANGE}; split it")
     hash, digests = _hash(header, items)
-    return _change(
+    return _new(
         Change,
         (namespace, session, seq, prev, deps, intro, hlc, actor, None, parts, hash, core, b"", digests, FORMAT),
     )
@@ -215,53 +216,44 @@ def decode(data: bytes) -> Change:
     if len(data) > MAX_CHANGE:
         raise BadBytes(f"{len(data)} bytes, more than a change may have")
     try:
-        header, items, seal = unpackb(data, use_list=False, max_array_len=MAX_PARTS)
-        if type(header) is not bytes or type(items) is not tuple or not items:
+        header, items, seal = _RECORD(data)
+        if not items or (seal and len(seal) != SEAL_SIZE):
             raise BadBytes("a record is a header, its parts and a seal")
-        for item in items:
-            if type(item) is not bytes:
-                raise BadBytes("a part is bytes")
-        if type(seal) is not bytes or (seal and len(seal) != SEAL_SIZE):
-            raise BadBytes("a seal has 64 bytes")
-        if _pack((header, items, seal)) != data:  # neither hash nor seal covers the wrapping
+        if encode((header, items, seal)) != data:  # neither hash nor seal covers the wrapping
             raise BadBytes("a record not in canonical form")
         core = data[: -2 - len(seal)]
-        head = unpackb(header, use_list=False, max_array_len=MAX_DEPS)
-        hlc, actor, rules, parts = 0, None, None, ()
-        if head[0] == FORMAT:
-            format, namespace, session, seq, prev, deps, intro, hlc, actor, rules = head
-        else:
-            format, namespace, session, seq, prev, deps, intro = head[:7]
-        if type(format) is not int or format < 1:
-            raise BadBytes("a format is a positive int")
-        if type(namespace) is not bytes or len(namespace) != 16 or type(session) is not bytes or len(session) != 16:
-            raise BadBytes("namespace and session have 16 bytes")
-        if type(seq) is not int or not 0 < seq < MAX_SEQ:
-            raise BadBytes("seq is malformed")
-        if type(prev) is not bytes or len(prev) != (32 if seq > 1 else 0):
-            raise BadBytes("prev is malformed")
-        if deps != ():
-            if not _are_heads(deps) or any(dep[0] == session for dep in deps):
+        try:
+            head = _HEADER(header)
+        except ValidationError:
+            head = _NEWER(header)  # type: ignore[assignment]
+            if head.format <= FORMAT:
+                raise
+        session, seq, intro = head.session, head.seq, head.intro
+        if len(head.prev) != (32 if seq > 1 else 0) or (intro is None) != (seq > 1):
+            raise BadBytes("the first change of a session, and only that, introduces it and follows none")
+        deps = ()
+        if head.deps:
+            deps = tuple([Head(*dep) for dep in head.deps])  # type: ignore[assignment]
+            if len({dep[0] for dep in head.deps} | {session}) <= len(deps):
                 raise BadBytes("deps are heads of other sessions")
-            deps = tuple([Head(*dep) for dep in deps])
-        if (intro is None) != (seq > 1) or not (intro is None or _is_intro(intro)):
-            raise BadBytes("the first change of a session, and only that, introduces it")
         if intro is not None:
             intro = Intro(*intro)
+            _check_names(intro[1], intro[2])
         hash, digests = _hash(header, items)
-        if format == FORMAT:
-            if type(hlc) is not int or not 0 <= hlc <= MAX_STAMP:
-                raise BadBytes("hlc is malformed")
-            if actor is not None and not (type(actor) is tuple and len(actor) == 2 and _are_names(*actor)):
-                raise BadBytes("actor is malformed")
-            if rules is not None and not (type(rules) is bytes and len(rules) == 32):
-                raise BadBytes("rules are named by a hash")
+        hlc, actor, rules, parts = 0, None, None, ()
+        if head.format == FORMAT:
+            hlc, actor, rules = head.hlc, head.actor, head.rules
+            if actor is not None:
+                _check_names(*actor)
             parts = tuple([_part(item, session, seq) for item in items])  # type: ignore[assignment]
             if len(parts) > 1 and len({part[:2] for part in parts}) < len(parts):
                 raise BadBytes("two parts for one field")
-        return _change(
+        return _new(
             Change,
-            (namespace, session, seq, prev, deps, intro, hlc, actor, rules, parts, hash, core, seal, digests, format),
+            (
+                *(head.namespace, session, seq, head.prev, deps, intro, hlc, actor, rules),
+                *(parts, hash, core, seal, digests, head.format),
+            ),
         )
     except BadBytes:
         raise
@@ -270,100 +262,107 @@ def decode(data: bytes) -> Change:
 
 
 def _part(item: bytes, session: bytes, seq: int) -> Keyed | Ordered:
-    body = unpackb(item, use_list=False, max_array_len=MAX_ADDS)
-    if len(body) == 6:
-        salt, kind, field, about, first, second = body
-    else:
-        salt, kind, field, about, first, second, third = body
-    if type(salt) is not bytes or len(salt) != 16 or type(field) is not str or not is_field(field):
-        raise BadBytes("a part needs a salt and the name of its field")
+    if item[0] == 0x97:  # seven things
+        return _ordered(item, session, seq)
+    part = _KEYED(item)
+    kind, about, adds, removes = part.kind, part.about, part.adds, part.removes
+    if not is_field(part.field):
+        raise BadBytes("a part needs the name of its field")
     if about is not None:
-        _check_about(about)
-    if type(kind) is not int:
-        raise BadBytes("a kind is an int")
-    if SET <= kind <= RECORDS:
-        adds, removes = first, second
-        if len(body) != 6 or type(adds) is not tuple or type(removes) is not tuple:
-            raise BadBytes("adds and removes are lists")
-        for add in adds:
-            plain = type(add) is tuple and len(add) == 1 and type(add[0]) is str and len(add[0]) <= SHORT
-            if not plain or kind in (COUNTER, RECORDS):
-                _add(kind, add)
-        if len(adds) > 1 and kind != COUNTER and len({_key(kind, add) for add in adds}) < len(adds):
-            raise BadBytes("two adds for one key")  # one replaces the other; siblings cost more the more they are
-        for gone in removes:
-            if not is_id(gone) or (gone[0] == session and gone[1] >= seq):
-                raise BadBytes("a remove names an entry of an earlier change")
-        if kind == COUNTER and removes:
+        about = _checked_about(about)
+    for add in adds:
+        if len(add) != 1 or kind in (COUNTER, RECORDS) or type(add[0]) is not str or len(add[0]) > SHORT:
+            adds = tuple([_add(kind, add) for add in adds])
+            break
+    if len(adds) > 1 and kind != COUNTER and len({_key(kind, add) for add in adds}) < len(adds):
+        raise BadBytes("two adds for one key")  # one replaces the other; siblings cost more the more they are
+    if removes:
+        if kind == COUNTER:
             raise BadBytes("a counter part only counts")
-        return _change(Keyed, (kind, field, about, adds, removes))
-    if kind not in (SEQUENCE, TEXT):
-        raise BadBytes(f"unknown kind {kind}")
-    runs, deletes, moves = first, second, third
-    if type(runs) is not tuple or type(deletes) is not tuple or type(moves) is not tuple:
-        raise BadBytes("runs, deletes and moves are lists")
-    if len(runs) + len(moves) > MAX_RUNS or (moves and kind == TEXT):
+        _check_past(removes, session, seq)
+    return _new(Keyed, (kind, part.field, about, adds, removes))
+
+
+def _ordered(item: bytes, session: bytes, seq: int) -> Ordered:
+    part = _ORDERED(item)
+    kind, about = part.kind, part.about
+    if not is_field(part.field):
+        raise BadBytes("a part needs the name of its field")
+    if about is not None:
+        about = _checked_about(about)
+    if len(part.runs) + len(part.moves) > MAX_RUNS or (part.moves and kind == TEXT):
         raise BadBytes("too many runs or moves")
-    for run in runs:
-        _run(kind, run)
-    for client, clock, length in deletes:
-        if not _is_unit((client, clock)) or type(length) is not int or not 0 < length < 2**53:
-            raise BadBytes("a delete is (client, clock, length)")
-    for move in moves:
-        if not _is_place(move) or len(move) != 3 or not is_id(move[2]) or (move[2][0] == session and move[2][1] >= seq):
-            raise BadBytes("a move names an entry of an earlier change")
-    return Ordered(kind, field, about, runs, deletes, moves)
+    runs = tuple([_run(kind, run) for run in part.runs])
+    _check_past([move[2] for move in part.moves], session, seq)
+    return Ordered(kind, part.field, about, runs, part.deletes, part.moves)
 
 
-def _add(kind: int, add: tuple[Any, ...]) -> None:
-    value = add[0]
-    size = len(add)
-    if type(value) is not str or len(value) > SHORT:
-        admit(value)
-    if type(add) is not tuple or (size == 2 and add[1] is None):
-        raise BadBytes("an add is a value with its attributes, an absent one cut")
-    if size > 1 and add[1] is not None:
-        _check_about(add[1])
+def _check_past(ids: Iterable[tuple[bytes, int, int]], session: bytes, seq: int) -> None:
+    for id in ids:
+        if id[0] == session and id[1] >= seq:
+            raise BadBytes("it names an entry that is not in its past")
+
+
+def _add(kind: int, wire: tuple[Any, ...]) -> tuple[Any, ...]:
+    """One add, checked, as tuples through and through."""
+    value = admit(wire[0])
+    size = len(wire)
+    if size == 1 and kind != RECORDS:
+        add: tuple[Any, ...] = (value,)
+    else:
+        if size == 2 and wire[1] is None:
+            raise BadBytes("an absent attribute is cut")
+        add = (value, None if wire[1] is None else _checked_about(wire[1]), *_tupled(wire[2:]))
     if kind != RECORDS:
         if size > 2:
             raise BadBytes("an add is a value with its attributes")
         if kind == COUNTER and type(value) is not int:
             raise BadBytes("a counter total is an int64")
-        return
+        return add
     if size not in (3, 4) or type(add[2]) is not str or not is_key(add[2]):
         raise BadBytes("an add of records names its key")
-    if size == 3:
-        return
-    if not (type(add[3]) is tuple and all(map(is_id, add[3])) and type(value) is ExtType and is_dict(value)):
+    if size == 4 and not (type(add[3]) is tuple and all(map(is_id, add[3])) and type(value) is Ext and is_dict(value)):
         raise BadBytes("a patch is a dict over entry ids")
+    return add
+
+
+def _run(kind: int, wire: tuple[Any, ...]) -> tuple[Any, ...]:
+    """One run, checked, as tuples through and through."""
+    if len(wire) not in (3, 4):
+        raise BadBytes("a run is its two neighbours, its content and its attributes")
+    left, right, content = _tupled(wire[:3])
+    if not all(unit is None or _is_unit(unit) for unit in (left, right)):
+        raise BadBytes("a run lies between two units")
+    if not content or type(content) is not (str if kind == TEXT else tuple):
+        raise BadBytes("a run of text is a str, a run of a sequence its values")
+    if kind != TEXT:
+        for value in content:
+            admit(value)
+    return (left, right, content) if len(wire) == 3 else (left, right, content, _checked_about(wire[3]))
+
+
+def _checked_about(wire: Any) -> About:
+    if len(wire) == 1 and type(wire[0]) is str and len(wire[0]) <= MAX_WHY:
+        return tuple(wire)  # a reason and nothing else, as nearly always
+    about: About = _tupled(wire)
+    flaw = about_flaw(about) or ("attributes that say nothing" if about == () else None)
+    if flaw:
+        raise BadBytes(flaw)
+    return about
+
+
+def _tupled(wire: Any) -> Any:
+    """Lists as tuples, all the way down: what is decoded without a type comes as lists."""
+    return tuple([_tupled(item) for item in wire]) if type(wire) in (list, tuple) else wire
+
+
+def _check_names(agent: str, role: str | None) -> None:
+    if not is_field(agent) or (role is not None and not is_field(role)):
+        raise BadBytes("a name is printable")
 
 
 def _key(kind: int, add: tuple[Any, ...]) -> Any:
     return key_of(add[0]) if kind == SET else add[2] if kind == RECORDS else None
-
-
-def _run(kind: int, run: tuple[Any, ...]) -> None:
-    if not _is_place(run):
-        raise BadBytes("a run lies between two units")
-    if len(run) == 4:
-        _check_about(run[3])
-    content = run[2]
-    if kind == TEXT:
-        if type(content) is not str or not content:
-            raise BadBytes("a run of text is a str")
-        return
-    if type(content) is not tuple or not content:
-        raise BadBytes("a run of a sequence is its values")
-    for value in content:
-        admit(value)
-
-
-def _check_about(about: object) -> None:
-    if type(about) is tuple and len(about) == 1 and type(about[0]) is str and len(about[0]) <= MAX_WHY:
-        return  # a reason and nothing else, as nearly always
-    flaw = about_flaw(about) or ("attributes that say nothing" if about == () else None)
-    if flaw:
-        raise BadBytes(flaw)
 
 
 def is_dict(frozen: Any) -> bool:
@@ -412,45 +411,6 @@ def _is_unit(unit: object) -> bool:
     )
 
 
-def _is_place(item: tuple[Any, ...]) -> bool:
-    return len(item) in (3, 4) and all(unit is None or _is_unit(unit) for unit in item[:2])
-
-
-def _are_heads(heads: object) -> bool:
-    return (
-        type(heads) is tuple
-        and len(heads) <= MAX_DEPS
-        and all(
-            type(head) is tuple
-            and len(head) == 3
-            and type(head[0]) is bytes
-            and len(head[0]) == 16
-            and type(head[1]) is int
-            and 0 < head[1] < MAX_SEQ
-            and type(head[2]) is bytes
-            and len(head[2]) == 32
-            for head in heads
-        )
-        and len({head[0] for head in heads}) == len(heads)
-    )
-
-
-def _is_intro(intro: object) -> bool:
-    return (
-        type(intro) is tuple
-        and len(intro) == 4
-        and type(intro[0]) is bytes
-        and len(intro[0]) == 32
-        and _are_names(intro[1], intro[2])
-        and type(intro[3]) is bytes
-        and len(intro[3]) == 16
-    )
-
-
-def _are_names(agent: object, role: object) -> bool:
-    return type(agent) is str and is_field(agent) and (role is None or (type(role) is str and is_field(role)))
-
-
 def _hash(header: bytes, items: Sequence[bytes]) -> tuple[bytes, list[bytes]]:
     digests = []
     whole = _blake()
@@ -475,6 +435,60 @@ def _salt() -> bytes:
 
 
 _SALTS: list[bytes] = []
-_pack = Packer().pack  # packs under the GIL, so one serves every thread
-_change = tuple.__new__  # a NamedTuple's own constructor costs three times as much
+_new = tuple.__new__  # a NamedTuple's own constructor costs three times as much
+
+# The wire, as msgspec checks it while it decodes: no length is believed, nothing of a wrong type is ever built.
+_Bytes16 = Annotated[bytes, Meta(min_length=16, max_length=16)]
+_Bytes32 = Annotated[bytes, Meta(min_length=32, max_length=32)]
+_Seq = Annotated[int, Meta(gt=0, lt=MAX_SEQ)]
+_Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
+_Client = Annotated[int, Meta(gt=0, lt=2**53)]
+_Clock = Annotated[int, Meta(ge=0, lt=2**53)]
+_Length = Annotated[int, Meta(gt=0, lt=2**53)]
+_Id = tuple[_Bytes16, _Seq, Annotated[int, Meta(ge=0, lt=2**32)]]
+_Heads = Annotated[tuple[tuple[_Bytes16, _Seq, _Bytes32], ...], Meta(max_length=MAX_DEPS)]
+_Adds = Annotated[tuple[tuple[Any, ...], ...], Meta(max_length=MAX_ADDS)]
+
+
+class _Newer(Struct, array_like=True, gc=False):
+    format: Annotated[int, Meta(gt=0)]
+    namespace: _Bytes16
+    session: _Bytes16
+    seq: _Seq
+    prev: bytes
+    deps: _Heads
+    intro: tuple[_Bytes32, _Name, _Name | None, _Bytes16] | None
+
+
+class _Header(_Newer, array_like=True, gc=False, forbid_unknown_fields=True):
+    hlc: Annotated[int, Meta(ge=0, le=MAX_STAMP)]
+    actor: tuple[_Name, _Name | None] | None
+    rules: _Bytes32 | None
+
+
+class _KeyedPart(Struct, array_like=True, gc=False, forbid_unknown_fields=True):
+    salt: _Bytes16
+    kind: Annotated[int, Meta(ge=SET, le=RECORDS)]
+    field: _Name
+    about: tuple[Any, ...] | None
+    adds: _Adds
+    removes: Annotated[tuple[_Id, ...], Meta(max_length=MAX_ADDS)]
+
+
+class _OrderedPart(Struct, array_like=True, gc=False, forbid_unknown_fields=True):
+    salt: _Bytes16
+    kind: Annotated[int, Meta(ge=SEQUENCE, le=TEXT)]
+    field: _Name
+    about: tuple[Any, ...] | None
+    runs: _Adds
+    deletes: Annotated[tuple[tuple[_Client, _Clock, _Length], ...], Meta(max_length=MAX_ADDS)]
+    moves: tuple[tuple[tuple[_Client, _Clock] | None, tuple[_Client, _Clock] | None, _Id], ...]
+
+
+_RECORD = Decoder(tuple[bytes, Annotated[tuple[bytes, ...], Meta(max_length=MAX_PARTS)], bytes]).decode
+_HEADER = Decoder(_Header).decode
+_NEWER = Decoder(_Newer).decode
+_KEYED = Decoder(_KeyedPart).decode
+_ORDERED = Decoder(_OrderedPart).decode
+_VERSION = Decoder(tuple[_Bytes16, _Heads]).decode
 os.register_at_fork(after_in_child=_SALTS.clear)

@@ -12,9 +12,8 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from msgpack import packb
-
 from crdtmem.change import Intro
+from crdtmem.values import encode
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -54,7 +53,7 @@ def session_id(namespace: bytes, intro: Intro) -> bytes:
     >>> session_id(bytes(16), Intro(bytes(32), "ann", None, bytes(16))).hex()[:8]
     '4d5a2889'
     """
-    return blake2b(packb((namespace, *intro)), digest_size=16, person=b"crdtmem session").digest()
+    return blake2b(encode((namespace, *intro)), digest_size=16, person=b"crdtmem session").digest()
 
 
 def client_id(session: bytes) -> int:

@@ -74,6 +74,7 @@ class Inbox:
         self._awaited: dict[Hashable, dict[bytes, None]] = {}  # what is missing -> who waits for it, in turn
         self._awaits: dict[bytes, Hashable] = {}  # who -> what; only for who is in the room
         self._load: dict[str, list[int]] = {}  # sender -> count, bytes
+        self._missing: tuple[tuple[bytes, int], ...] | None = ()  # until the room or what is planned changes
         self._session: Writer | None = None  # of the chain that was verified last
         self.newer: int | None = None  # an authentic change of this format has been seen
 
@@ -138,6 +139,7 @@ class Inbox:
             self._hold(change, sender, refused, sound=False)
         if self._room and plan.changes:
             self._purge(plan, refused)
+            self._missing = None
         return plan.changes, refused
 
     def keep(self, changes: Iterable[Change], sender: str = "") -> None:
@@ -150,6 +152,8 @@ class Inbox:
 
     def missing(self) -> tuple[tuple[bytes, int], ...]:
         """The changes that the waiting ones wait for, as far as they can be named."""
+        if self._missing is not None:
+            return self._missing
         wanted: set[tuple[bytes, int]] = set()
         for key in self._awaited:
             if type(key) is tuple and type(key[0]) is bytes:
@@ -160,7 +164,8 @@ class Inbox:
             known = session.seq if session else 0
             if not waiting.sound and known < change.seq - 1 and change.prev not in self._room:
                 wanted.add((change.session, change.seq - 1))
-        return tuple(sorted(wanted))
+        self._missing = tuple(sorted(wanted))
+        return self._missing
 
     # -- the checks, in order ----------------------------------------------------------------------
 
@@ -248,6 +253,7 @@ class Inbox:
     # -- the room ----------------------------------------------------------------------------------
 
     def _hold(self, change: Change, sender: str, refused: list[Refusal], *, sound: bool) -> None:
+        self._missing = None
         load = self._load.setdefault(sender, [0, 0])
         self._room[change.hash] = _Waiting(change, sender, self._session if sound else None)
         load[0] += 1
@@ -262,6 +268,7 @@ class Inbox:
                 refused.append(Refusal("too many changes wait for others; ask for it again", lost.session, lost.seq))
 
     def _drop(self, hash: bytes) -> None:
+        self._missing = None
         waiting = self._room.pop(hash)
         load = self._load[waiting.sender]
         load[0] -= 1
@@ -272,6 +279,7 @@ class Inbox:
 
     def _await(self, key: Hashable, hash: bytes) -> None:
         """Note that this one waits for that."""
+        self._missing = None
         self._unlist(hash)
         self._awaits[hash] = key
         self._awaited.setdefault(key, {})[hash] = None

@@ -130,7 +130,9 @@ class Memory:
             here = self._document.state.fields.get((other, name))
             mine = self._document.state.fields.get((kind, name))
             if other != kind and here is not None and _holds(here) and not (mine is not None and _holds(mine)):
-                raise KindMismatch(f"{name!r} is a {word}; open it with memory.{word}({name!r}), or take another name")
+                raise KindMismatch(
+                    f"{name!r} holds a {word}; open it with memory.{word}({name!r}), or take another name"
+                )
         found = self._fields[kind, name] = type(self, name)
         return found
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from hashlib import blake2b
 
-from msgpack import packb
-
 from crdtmem.errors import NamespaceError
+from crdtmem.values import encode
 
 LABELS = ("tenant", "task", "role", "user", "thread", "agent")
 MAX_LABEL = 200
@@ -47,7 +46,7 @@ class Namespace:
         for name, label in zip(LABELS, labels, strict=True):
             if label is not None:
                 _check(name, label)
-        object.__setattr__(self, "digest", blake2b(packb(labels), digest_size=16, person=b"crdtmem scope").digest())
+        object.__setattr__(self, "digest", blake2b(encode(labels), digest_size=16, person=b"crdtmem scope").digest())
 
     def __hash__(self) -> int:
         return hash(self.digest)

@@ -10,8 +10,6 @@ from collections.abc import Callable
 from hashlib import blake2b
 from typing import NamedTuple
 
-from msgpack import packb
-
 from crdtmem.change import PART_SHIFT, SEQUENCE, Change, Head, Version, decode, record
 from crdtmem.change import Ordered as OrderedPart
 from crdtmem.entry import Entry, Stamp, Writer
@@ -19,6 +17,7 @@ from crdtmem.fields.keyed import Keyed
 from crdtmem.fields.ordered import Ordered
 from crdtmem.identity import client_id
 from crdtmem.store import Record
+from crdtmem.values import encode
 
 Fetch = Callable[[bytes, int], Record | None]
 
@@ -148,7 +147,9 @@ class State:
 
     def _moved(self, part: OrderedPart) -> list[Entry] | None:
         """The entries its moves show elsewhere, as they were written; None if one never was."""
-        read: dict[tuple[bytes, int], Change | None] = {}  # each change once: it may have a megabyte and be moved from often
+        read: dict[
+            tuple[bytes, int], Change | None
+        ] = {}  # each change once: it may have a megabyte and be moved from often
         found: list[Entry] = []
         for _, _, (session, seq, n) in part.moves:
             if (session, seq) not in read:
@@ -178,4 +179,4 @@ class State:
     def digest(self) -> bytes:
         """Equal on replicas with the same content."""
         parts = [(kind, name, field.digest()) for (kind, name), field in sorted(self.fields.items())]
-        return blake2b(packb([part for part in parts if part[2]]), digest_size=32).digest()
+        return blake2b(encode([part for part in parts if part[2]]), digest_size=32).digest()

@@ -15,21 +15,21 @@ import math
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from msgpack import ExtType, Unpacker, packb, unpackb
+from msgspec.msgpack import Encoder, Ext, decode
 
 from crdtmem.errors import BadBytes, ValueRefused
 
 Value: TypeAlias = bool | int | float | str | bytes | list[Any] | dict[str, Any] | None
-Frozen: TypeAlias = bool | int | float | str | bytes | ExtType | None
+Frozen: TypeAlias = bool | int | float | str | bytes | Ext | None
 Key: TypeAlias = str | bytes
 
 MAX_DEPTH = 32
 MAX_VALUE = 256 * 1024
 MIN_INT, MAX_INT = -(2**63), 2**63 - 1
 
+encode = Encoder().encode
 _CONTAINER = 1
 _SAFE_LENGTH = MAX_VALUE // 4 - 8  # code points that fit whatever their width
-_SMALL = 4096  # below this many bytes a hostile length can claim too little memory to matter
 
 
 def freeze(value: object, where: str = "value") -> Frozen:
@@ -55,10 +55,10 @@ def freeze(value: object, where: str = "value") -> Frozen:
     if value is None or kind is bool:
         return value  # type: ignore[return-value]
     if kind is list or kind is dict:
-        data: bytes = packb(_normal(value, where, 1))
+        data = encode(_normal(value, where, 1))
         if len(data) > MAX_VALUE:
             raise ValueRefused(_too_long(where, len(data)))
-        return ExtType(_CONTAINER, data)
+        return Ext(_CONTAINER, data)
     plain = _scalar(value, where)
     return freeze(plain, where) if type(plain) in (list, dict) else plain
 
@@ -69,7 +69,7 @@ def thaw(frozen: Frozen) -> Any:
     >>> thaw(freeze([1, {"k": b"v"}]))
     [1, {'k': b'v'}]
     """
-    return unpackb(frozen.data) if type(frozen) is ExtType else frozen
+    return decode(frozen.data) if type(frozen) is Ext else frozen
 
 
 def key_of(frozen: Frozen) -> Key:
@@ -78,7 +78,7 @@ def key_of(frozen: Frozen) -> Key:
     >>> key_of(1) == key_of(1.0), key_of("a") == key_of(b"a")
     (False, False)
     """
-    return frozen if type(frozen) is str else packb(frozen)
+    return frozen if type(frozen) is str else encode(frozen)
 
 
 def admit(decoded: object) -> Frozen:
@@ -87,14 +87,14 @@ def admit(decoded: object) -> Frozen:
     Raises:
         BadBytes: not a value, out of bounds, or not in canonical form.
     """
-    if type(decoded) is ExtType:
+    if type(decoded) is Ext:
         if decoded.code != _CONTAINER or len(decoded.data) > MAX_VALUE:
             raise BadBytes("unknown or oversized container")
         plain = _decode_container(decoded.data)
         if type(plain) is not list and type(plain) is not dict:
             raise BadBytes("a container that holds neither list nor dict")
         flaw = _flaw(plain, 1)
-        if flaw or packb(plain) != decoded.data:
+        if flaw or encode(plain) != decoded.data:
             raise BadBytes(flaw or "value not in canonical form")
         return decoded
     if type(decoded) is list or type(decoded) is dict or type(decoded) is tuple:
@@ -137,42 +137,9 @@ _PLAIN = (str, bytes, bool, type(None))
 
 def _decode_container(data: bytes) -> object:
     try:
-        if len(data) <= _SMALL:
-            return unpackb(data)
-        unpacker = Unpacker(max_buffer_size=len(data), strict_map_key=True)
-        unpacker.feed(data)
-        plain = _read(unpacker, data, 1)
-        if unpacker.tell() != len(data):
-            raise BadBytes("bytes after the end of a value")
-    except BadBytes:
-        raise
-    except Exception as error:  # msgpack raises a dozen kinds on hostile bytes
+        return decode(data)
+    except Exception as error:  # msgspec on hostile bytes: undecodable, or nested beyond the stack
         raise BadBytes(f"undecodable value: {error}") from None
-    return plain
-
-
-def _read(unpacker: Unpacker, data: bytes, depth: int) -> object:
-    """Decode element by element: lengths are believed only as far as bytes are left."""
-    at = unpacker.tell()
-    code = data[at] if at < len(data) else 0xC1
-    if 0x90 <= code <= 0x9F or code in (0xDC, 0xDD):
-        count = unpacker.read_array_header()
-    elif 0x80 <= code <= 0x8F or code in (0xDE, 0xDF):
-        count = unpacker.read_map_header()
-    else:
-        return unpacker.unpack()
-    if count > len(data) - at or depth > MAX_DEPTH:
-        raise BadBytes("a length or depth that cannot be")
-    if 0x90 <= code <= 0x9F or code in (0xDC, 0xDD):
-        return [_read(unpacker, data, depth + 1) for _ in range(count)]
-    pairs: dict[Any, object] = {}
-    for _ in range(count):
-        at = unpacker.tell()
-        if at >= len(data) or not (0xA0 <= data[at] <= 0xBF or 0xD9 <= data[at] <= 0xDB):
-            raise BadBytes("undecodable value: keys must be str")
-        key = unpacker.unpack()
-        pairs[key] = _read(unpacker, data, depth + 1)
-    return pairs
 
 
 def _normal(value: Any, where: str, depth: int) -> object:

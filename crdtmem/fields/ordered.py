@@ -21,13 +21,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
-from msgpack import packb
 from pycrdt import Array, Doc, Text
 
 from crdtmem.change import PART_SHIFT, TEXT, utf16
 from crdtmem.change import Ordered as Part
 from crdtmem.entry import Entry, Stamp
 from crdtmem.fields.keyed import mortal
+from crdtmem.values import encode
 from crdtmem.yupdate import Unit, deletion, gap, insertion
 
 
@@ -364,7 +364,7 @@ class Ordered:
             return b""
         if self.kind == TEXT:
             return blake2b(self.chars.encode(), digest_size=32).digest()
-        data = packb([(entry._id, entry._frozen) for entry in self.entries()])
+        data = encode([(entry._id, entry._frozen) for entry in self.entries()])
         return blake2b(data, digest_size=32).digest()
 
 

@@ -126,7 +126,7 @@ def fold(entries: Sequence[Entry], resolve: Resolve) -> Any:
             rival for rival in rivals if rival.extra is not None or (rival in wholes and _gives(rival, name, value))
         ]
         if any(rival.extra is not None for rival in standing):
-            value[name] = resolved([_Sub(rival, name) for rival in standing], resolve)
+            value[name] = resolved([_sub(rival, name) for rival in standing], resolve)
     return value
 
 
@@ -151,15 +151,10 @@ def _ident(under: Any) -> Any:
     return under._id or (id(under),) if isinstance(under, Entry) else under
 
 
-class _Sub(Entry):
+def _sub(whole: Entry, name: str) -> Entry:
     """A sibling as seen from one sub-key."""
-
-    __slots__ = ()
-
-    def __init__(self, whole: Entry, name: str) -> None:
-        super().__init__(
-            whole._id, whole.field, whole.key, freeze(whole.value[name]), whole._about, whole._stamp, whole.extra
-        )
+    value = freeze(whole.value[name])
+    return Entry(whole._id, whole.field, whole.key, value, whole._about, whole._stamp, whole.extra)
 
 
 def _key(key: object) -> str:
