@@ -7,8 +7,7 @@ write is the draft of one field, begun and committed under the memory's lock, so
 from __future__ import annotations
 
 import threading
-from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from crdtmem.change import COUNTER, MAX_RUNS, PART_SHIFT, RECORDS, TEXT, utf16
@@ -145,30 +144,64 @@ class Stretch(NamedTuple):
     def __len__(self) -> int:
         return self.end - self.start
 
+    def units(self) -> range:
+        """Where they stood."""
+        return range(self.start, self.end)
+
 
 class OrderedDraft:
     """Staged inserts, removals and moves of one ordered field, as a table of pieces over what stood there.
 
-    Every piece knows its neighbours by Yjs id when it is built, so what others wrote in the meantime moves nothing.
+    What others wrote while it was open is taken in before it is built: a run then follows the unit it was put behind,
+    or the nearest one before that still stands.
     """
 
-    __slots__ = ("_chars", "_clocks", "_doubles", "_owners", "_pieces", "field")
+    __slots__ = ("_chars", "_clocks", "_edits", "_hidden", "_owners", "_pieces", "_tight", "field")
 
     def __init__(self, field: Ordered, *, snapshot: bool) -> None:
         self.field = field
-        self._doubles: list[tuple[Owner, int]] = []  # where moved values stand that show elsewhere
-        owners, clocks = field.owners, field.clocks
-        if field.moves:
-            lost = field.hidden()
-            shown = [i for i in range(len(owners)) if i not in lost]
-            self._doubles = [(owners[i], clocks[i]) for i in lost]
-            owners, clocks = [owners[i] for i in shown], array("Q", [clocks[i] for i in shown])
-        elif snapshot:
-            owners, clocks = owners[:], clocks[:]
-        self._owners = owners
-        self._clocks = clocks
+        self._look(snapshot=snapshot)
+        self._pieces: list[Fresh | Stretch] = [Stretch(0, len(self._owners))] if self._owners else []
+
+    def _look(self, *, snapshot: bool) -> None:
+        """Take in what stands there now."""
+        field = self.field
+        self._edits = field.edits
         self._chars = field.chars
-        self._pieces: list[Fresh | Stretch] = [Stretch(0, len(owners))] if owners else []
+        self._owners, self._clocks, self._tight = field.owners, field.clocks, field.tight
+        if snapshot:
+            self._owners, self._clocks, self._tight = field.owners[:], field.clocks[:], field.tight[:]
+        self._hidden = field.hidden()  # units of entries that show elsewhere
+
+    def _rebase(self) -> None:
+        """Put the pieces over what shows now."""
+        before = [self._unit(at) for at in range(len(self._owners))]
+        gone = {before[at] for start, end in self._gaps() for at in range(start, end)}
+        behind: dict[int, list[Fresh | Stretch]] = {}  # the unit they follow -> runs
+        anchor = -1
+        for piece in self._pieces:
+            if type(piece) is Stretch:
+                anchor = piece.end - 1
+            else:
+                behind.setdefault(anchor, []).append(piece)
+        self._look(snapshot=False)
+        here = {self._unit(at): at for at in range(len(self._owners))}
+        follow: dict[int, list[Fresh | Stretch]] = {}
+        for anchor, runs in behind.items():
+            at = anchor
+            while at >= 0 and before[at] not in here:
+                at -= 1
+            follow.setdefault(here[before[at]] if at >= 0 else -1, []).extend(runs)
+        self._pieces = follow.get(-1, [])
+        start = 0
+        for unit, at in here.items():
+            if unit in gone or at in follow:
+                end = at if unit in gone else at + 1
+                self._pieces += [Stretch(start, end)] if end > start else []
+                self._pieces += follow.get(at, [])
+                start = at + 1
+        if start < len(self._owners):
+            self._pieces.append(Stretch(start, len(self._owners)))
 
     @property
     def mortal(self) -> bool:
@@ -176,7 +209,7 @@ class OrderedDraft:
         return bool(self.field.mortal)
 
     def __len__(self) -> int:
-        return sum(map(len, self._pieces))
+        return sum(map(len, self._pieces)) - len(self._hidden)
 
     @property
     def text(self) -> str:
@@ -190,10 +223,10 @@ class OrderedDraft:
         """What a sequence would hold."""
         found: list[Entry] = []
         for piece in self._pieces:
-            if type(piece) is Stretch:
-                found += [o.entry if type(o) is Moved else o for o in self._owners[piece.start : piece.end]]  # type: ignore[misc]
+            if type(piece) is Fresh:
+                found += piece.entries
             else:
-                found += piece.entries  # type: ignore[union-attr]
+                found += [_shown(self._owners[at]) for at in piece.units() if at not in self._hidden]  # type: ignore[union-attr]
         return found
 
     def shares(self) -> list[Entry]:
@@ -207,8 +240,8 @@ class OrderedDraft:
         return found
 
     def insert(self, at: int, fresh: Fresh) -> None:
-        """Put a run before the unit at this index."""
-        index = self._split(at)
+        """Put a run before what shows at this index."""
+        index = self._split(self._place(at))
         before = self._pieces[index - 1] if index else None
         if (
             self.field.kind != TEXT
@@ -222,11 +255,45 @@ class OrderedDraft:
             self._pieces.insert(index, fresh)
 
     def delete(self, start: int, end: int) -> None:
-        """Take out the units from start to end."""
-        if start < end:
-            first = self._split(start)
-            last = self._split(end)
-            del self._pieces[first:last]
+        """Take out what shows from start to end."""
+        if not self._hidden:
+            if start < end:
+                first = self._split(start)
+                del self._pieces[first : self._split(end)]
+            return
+        for at in reversed(range(start, end)):
+            entry = self.entries()[at]
+            self._cut(self._place(at))
+            for double in [unit for unit in self._hidden if _shown(self._owners[unit]) == entry]:
+                self._hidden.discard(double)
+                self._cut(self._standing(double))
+
+    def _cut(self, place: int) -> None:
+        first = self._split(place)
+        del self._pieces[first : self._split(place + 1)]
+
+    def _place(self, at: int) -> int:
+        """How many units, hidden ones too, stand before what shows at this index."""
+        if not self._hidden:
+            return at
+        place = 0
+        for piece in self._pieces:
+            for unit in piece.units() if type(piece) is Stretch else [-1] * len(piece):
+                if unit not in self._hidden:
+                    if not at:
+                        return place
+                    at -= 1
+                place += 1
+        return place
+
+    def _standing(self, unit: int) -> int:
+        """How many units stand before one that stood there when the draft began."""
+        place = 0
+        for piece in self._pieces:
+            if type(piece) is Stretch and piece.start <= unit < piece.end:
+                return place + unit - piece.start
+            place += len(piece)
+        raise KeyError(unit)
 
     def _split(self, at: int) -> int:
         """The index in the table at which a piece begins with this unit."""
@@ -270,62 +337,67 @@ class OrderedDraft:
             )
         if not separate and next(self._gaps(), None) is None:
             return None
-        return [entry for piece in runs for entry in piece.entries]
+        if self._edits != self.field.edits:
+            self._rebase()
+        return [entry for piece in self._fresh(moved=False) for entry in piece.entries]
 
     def part(self, session: Writer, said: About | None) -> tuple[OrderedPart, list[int]]:
-        """The part to write, and where each delete, run and move is expected to stand."""
+        """The part to write, and where each delete, run and move is to stand."""
         deletes, places = self._deletes()
-        runs, moves = self._fresh(moved=False), self._fresh(moved=True)
+        text = self.field.kind == TEXT
         clock = self.field.ticks.get(session.client, 0)
-        units: dict[int, tuple[Unit, Unit]] = {}  # id(piece) -> its first and last unit
-        for piece in (*runs, *moves):
-            size = utf16(piece.content) if self.field.kind == TEXT else len(piece.content)
-            units[id(piece)] = ((session.client, clock), (session.client, clock + size - 1))
+        ends: dict[int, tuple[Unit, Unit]] = {}  # id(piece) -> its first and last unit, once it is there
+        between: list[tuple[Unit | None, Unit | None]] = []
+        plan: list[tuple[int, str | int]] = []
+        sure = True
+        fresh = (*self._fresh(moved=False), *self._fresh(moved=True))
+        for piece in fresh:
+            left, right, place, tight = self._seat(piece, ends)
+            sure = sure and tight
+            size = utf16(piece.content) if text else len(piece.content)
+            ends[id(piece)] = ((session.client, clock), (session.client, clock + size - 1))
             clock += size
-        still = [p for p in self._pieces if not (type(p) is Fresh and p.moved)]
-        wire_runs, run_places = self._wire(still, runs, units, said)
-        wire_moves, move_places = self._wire(self._pieces, moves, units, said)
-        part = OrderedPart(
-            *(self.field.kind, self.field.name, said),
-            *(tuple(wire_runs), tuple(deletes), tuple(wire_moves)),
-        )
-        return part, places + run_places + move_places
+            between.append((left, right))
+            plan.append((place, piece.content if text else size))
+        if not sure:
+            between = self.field.neighbours(session.client, deletes, plan)
+        runs: list[tuple[Any, ...]] = []
+        moves: list[tuple[Any, ...]] = []
+        for piece, (left, right) in zip(fresh, between, strict=True):
+            if piece.moved is not None:
+                moves.append((left, right, tuple(piece.moved.id)))
+                continue
+            content = piece.content if text else tuple(piece.content)
+            about = settled(piece.about)
+            runs.append((left, right, content) if about is None or about == said else (left, right, content, about))
+        part = OrderedPart(self.field.kind, self.field.name, said, tuple(runs), tuple(deletes), tuple(moves))
+        return part, places + [place for place, _ in plan]
 
     def _fresh(self, *, moved: bool) -> list[Fresh]:
         return [p for p in self._pieces if type(p) is Fresh and (p.moved is not None) == moved]
 
-    def _wire(
-        self,
-        pieces: Sequence[Fresh | Stretch],
-        wanted: list[Fresh],
-        units: Mapping[int, tuple[Unit, Unit]],
-        said: About | None,
-    ) -> tuple[list[tuple[Any, ...]], list[int]]:
-        """Each wanted piece between its neighbours, and where it will show. What comes later is not there yet."""
-        wire: list[tuple[Any, ...]] = []
-        places: list[int] = []
-        here = 0
-        left = None
-        todo = {id(piece) for piece in wanted}
-        for index, piece in enumerate(pieces):
-            if id(piece) in todo:
-                right = next((self._ends(p, units)[0] for p in pieces[index + 1 :] if id(p) not in todo), None)
-                content = tuple(piece.moved.id) if piece.moved else piece.content  # type: ignore[union-attr]
-                if type(content) is list:
-                    content = tuple(content)
-                about = settled(piece.about)  # type: ignore[union-attr]
-                silent = about is None or about == said or piece.moved  # type: ignore[union-attr]
-                wire.append((left, right, content) if silent else (left, right, content, about))
-                places.append(here)
-            left = self._ends(piece, units)[1]
-            here += len(piece)
-        return wire, places
-
-    def _ends(self, piece: Fresh | Stretch, units: Mapping[int, tuple[Unit, Unit]]) -> tuple[Unit, Unit]:
-        if type(piece) is Fresh:
-            return units[id(piece)]
-        assert type(piece) is Stretch
-        return self._unit(piece.start), self._last_unit(piece.end - 1)
+    def _seat(self, fresh: Fresh, ends: Mapping[int, tuple[Unit, Unit]]) -> tuple[Unit | None, Unit | None, int, bool]:
+        """Between which units a run goes, at which place, and whether that is sure: nothing hidden may be in between."""
+        left: Unit | None = None
+        place = stood = 0
+        pieces = iter(self._pieces)
+        for piece in pieces:
+            if piece is fresh:
+                break
+            if type(piece) is Stretch:
+                left, stood = self._last_unit(piece.end - 1), piece.end
+            elif id(piece) in ends:
+                left = ends[id(piece)][1]
+            else:
+                continue
+            place += len(piece)
+        for piece in pieces:
+            if type(piece) is Stretch:
+                break
+            if id(piece) in ends:
+                return left, ends[id(piece)][0], place, bool(self._tight[stood])
+        right = self._unit(stood) if stood < len(self._owners) else None
+        return left, right, place, bool(self._tight[stood])
 
     def _unit(self, at: int) -> tuple[int, int]:
         return self._owners[at]._stamp.writer.client, self._clocks[at]  # type: ignore[union-attr]
@@ -338,7 +410,6 @@ class OrderedDraft:
         """The spans of Yjs units that are gone from the table, and where each begins."""
         deletes: list[tuple[int, int, int]] = []
         places: list[int] = []
-        gone: set[Any] = set()
         for start, end in self._gaps():
             for at in range(start, end):
                 client, clock = self._unit(at)
@@ -348,13 +419,6 @@ class OrderedDraft:
                 else:
                     deletes.append((client, clock, width))
                     places.append(at)
-                if self._doubles:
-                    owner = self._owners[at]
-                    gone.add((owner.entry if type(owner) is Moved else owner)._id)  # type: ignore[union-attr]
-        for owner, clock in self._doubles:
-            if (owner.entry if type(owner) is Moved else owner)._id in gone:  # type: ignore[union-attr]
-                deletes.append((owner._stamp.writer.client, clock, 1))  # type: ignore[union-attr]
-                places.append(len(self.field.owners))  # nowhere: let Yjs say
         return deletes, places
 
     def _gaps(self) -> Iterator[tuple[int, int]]:
@@ -366,6 +430,10 @@ class OrderedDraft:
                 at = piece.end
         if at < len(self._owners):
             yield at, len(self._owners)
+
+
+def _shown(owner: Owner) -> Entry:
+    return owner.entry if type(owner) is Moved else owner  # type: ignore[return-value]
 
 
 Staged = KeyedDraft | OrderedDraft

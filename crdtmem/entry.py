@@ -391,6 +391,9 @@ class Entry(Struct, eq=False, gc=False):
             return NotImplemented
         return self is other or (self._id is not None and self._id == other._id)
 
+    def __ne__(self, other: object) -> bool:
+        return not self == other  # a Struct's own would compare what they hold
+
     def __hash__(self) -> int:
         return hash(self._id or self.id)
 

@@ -51,6 +51,33 @@ def insertion(client: int, clock: int, left: Unit | None, right: Unit | None, co
     return bytes(out)
 
 
+def neighbours(update: bytes) -> tuple[Unit | None, Unit | None]:
+    """Between which units Yjs itself put the one run of an update of its own.
+
+    >>> neighbours(insertion(7, 200, (7, 1), (9, 300), "x"))
+    ((7, 1), (9, 300))
+    """
+    at = 2
+
+    def number() -> int:
+        nonlocal at
+        n = shift = 0
+        while True:
+            byte = update[at]
+            at += 1
+            n |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return n
+
+    number(), number()  # its client and clock
+    info = update[at]
+    at += 1
+    left = (number(), number()) if info & 0x80 else None
+    right = (number(), number()) if info & 0x40 else None
+    return left, right
+
+
 def gap(client: int, clock: int, units: int) -> bytes:
     """The update in which these units of a client never were: what follows them may come all the same.
 

@@ -7,9 +7,12 @@ each instead of 2.4.
 
 Rules kept here:
 - A run or delete that would cut a surrogate pair is void: with half a character Yjs replicas diverge.
-- The place of a new run is found without asking Yjs when its two neighbours still stand side by side where the
-  writer, or the run before it, leads us to look; otherwise an observer is set for that one update. A standing
-  observer costs 7 us an update, and time in proportion to the document where several authors interleave.
+- A run is written between two units that stand side by side in Yjs, deleted ones included: with others in between,
+  replicas may order concurrent runs differently. Of what does not show we only keep whether there may be any (`tight`
+  says there is none); where there may, `neighbours` lets Yjs make the edit on a copy and tells what it chose.
+- The place of a foreign run is found without asking Yjs when its two neighbours still stand side by side where the
+  run before it leads us to look; otherwise an observer is set for that one update. A standing observer costs 7 us an
+  update, and time in proportion to the document where several authors interleave.
 - A moved value keeps its entry. Two concurrent moves leave it in two places; the later one (hlc, session) shows.
 """
 
@@ -28,7 +31,7 @@ from crdtmem.change import Ordered as Part
 from crdtmem.entry import Entry, Stamp
 from crdtmem.fields.keyed import mortal
 from crdtmem.values import encode
-from crdtmem.yupdate import Unit, deletion, gap, insertion
+from crdtmem.yupdate import Unit, deletion, gap, insertion, neighbours
 
 
 class Moved:
@@ -54,6 +57,7 @@ class Ordered:
         "_root",
         "chars",
         "clocks",
+        "edits",
         "hint",
         "kind",
         "mortal",
@@ -62,6 +66,7 @@ class Ordered:
         "owners",
         "pairs",
         "ticks",
+        "tight",
         "voids",
     )
 
@@ -72,7 +77,9 @@ class Ordered:
         self._root: Any = self._doc.get("", type=Text if kind == TEXT else Array)
         self.owners: list[Owner] = []
         self.clocks = array("Q")
+        self.tight = bytearray(b"\x01")  # for each place: whether nothing hidden stands before what shows there
         self.chars = ""  # of a text
+        self.edits = 0  # parts applied so far
         self.ticks: dict[int, int] = {}  # client -> its next clock
         self.pairs: dict[int, list[int]] = {}  # client -> sorted clocks of high surrogates
         self.voids: dict[
@@ -161,9 +168,10 @@ class Ordered:
             stamp: the change it is part of.
             staged: the entries our own write made for its runs, to be completed instead of new ones.
             moved: the entries of its moves.
-            places: where our own write expects each delete, then each run and move.
+            places: of our own write: where each delete begins, then where each run and move will show.
         """
         self._cache = None
+        self.edits += 1
         hints = iter(places) if places else None
         gone: list[Entry] = []
         if part.deletes:
@@ -200,11 +208,16 @@ class Ordered:
         clock = self.ticks.get(client, 0)
         text = self.kind == TEXT
         update = insertion(client, clock, left, right, content if text else len(content))
-        at = self._place(left, right, place)
+        at = self._place(left, right) if place is None else place
         if at is None:
             at = self._observed(update)[0][0]
+            before = after = 0
         else:
             self._doc.apply_update(update)
+            before = after = self.tight[at]
+            if place is not None:  # ours follows the unit it names at once
+                before = 1
+                after = right == (self._unit(at) if at < len(self.owners) else None)
         if text:
             clocks = array("Q")
             for char in content:
@@ -224,13 +237,14 @@ class Ordered:
         else:
             self.owners[at:at] = owners
             self.clocks[at:at] = clocks
+        self.tight[at : at + 1] = bytes((before, *(1,) * (len(owners) - 1), after))
         self.ticks[client] = clock
         self.hint = at + len(owners)
 
     def _delete(self, deletes: Iterable[tuple[int, int, int]], places: list[int] | None) -> list[Entry]:
         update = deletion(deletes)
         spans: list[tuple[int, int]] = []
-        if places is not None and all(self._stands(place, *span) for place, span in zip(places, deletes, strict=True)):
+        if places is not None:
             self._doc.apply_update(update)
             spans = [(place, self._width(place, span[2])) for place, span in zip(places, deletes, strict=True)]
             spans.sort()
@@ -246,6 +260,7 @@ class Ordered:
                     gone.append(owner)  # type: ignore[arg-type]
             del self.owners[at : at + length]
             del self.clocks[at : at + length]
+            self.tight[at : at + length + 1] = b"\x00"
             if self.kind == TEXT:
                 self.chars = self.chars[:at] + self.chars[at + length :]
             self.hint = at
@@ -263,28 +278,52 @@ class Ordered:
             count += 1
         return count
 
-    def _stands(self, place: int, client: int, clock: int, length: int) -> bool:
-        """Whether that span of units is what stands, unbroken, at this place."""
-        end = clock + length
-        while clock < end:
-            if place >= len(self.owners) or self._unit(place) != (client, clock):
-                return False
-            clock += 1 + (self.kind == TEXT and self.chars[place] > "\uffff")
-            place += 1
-        return True
-
-    def _place(self, left: Unit | None, right: Unit | None, expected: int | None) -> int | None:
+    def _place(self, left: Unit | None, right: Unit | None) -> int | None:
         """Where a run between these two units shows, if they still stand side by side at a likely place."""
         size = len(self.owners)
-        for at in (expected, self.hint, size, 0):
+        for at in (self.hint, size, 0):
             if (
-                at is not None
-                and at <= size
+                at <= size
                 and (self._last_unit(at - 1) == left if at else left is None)
                 and (self._unit(at) == right if at < size else right is None)
             ):
                 return at
         return None
+
+    def neighbours(
+        self, client: int, deletes: Iterable[tuple[int, int, int]], plan: Iterable[tuple[int, str | int]]
+    ) -> list[tuple[Unit | None, Unit | None]]:
+        """Between which units Yjs would put some runs, one after the other.
+
+        Takes time in proportion to the document: it is copied, and the edits are made on the copy.
+
+        Args:
+            client: their author.
+            deletes: what is deleted first.
+            plan: for each run the place where it is to show, and its text or how many values it has.
+        """
+        copy: Doc[Any] = Doc(client_id=client)
+        root: Any = copy.get("", type=Text if self.kind == TEXT else Array)
+        copy.apply_update(self._doc.get_update())
+        copy.apply_update(deletion(deletes))
+        updates: list[bytes] = []
+        watch = copy.observe(lambda event: updates.append(event.update))
+        clock = self.ticks.get(client, 0)
+        found = []
+        for place, content in plan:
+            if isinstance(content, str):
+                root.insert(len(str(root)[:place].encode()), content)
+                clock += utf16(content)
+            else:
+                root.insert(place, None)
+            left, right = neighbours(updates[-1])
+            if isinstance(content, int):
+                if content > 1:
+                    copy.apply_update(insertion(client, clock + 1, (client, clock), right, content - 1))
+                clock += content
+            found.append((left, right))
+        copy.unobserve(watch)
+        return found
 
     def _unit(self, at: int) -> Unit:
         return (self.owners[at]._stamp.writer.client, self.clocks[at])  # type: ignore[union-attr]
