@@ -3,9 +3,9 @@
 >>> from crdtmem import Replica
 >>> ann, bob = Replica("ann").open(tenant="acme"), Replica("bob").open(tenant="acme")
 >>> _ = ann.set("facts").add("churn is 3.1 %", why="CRM export")
-... _ = bob.set("facts").add("churn is 4.7 %")
+>>> _ = bob.set("facts").add("churn is 4.7 %")
 >>> _ = ann.receive(bob.changes())
-... _ = bob.receive(ann.changes())
+>>> _ = bob.receive(ann.changes())
 >>> ann.digest() == bob.digest(), len(ann.set("facts"))
 (True, 2)
 """

@@ -196,12 +196,8 @@ class Document:
             self._seal()
             if since is None or not since.heads:
                 return [record(kept.core, kept.seal) for kept in self._log.records()]
-            past = self.past(since)
-            if past == {session.id: session.seq for session in self.state.sessions.values()}:
-                return []
-            return [
-                record(kept.core, kept.seal) for kept in self._log.records() if kept.seq > past.get(kept.session, 0)
-            ]
+            _, beyond = self._back(since)
+            return [record(kept.core, kept.seal) for kept in reversed(beyond)]
 
     def _seal(self) -> None:
         """Seal what we wrote since the last flush: its newest change, and every 64th on the way."""
@@ -251,32 +247,45 @@ class Document:
             self._moved.notify_all()
 
     def past(self, version: Version) -> dict[bytes, int]:
-        """How far each session had come in this version. Walks the log back only as far as the two differ.
+        """How far each session had come in this version.
 
         Raises:
             NotReached: this replica has not seen it.
         """
         with self.lock:
             if not self.reached(version):
-                raise NotReached(f"{self.namespace!r} has not reached that version; memory.wait(version) waits for it")
-            latest = {session.id: session.seq for session in self.state.sessions.values()}
-            if version == self.state.version:
-                return latest
-            marks = {head[0]: head[1] for head in version.heads}
-            beyond = {id for id, seq in latest.items() if seq > marks.get(id, 0)}
-            newest_first = self._log.records(newest_first=True)
-            while beyond:
-                kept = next(newest_first)
-                latest[kept.session] = kept.seq - 1
-                if kept.seq <= marks.get(kept.session, 0):
-                    for dep in decode(record(kept.core, b"")).deps:
-                        if dep[1] > marks.get(dep[0], 0):
-                            marks[dep[0]] = dep[1]
-                            if latest[dep[0]] <= dep[1]:
-                                beyond.discard(dep[0])
-                elif latest[kept.session] <= marks.get(kept.session, 0):
-                    beyond.discard(kept.session)
-            return marks
+                raise NotReached(
+                    f"{self.namespace!r} has not reached that version yet; memory.wait(version) waits for it"
+                )
+            return self._back(version)[0]
+
+    def _back(self, version: Version) -> tuple[dict[bytes, int], list[Record]]:
+        """How far each session had come in a version, and what is kept beyond it, newest first.
+
+        Walks the log back only as far as the two differ. Heads that are not here say nothing: all that only they
+        could tell is in the version counts as beyond it.
+        """
+        latest = {session.id: session.seq for session in self.state.sessions.values()}
+        if version == self.state.version:
+            return latest, []
+        marks = {head[0]: head[1] for head in version.heads if self.state.hash_of(head[0], head[1]) == head[2]}
+        ahead = {id for id, seq in latest.items() if seq > marks.get(id, 0)}
+        beyond: list[Record] = []
+        newest_first = self._log.records(newest_first=True)
+        while ahead:
+            kept = next(newest_first)
+            latest[kept.session] = kept.seq - 1
+            if kept.seq > marks.get(kept.session, 0):
+                beyond.append(kept)
+                if latest[kept.session] <= marks.get(kept.session, 0):
+                    ahead.discard(kept.session)
+                continue
+            for dep in decode(record(kept.core, b"")).deps:
+                if dep[1] > marks.get(dep[0], 0):
+                    marks[dep[0]] = dep[1]
+                    if latest[dep[0]] <= dep[1]:
+                        ahead.discard(dep[0])
+        return marks, beyond
 
     def at(self, version: Version) -> State:
         """The state as of a version, made anew from the log."""

@@ -377,7 +377,7 @@ class OrderedDraft:
         return [p for p in self._pieces if type(p) is Fresh and (p.moved is not None) == moved]
 
     def _seat(self, fresh: Fresh, ends: Mapping[int, tuple[Unit, Unit]]) -> tuple[Unit | None, Unit | None, int, bool]:
-        """Between which units a run goes, at which place, and whether that is sure: nothing hidden may be in between."""
+        """Between which units a run goes, at which place, and whether that is sure: nothing may hide in between."""
         left: Unit | None = None
         place = stood = 0
         pieces = iter(self._pieces)

@@ -254,7 +254,7 @@ class Memory:
         >>> from crdtmem import Replica
         >>> memory = Replica("ann").open(tenant="acme")
         >>> _ = memory.register("status").assign("draft")
-        ... then = memory.version
+        >>> then = memory.version
         >>> _ = memory.register("status").assign("final")
         >>> memory.at(then).register("status").value
         'draft'
@@ -262,7 +262,10 @@ class Memory:
         return Memory(Pinned(self._document, self._version(version)), self._actor)  # type: ignore[arg-type]
 
     def changes(self, since: Version | str | None = None) -> list[bytes]:
-        """The changes that a replica at `since` lacks, as records to hand to its `receive`; all of them by default."""
+        """The changes that a replica at `since` lacks, as records to hand to its `receive`; all of them by default.
+
+        What this replica cannot tell whether the other has, because `since` is ahead of it, is among them.
+        """
         return self._document.send(None if since is None else self._version(since))
 
     def receive(self, changes: Iterable[bytes], *, sender: str = "") -> Received:

@@ -102,7 +102,7 @@ class _MemoryLog:
         self._records[place] = self._records[place]._replace(seal=seal)
 
     def records(self, *, newest_first: bool = False) -> Iterator[Record]:
-        return iter(self._records[::-1] if newest_first else self._records[:])
+        return reversed(self._records) if newest_first else iter(self._records[:])
 
     def read(self, session: bytes, seq: int) -> Record | None:
         chain = self._chains.get(session, ())

@@ -88,13 +88,14 @@ def admit(decoded: object) -> Frozen:
         BadBytes: not a value, out of bounds, or not in canonical form.
     """
     if type(decoded) is Ext:
-        if decoded.code != _CONTAINER or len(decoded.data) > MAX_VALUE:
+        data = bytes(decoded.data)
+        if decoded.code != _CONTAINER or len(data) > MAX_VALUE:
             raise BadBytes("unknown or oversized container")
-        plain = _decode_container(decoded.data)
+        plain = _decode_container(data)
         if type(plain) is not list and type(plain) is not dict:
             raise BadBytes("a container that holds neither list nor dict")
         flaw = _flaw(plain, 1)
-        if flaw or encode(plain) != decoded.data:
+        if flaw or encode(plain) != data:
             raise BadBytes(flaw or "value not in canonical form")
         return decoded
     if type(decoded) is list or type(decoded) is dict or type(decoded) is tuple:

@@ -30,7 +30,7 @@ RINGS = {
 
 # Third-party package -> the one module, or package with all below it, that may import it.
 THIRD_PARTY = {
-    "msgpack": "crdtmem",
+    "msgspec": "crdtmem",
     "pycrdt": "crdtmem.fields.ordered",
     "cryptography": "crdtmem.identity",
     "apsw": "crdtmem.store",
@@ -130,7 +130,7 @@ def test_a_planted_bad_import_is_caught(module: str, source: str, why: str) -> N
     [
         ("crdtmem.yupdate", "from crdtmem.errors import BadBytes"),
         ("crdtmem.memory", "from crdtmem.fields.ordered import Text"),
-        ("crdtmem.fields.ordered", "import json, msgpack, pycrdt"),
+        ("crdtmem.fields.ordered", "import json, msgspec, pycrdt"),
         ("crdtmem.sync.peer", "from crdtmem.memory import Memory"),
         ("crdtmem.coherence.judges.anthropic", "import anthropic"),
         ("crdtmem", "def __getattr__(name):\n    from crdtmem.sync.peer import Peer"),

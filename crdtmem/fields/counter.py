@@ -18,7 +18,7 @@ class Counter(Field[int]):
     >>> from crdtmem import Replica
     >>> tokens = Replica("ann").open(tenant="acme").counter("tokens_spent")
     >>> entry = tokens.add(1200)
-    ... entry = tokens.add(-200)
+    >>> entry = tokens.add(-200)
     >>> tokens.value, entry.extra
     (1000, -200)
     """

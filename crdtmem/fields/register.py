@@ -26,7 +26,7 @@ class Register(Field[T]):
     >>> status.value is None
     True
     >>> _ = status.assign("draft")
-    ... _ = status.assign("final", confidence=0.8)
+    >>> _ = status.assign("final", confidence=0.8)
     >>> status.value
     'final'
     """

@@ -1,0 +1,20 @@
+"""How much work a run puts in: the full figures, or a quick look."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Effort(NamedTuple):
+    """How many rounds, and how large."""
+
+    rounds: int
+    operations: int  # of a run on a small memory
+    grown: int  # live entries of a large memory
+    grown_together: int  # the same where two authors take turns, one write each
+    starts: int  # process starts of a long-lived memory
+    churn: int  # writes into a memory that stays small
+
+
+FULL = Effort(rounds=15, operations=2_000, grown=100_000, grown_together=100_000, starts=100_000, churn=10_000)
+QUICK = Effort(rounds=3, operations=1_000, grown=20_000, grown_together=4_000, starts=5_000, churn=10_000)

@@ -1,0 +1,461 @@
+"""Bugs on purpose. Each is a context manager that breaks the core in one way a programmer might; tests must notice.
+
+They change as little as they can, by wrapping one function, so that they keep meaning the same while the code around
+them changes. `test_planted.py` says which of the general checks catches each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any
+
+import crdtmem.draft
+import crdtmem.fields.field
+import crdtmem.fields.records
+import crdtmem.fields.register
+import crdtmem.fields.resolve
+import crdtmem.inbox
+from crdtmem import Entry, Memory, StoreError
+from crdtmem.change import COUNTER, REGISTER, TEXT, Head, Intro
+from crdtmem.clock import Clock
+from crdtmem.document import Document
+from crdtmem.draft import KeyedDraft, OrderedDraft
+from crdtmem.entry import Writer
+from crdtmem.fields.keyed import Keyed
+from crdtmem.fields.ordered import Moved, Ordered
+from crdtmem.identity import client_id, session_id
+from crdtmem.inbox import Inbox
+from crdtmem.state import State
+
+Bug = Callable[[], AbstractContextManager[object]]
+BUGS: dict[str, Bug] = {}
+
+
+@contextmanager
+def swapped(owner: Any, name: str, make: Callable[[Any], Any]) -> Iterator[None]:
+    """Put something made from the real thing in its place."""
+    real = vars(owner)[name]
+    setattr(owner, name, make(real))
+    try:
+        yield
+    finally:
+        setattr(owner, name, real)
+
+
+def bug(*places: tuple[Any, str]) -> Callable[[Callable[[Any], Any]], Callable[[Any], Any]]:
+    """Register a bug: a function from the real thing to the broken one, and where that belongs."""
+
+    def register(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        @contextmanager
+        def planted() -> Iterator[None]:
+            with ExitStack() as stack:
+                for owner, name in places:
+                    stack.enter_context(swapped(owner, name, make))
+                yield
+
+        BUGS[make.__name__] = planted
+        return make
+
+    return register
+
+
+# -- keyed fields ----------------------------------------------------------------------------------
+
+
+@bug((Keyed, "apply"))
+def removal_by_value(real):
+    """A removal takes every entry of the key it sees one of, also those its writer had not seen."""
+
+    def apply(self, part, *args):
+        more = [e._id for id in part.removes if id in self.by_id for e in self.live(self.by_id[id].key)]
+        return real(self, part._replace(removes=(*part.removes, *more)), *args)
+
+    return apply
+
+
+@bug((KeyedDraft, "part"))
+def removal_that_does_not_travel(real):
+    """A removal is staged, and left out of the change."""
+
+    def part(self, *args):
+        made, places = real(self, *args)
+        return made._replace(removes=()), places
+
+    return part
+
+
+@bug((KeyedDraft, "_drop"))
+def add_that_replaces_nothing(real):
+    """What a write replaces is not named."""
+
+    def drop(self, entry):
+        if entry._id is None:
+            real(self, entry)
+
+    return drop
+
+
+@bug((Keyed, "apply"))
+def sibling_dropped(real):
+    """Of concurrent assignments the last to arrive wins."""
+
+    def apply(self, *args):
+        came, went = real(self, *args)
+        if self.kind == REGISTER:
+            for entry in self.live(None)[:-1]:
+                self._take(entry)
+        return came, went
+
+    return apply
+
+
+@bug((crdtmem.fields.register, "_assign"), (crdtmem.fields.records, "_put"))
+def seen_ignored(real):
+    """An assignment replaces all that is here, whatever version it names."""
+    return lambda *args: real(*args[:-1], None)
+
+
+@bug((crdtmem.draft, "_record"))
+def patch_coverage_ignored(real):
+    """A patch does not say what it lies over."""
+
+    def record(entry, *args):
+        made = real(entry, *args)
+        if len(made) == 4:
+            entry.extra = ()
+            return (*made[:3], ())
+        return made
+
+    return record
+
+
+@bug((crdtmem.fields.records, "_merge"))
+def merge_that_replaces(real):
+    """A merge writes over the whole key."""
+    return lambda part, about, key, frozen: part.put(key, frozen, about)
+
+
+@bug(
+    (crdtmem.fields.field, "oldest_first"),
+    (crdtmem.fields.resolve, "oldest_first"),
+    (crdtmem.fields.register, "oldest_first"),
+    (crdtmem.fields.records, "oldest_first"),
+)
+def siblings_in_order_of_arrival(real):
+    """The latest is the one that came last."""
+    return list
+
+
+@bug((KeyedDraft, "finish"))
+def lost_counter_total(real):
+    """A session begins again at nought with each change."""
+
+    def finish(self, session):
+        entries = real(self, session)
+        before = self.field.live(session.id) if self.field.kind == COUNTER else ()
+        for entry in entries if before else ():
+            entry._frozen -= before[0]._frozen
+        return entries
+
+    return finish
+
+
+@bug((Keyed, "_supersede"))
+def counter_counted_twice(real):
+    """The total before stays beside the new one."""
+
+    def supersede(self, entry, session):
+        before = self.total
+        gone = real(self, entry, session)
+        self.total = before + entry._frozen
+        return gone
+
+    return supersede
+
+
+@bug((Keyed, "apply"))
+def digest_by_order_of_arrival(real):
+    """The digest remembers in which order the changes came."""
+
+    def apply(self, *args):
+        self.sum *= 3
+        return real(self, *args)
+
+    return apply
+
+
+# -- ordered fields --------------------------------------------------------------------------------
+
+
+@bug((Ordered, "_observed"))
+def byte_offsets(real):
+    """Where Yjs counts bytes, they are taken for characters."""
+
+    def observed(self, update):
+        spans = real(self, update)
+        if self.kind != TEXT:
+            return spans
+        return [(len(self.chars[:at].encode()), len(self.chars[at : at + length].encode())) for at, length in spans]
+
+    return observed
+
+
+@bug((OrderedDraft, "_last_unit"), (Ordered, "_last_unit"))
+def cut_inside_a_surrogate_pair(real):
+    """What follows an astral character is put into its middle, and nobody minds."""
+
+    def last_unit(self, at):
+        return self._unit(at)
+
+    return last_unit
+
+
+@bug((Ordered, "_place"))
+def place_by_order_of_arrival(real):
+    """A run stands right after its left neighbour, whoever else has written there."""
+
+    def place(self, left, right, expected):
+        units = [self._last_unit(at) for at in range(len(self.owners))]
+        return units.index(left) + 1 if left in units else 0 if left is None else real(self, left, right, expected)
+
+    return place
+
+
+@bug((Ordered, "hidden"))
+def move_that_duplicates(real):
+    """After two concurrent moves the value stands in both places."""
+    return lambda self: set()
+
+
+@bug((Ordered, "hidden"))
+def first_place_holds(real):
+    """Of two concurrent moves the place that comes first in the list shows."""
+
+    def hidden(self):
+        seen, lost = set(), set()
+        for at, owner in enumerate(self.owners):
+            entry = owner.entry if type(owner) is Moved else owner
+            (lost if entry._id in seen else set()).add(at)
+            seen.add(entry._id)
+        return lost
+
+    return hidden
+
+
+@bug((OrderedDraft, "__init__"))
+def block_without_snapshot(real):
+    """A block edits the list as it is, and keeps the places it had."""
+
+    def init(self, field, *, snapshot):
+        real(self, field, snapshot=False)
+
+    return init
+
+
+@bug((OrderedDraft, "_wire"))
+def right_neighbour_forgotten(real):
+    """A run names only what it follows."""
+
+    def wire(self, *args):
+        wire, places = real(self, *args)
+        return [(run[0], None, *run[2:]) for run in wire], places
+
+    return wire
+
+
+# -- the door --------------------------------------------------------------------------------------
+
+
+@bug((Document, "receive"))
+def skipped_dedupe(real):
+    """What is here already is applied again."""
+
+    def receive(self, records, sender):
+        records = list(records)
+        known = []
+        for data in records:
+            change = crdtmem.inbox.decode(data)
+            if change.seq <= (self.state.sessions[change.session].seq if change.session in self.state.sessions else 0):
+                known.append(change)
+        got = real(self, records, sender)
+        for change in known:
+            self.state.apply(change)
+        return got
+
+    return receive
+
+
+@bug((crdtmem.inbox._Plan, "take"))
+def delivery_before_deps(real):
+    """A change enters before what it builds on."""
+
+    def take(self, change):
+        key = real(self, change._replace(deps=()))
+        if key is None:
+            self.changes[-1] = change
+        return key
+
+    return take
+
+
+@bug((crdtmem.inbox, "decode"), (crdtmem.inbox, "verify"))
+def unsealed_changes_enter(real):
+    """What nobody has sealed is taken as if somebody had."""
+    if real.__name__ == "verify":
+        return lambda key, seal, digest: seal == bytes(64) or real(key, seal, digest)
+
+    def decode(data):
+        change = real(data)
+        return change if change.seal else change._replace(seal=bytes(64))
+
+    return decode
+
+
+@bug((crdtmem.inbox, "verify"))
+def seals_not_verified(real):
+    """Any 64 bytes are a seal."""
+    return lambda key, seal, digest: True
+
+
+class _Anything(bytes):
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other):
+        return True
+
+    def __ne__(self, other):
+        return False
+
+
+@bug((crdtmem.inbox._Plan, "chain"))
+def chain_not_checked(real):
+    """A change may follow another than it says."""
+
+    def chain(self, session):
+        known, seq, hash = real(self, session)
+        return known, seq, _Anything(hash)
+
+    return chain
+
+
+@bug((Inbox, "_roused"))
+def waiting_change_forgotten(real):
+    """What waits is never looked at again."""
+    return lambda self, plan: []
+
+
+@bug((Inbox, "keep"))
+def waiting_change_lost_with_the_store(real):
+    """What could not be stored does not wait."""
+    return lambda self, changes, sender="": None
+
+
+@bug((State, "apply"))
+def heads_never_replaced(real):
+    """A version still names what others have built on."""
+    return lambda self, change, *args: real(self, change._replace(deps=()), *args)
+
+
+# -- writing ---------------------------------------------------------------------------------------
+
+
+@bug((Document, "_introduce"))
+def session_reused_after_restart(real):
+    """A process that starts again goes by the same session, and counts from one."""
+
+    def introduce(self):
+        intro = Intro(self._identity.key, self.actor.agent, self.actor.role, bytes(16))
+        id = session_id(self.namespace.digest, intro)
+        return Writer(id, client_id(id), *intro[:3]), intro
+
+    return introduce
+
+
+@bug((Document, "_deps"))
+def deps_forgotten(real):
+    """A change does not say what it builds on."""
+    return lambda self, session: ()
+
+
+@bug((Document, "_deps"))
+def deps_cut_short(real):
+    """A change names one head of several."""
+    return lambda self, session: tuple(Head(*head) for head in real(self, session)[:1])
+
+
+@bug((Clock, "saw"))
+def clock_going_backwards(real):
+    """Foreign stamps are not taken note of."""
+    return lambda self, stamp: True
+
+
+@bug((Memory, "_draft"))
+def block_not_atomic(real):
+    """Each write in a block is a change of its own."""
+    return lambda self: None
+
+
+@bug((Document, "commit"))
+def write_lost_when_the_store_fails(real):
+    """A write that was not stored looks as if it had been."""
+
+    def commit(self, *args, **how):
+        try:
+            real(self, *args, **how)
+        except StoreError:
+            pass  # noqa: SIM105 (the point of it)
+
+    return commit
+
+
+@bug((Document, "commit"))
+def alias_ignored(real):
+    """All writes of a process carry one name."""
+
+    def commit(self, drafts, said, actor, **how):
+        real(self, drafts, said, self.actor, **how)
+
+    return commit
+
+
+@bug((Entry, "id"))
+def ids_not_wrapped(real):
+    """An id is a bare tuple, which cannot be cited as text."""
+    return property(lambda self: tuple(real.fget(self)))
+
+
+# -- restarts and the past -------------------------------------------------------------------------
+
+
+@bug((Document, "_load"))
+def tail_left_unsealed(real):
+    """What was written before a crash is never sealed."""
+
+    def load(self):
+        with swapped(Document, "_seal", lambda _: lambda self: None):
+            real(self)
+        self._sealed.clear()
+
+    return load
+
+
+@bug((Document, "past"))
+def past_is_present(real):
+    """Every version is today's."""
+
+    def past(self, version):
+        real(self, version)
+        return {session.id: session.seq for session in self.state.sessions.values()}
+
+    return past
+
+
+@bug((Document, "send"))
+def first_change_not_sent(real):
+    """Since a version, one change too few is handed out."""
+
+    def send(self, since):
+        return real(self, since)[0 if since is None else 1 :]
+
+    return send

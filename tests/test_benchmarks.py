@@ -1,0 +1,170 @@
+"""The harness of the benchmarks is measured itself: a planted slowdown shows, and what it prints can be read back."""
+
+import doctest
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import __main__ as command
+from benchmarks import harness, rows, targets
+from benchmarks.effort import FULL, QUICK
+from benchmarks.harness import Figure, Run, Side, measure
+from benchmarks.rows import Row, table, unmet
+from benchmarks.targets import RAW, TARGETS, Target
+from tests.layout import ROOT
+
+
+def work(name: str, times: int) -> Side:
+    """A side whose operation is so much real arithmetic."""
+
+    def prepare() -> Run:
+        def run() -> None:
+            for _ in range(20):
+                sum(range(20_000 * times))
+
+        return run
+
+    return Side(name, 20, prepare)
+
+
+def test_a_planted_slowdown_of_two_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "TARGETS", {"same": Target(1.5, RAW), "slowed": Target(1.5, RAW)})
+    found = measure([work("floor", 1), work("same", 1), work("slowed", 2)], rounds=7)
+    judged = {name: Row(name, RAW, found[name].over(found["floor"])) for name in ("same", "slowed")}
+    assert judged["slowed"].figure is not None
+    assert 1.6 < judged["slowed"].figure.median < 2.5
+    assert (judged["same"].verdict, judged["slowed"].verdict) == ("met", "MISSED")
+    assert unmet(judged.values()) == ["slowed"]
+
+
+class Ticks:
+    """A clock that moves only when told to."""
+
+    def __init__(self) -> None:
+        self.now = 0
+
+    def __call__(self) -> int:
+        return self.now
+
+    def side(self, name: str, log: list[str], *, own: int | None = None) -> Side:
+        def prepare() -> Run:
+            self.now += 10**9  # preparing is not timed
+
+            def run() -> int | None:
+                log.append(name)
+                self.now += 4_000
+                return own
+
+            return run
+
+        return Side(name, 2, prepare)
+
+
+def test_sides_take_turns_the_warm_up_is_dropped_and_only_the_run_is_timed() -> None:
+    ticks, log = Ticks(), list[str]()
+    found = measure([ticks.side("a", log), ticks.side("b", log)], rounds=2, clock=ticks)
+    assert log == ["b", "a", "a", "b", "b", "a"]
+    assert found == {"a": Figure((2.0, 2.0)), "b": Figure((2.0, 2.0))}
+
+
+def test_a_run_may_time_a_part_of_itself() -> None:
+    ticks = Ticks()
+    assert measure([ticks.side("a", [], own=500)], rounds=1, clock=ticks) == {"a": Figure((0.25,))}
+
+
+def test_ratios_are_taken_within_rounds() -> None:
+    """When the machine slows down for a round, both sides slow down, and the ratio stays."""
+    ours, floor = Figure((2.0, 20.0, 2.0)), Figure((1.0, 10.0, 1.0))
+    assert ours.over(floor) == Figure((2.0, 2.0, 2.0))
+
+
+def test_verdicts_and_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "TARGETS", {name: Target(2, "us") for name in ("within", "at it", "beyond", "absent")})
+    judged = [
+        Row("within", "us", Figure((1.0,)), reduced=True),
+        Row("at it", "us", Figure((2.0,))),
+        Row("beyond", "us", Figure((2.0, 3.0, 4.0)), {"ours": Figure((5.0,))}, "a note"),
+        Row("absent", "us", None, note="nothing to measure"),
+        Row("free", "bytes", Figure((1234.0,))),
+    ]
+    assert [row.verdict for row in judged] == ["met", "met", "MISSED", "pending", "-"]
+    assert unmet(judged) == ["beyond", "absent"]
+    lines = [" ".join(line.split()) for line in table(judged).splitlines()]
+    assert lines[0] == "row target measured spread verdict made from"
+    assert lines[1] == "within 2 us 1 us met, smaller"
+    assert lines[3] == "beyond 2 us 3 us 2 to 4 MISSED, unsteady ours 5 us; a note"
+    assert lines[4] == "absent 2 us none pending nothing to measure"
+    assert lines[5] == "free 1,234 bytes -"
+
+
+def test_a_figure_in_another_unit_than_its_target_is_an_error() -> None:
+    with pytest.raises(ValueError, match="its target is in 'us'"):
+        _ = Row("records.get", "ms", Figure((0.5,))).verdict
+
+
+@pytest.mark.parametrize("module", [harness, rows, targets], ids=lambda module: module.__name__)
+def test_the_examples_of_the_harness_hold(module: Any) -> None:
+    assert doctest.testmod(module).failed == 0
+
+
+class _Planted:
+    """A benchmark of one row that misses its target, and one that meets it."""
+
+    ALIKE = {"processes": "1"}  # noqa: RUF012
+
+    @staticmethod
+    def rows(effort: Any) -> Iterator[Row]:
+        yield Row("records.get", "us", Figure((5.0,)))
+        yield Row("value in set", "us", Figure((0.5,)))
+
+
+@pytest.mark.parametrize(("flags", "status"), [([], 1), (["--no-check"], 0)])
+def test_the_command_ends_with_1_when_a_target_is_missed(
+    flags: list[str], status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command.importlib, "import_module", lambda name: _Planted)
+    assert command.main(["local", "--json", "-", *flags]) == status
+    printed = capsys.readouterr()
+    assert "not met: records.get" in printed.err
+    [done] = json.loads(printed.out)["benchmarks"]
+    assert [row["verdict"] for row in done["rows"]] == ["missed", "met"]
+
+
+def test_all_runs_every_benchmark(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(command.importlib, "import_module", lambda name: asked.append(name) or _Planted)
+    command.main(["all", "--quick", "--json", str(tmp_path / "all.json")])
+    assert asked == [f"benchmarks.{name}" for name in command.NAMES]
+
+
+def test_a_quick_run_of_all_ends_in_json_with_a_row_for_every_target(tmp_path: Path) -> None:
+    """The real thing, once: every target is measured by some row, and local takes less than 30 seconds."""
+    file = tmp_path / "result.json"
+    ran = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "all", "--quick", "--no-check", "--json", str(file)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    result = json.loads(file.read_text())
+    assert result["effort"] == QUICK._asdict() != FULL._asdict()
+    assert set(result["setting"]) == {"machine", "load", "commit", "versions"}
+    local, growth = result["benchmarks"]
+    assert (local["name"], growth["name"]) == ("local", "growth")
+    assert local["seconds"] < 30
+    measured = [row for done in result["benchmarks"] for row in done["rows"]]
+    names = [row["name"] for row in measured]
+    assert len(names) == len(set(names))
+    assert set(TARGETS) <= set(names)
+    for row in measured:
+        if row["measured"] is not None:
+            assert row["measured"]["low"] <= row["measured"]["median"] <= row["measured"]["high"]
+        assert row["verdict"] in {"met", "missed", "pending", "reported"}
+        assert row["name"] in ran.stdout
