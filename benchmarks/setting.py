@@ -8,7 +8,7 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
-PACKAGES = ("crdtmem", "pycrdt", "msgpack", "cryptography")
+PACKAGES = ("crdtmem", "pycrdt", "msgspec", "pynacl")
 
 
 def setting() -> dict[str, str]:

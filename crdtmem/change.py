@@ -251,8 +251,21 @@ def decode(data: bytes) -> Change:
         return _new(
             Change,
             (
-                *(head.namespace, session, seq, head.prev, deps, intro, hlc, actor, rules),
-                *(parts, hash, core, seal, digests, head.format),
+                head.namespace,
+                session,
+                seq,
+                head.prev,
+                deps,
+                intro,
+                hlc,
+                actor,
+                rules,
+                parts,
+                hash,
+                core,
+                seal,
+                digests,
+                head.format,
             ),
         )
     except BadBytes:
@@ -270,10 +283,9 @@ def _part(item: bytes, session: bytes, seq: int) -> Keyed | Ordered:
         raise BadBytes("a part needs the name of its field")
     if about is not None:
         about = _checked_about(about)
-    for add in adds:
-        if len(add) != 1 or kind in (COUNTER, RECORDS) or type(add[0]) is not str or len(add[0]) > SHORT:
-            adds = tuple([_add(kind, add) for add in adds])
-            break
+    first = adds[0] if len(adds) == 1 else ()
+    if len(first) != 1 or kind in (COUNTER, RECORDS) or type(first[0]) is not str or len(first[0]) > SHORT:
+        adds = tuple([_add(kind, add) for add in adds])
     if len(adds) > 1 and kind != COUNTER and len({_key(kind, add) for add in adds}) < len(adds):
         raise BadBytes("two adds for one key")  # one replaces the other; siblings cost more the more they are
     if removes:

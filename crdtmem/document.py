@@ -178,12 +178,15 @@ class Document:
                 if not self._clock.saw(max([change.hlc for change in changes])):
                     for change in changes:
                         self._clock.saw(change.hlc)
-                effects = [self.state.apply(change) for change in changes]
-                for effect in effects:
+                effects: list[Effect] = []
+                told = self._waiters or self._watches
+                for change in changes:
+                    effect = self.state.apply(change)
                     if effect[4]:
-                        change = effect.change
                         refused += [Refusal(f"void: {why}", change.session, change.seq) for why in effect.void]
-                if self._waiters or self._watches:
+                    if told:
+                        effects.append(effect)
+                if told:
                     self._tell(effects, local=False)
             self.refusals.extend(refused)
             missing = self._inbox.missing() if len(self._inbox) else ()

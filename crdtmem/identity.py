@@ -10,13 +10,12 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+
+from nacl.exceptions import CryptoError
+from nacl.signing import SigningKey, VerifyKey
 
 from crdtmem.change import Intro
 from crdtmem.values import encode
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 
 class Identity:
@@ -32,16 +31,14 @@ class Identity:
     __slots__ = ("_private", "key")
 
     def __init__(self, secret: bytes | None = None) -> None:
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
         if secret is not None and len(secret) != 32:
             raise ValueError(f"an identity's secret has 32 bytes, not {len(secret)}")
-        self._private = Ed25519PrivateKey.from_private_bytes(os.urandom(32) if secret is None else secret)
-        self.key: bytes = self._private.public_key().public_bytes_raw()
+        self._private = SigningKey(os.urandom(32) if secret is None else secret)
+        self.key: bytes = bytes(self._private.verify_key)
 
     def sign(self, digest: bytes) -> bytes:
         """The seal over one change hash, and through the chain over all before it."""
-        return self._private.sign(digest)
+        return self._private.sign(digest).signature
 
     def __repr__(self) -> str:
         return f"Identity({self.key.hex()[:12]})"
@@ -66,17 +63,13 @@ def client_id(session: bytes) -> int:
 
 def verify(key: bytes, seal: bytes, digest: bytes) -> bool:
     """Whether the owner of `key` sealed this hash."""
-    from cryptography.exceptions import InvalidSignature
-
     try:
-        _public(key).verify(seal, digest)
-    except (InvalidSignature, ValueError):
+        _public(key).verify(digest, seal)
+    except (CryptoError, ValueError):
         return False
     return True
 
 
 @lru_cache(maxsize=1024)
-def _public(key: bytes) -> Ed25519PublicKey:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-    return Ed25519PublicKey.from_public_bytes(key)
+def _public(key: bytes) -> VerifyKey:
+    return VerifyKey(key)

@@ -5,8 +5,10 @@ recomputed from all changes of a view, in one fixed order; nothing is kept up to
 
 - Keyed fields: a write lives until a write or removal *that had seen it* replaces it. A merge replaces single
   sub-keys only. In a block, writes to one key are one write, resting on what the block saw at the first of them.
-- Ordered fields: an edit is the list the writer saw and the list it left. What is new stands between its neighbours
-  there; concurrent neighbours are ordered by the published YATA algorithm, one unit (value or code point) at a time.
+- Ordered fields: an edit is the list the writer saw and the list it left. YATA orders concurrent neighbours, one unit
+  (value or code point) at a time. It converges only if the two origins of a unit stood side by side, units that are
+  gone included. Between which of those a run goes nobody sees, so the model takes the origins from the change, and
+  checks them: side by side on the writer's replica, and so that the list left is the list asked for.
 - A move shows an entry elsewhere; of several places the one moved to last (hlc, then session) shows.
 """
 
@@ -60,6 +62,7 @@ class Change:
     why: str | None
     past: View
     ops: tuple[Op, ...]
+    origins: dict[tuple[str, str], tuple[Any, ...]] = field(default_factory=dict, compare=False)
 
     @property
     def rank(self) -> tuple[float, bytes, int]:
@@ -104,6 +107,17 @@ class Unit:
     value: Any
     entry: EntryKey
     moved: tuple[float, bytes] | None = None
+    clock: int = 0
+
+    @property
+    def width(self) -> int:
+        """How many clocks it takes: a code point beyond the sixteen bits takes two."""
+        return 2 if isinstance(self.value, str) and self.entry[2] < 0 and self.value > "\uffff" else 1
+
+    @property
+    def places(self) -> tuple[tuple[int, int], ...]:
+        """How a change names it: as the left neighbour by its last clock, as the right one by its first."""
+        return ((self.client, self.clock), (self.client, self.clock + self.width - 1))
 
 
 @dataclass
@@ -223,24 +237,40 @@ class History:
             saw = next(op.saw for op in change.ops if (op.kind, op.field) == (kind, name))
             order, dead = self._order(kind, name, saw)
             gone |= {unit.id for unit in order if unit.id not in dead and unit.entry in entries}
+        asked = [cell for moved in (False, True) for cell in cells if cell.unit is None and cell.moved == moved]
+        wrote = change.origins.get((kind, name), ())
+        assert sum(count for _, _, count in wrote) == len(asked), "what was written is not what was asked"
+        full = list(self._order(kind, name, change.past)[0])  # as its replica held it: what is gone keeps its place
+        clock = sum(unit.width for unit in full if unit.client == change.client)
+        named = {place: unit.id for unit in full for place in unit.places}
         fresh: list[Unit] = []
         ids: dict[int, tuple[ChangeId, int]] = {id(cell): cell.unit.id for cell in cells if cell.unit}
-        for moved in (False, True):
-            near = [cell for cell in cells if moved or not cell.moved]
-            for at, cell in enumerate(near):
-                if cell.unit is None and cell.moved == moved:
-                    right = next((c for c in near[at + 1 :] if (not c.moved if moved else c.unit)), None)
-                    unit = Unit(
-                        (change.id, len(fresh)),
-                        change.client,
-                        ids[id(near[at - 1])] if at else None,
-                        ids[id(right)] if right else None,
-                        cell.value,
-                        cell.entry,
-                        (change.hlc, change.id[0]) if moved else None,
-                    )
-                    ids[id(cell)] = unit.id
-                    fresh.append(unit)
+        for left, right, count in wrote:
+            before, after = named.get(left), named.get(right)
+            assert (left is None) == (before is None) and (right is None) == (after is None), "an origin nobody knows"
+            at = [unit.id for unit in full].index(before) + 1 if before else 0
+            assert after == (full[at].id if at < len(full) else None), "origins that do not stand side by side"
+            for cell in asked[len(fresh) : len(fresh) + count]:
+                unit = Unit(
+                    (change.id, len(fresh)),
+                    change.client,
+                    before,
+                    after,
+                    cell.value,
+                    cell.entry,
+                    (change.hlc, change.id[0]) if cell.moved else None,
+                    clock,
+                )
+                ids[id(cell)] = before = unit.id
+                named |= dict.fromkeys(unit.places, unit.id)
+                clock += unit.width
+                full.insert(at, unit)
+                fresh.append(unit)
+                at += 1
+        stands = {unit.id: at for at, unit in enumerate(full)}
+        dead = self._order(kind, name, change.past)[1]  # a block is free where others took its neighbours meanwhile
+        left_behind = [stands[ids[id(cell)]] for cell in cells if ids[id(cell)] not in dead]
+        assert left_behind == sorted(left_behind), "what was written does not stand where it was put"
         self._edits[key] = (fresh, gone)
         return fresh, gone
 
@@ -452,7 +482,7 @@ def edit_list(cells: list[Cell], op: Op, name: tuple[ChangeId, int]) -> Any:
     if op.kind == "text":
         if op.verb == "insert":
             at = size if op.args[0] is None else _place(op.args[0], size)
-            cells[at:at] = [Cell(char, (*name, 0)) for char in op.args[1]]
+            cells[at:at] = [Cell(char, (*name, -1)) for char in op.args[1]]
             return None
         if op.verb == "delete":
             start, end = _place(op.args[0], size), size if op.args[1] is None else _place(op.args[1], size)
@@ -464,7 +494,7 @@ def edit_list(cells: list[Cell], op: Op, name: tuple[ChangeId, int]) -> Any:
         found = [at for at in range(size) if text.startswith(old, at)]
         if len(found) != 1:
             raise Refused("AmbiguousMatch" if found else "NoMatch")
-        cells[found[0] : found[0] + len(old)] = [Cell(char, (*name, 0)) for char in new]
+        cells[found[0] : found[0] + len(old)] = [Cell(char, (*name, -1)) for char in new]
         return None
     if op.verb == "insert":
         at = size if op.args[0] is None else max(0, op.args[0] + size) if op.args[0] < 0 else min(op.args[0], size)

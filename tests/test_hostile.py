@@ -1,5 +1,6 @@
 """A peer with a valid key and no manners: whatever it says, nothing breaks and the others end the same."""
 
+import os
 import random
 from collections.abc import Callable
 from functools import reduce
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from msgpack import ExtType, packb
 
-from crdtmem import Memory, Received, Version
+from crdtmem import Identity, Memory, Received, Replica, Version
 from tests.crew import SCOPE, Time, alone
 from tests.hostile import COUNTER, RECORDS, REGISTER, SEQUENCE, SET, TEXT, Evil, Round, container, explode
 
@@ -234,6 +235,31 @@ def test_replicas_agree_on_a_run_that_skips_what_its_author_knew() -> None:
             memory.receive([record])
         ends.add(str(memory.text("t")))
     assert len(ends) == 1
+
+
+@pytest.mark.parametrize("seed", [10, 130, 212, 218, 351])
+def test_honest_text_beside_deleted_text(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody lies here: histories in which a run was once written beside a unit that was thought to be another."""
+    rng, nonces = random.Random(seed), random.Random(seed)
+    monkeypatch.setattr(os, "urandom", lambda size: nonces.randbytes(size) if size == 16 else bytes(size))
+    crew = [
+        Replica(name, identity=Identity(bytes([number]) * 32), time=Time()).open(SCOPE)
+        for number, name in enumerate(("ann", "bob", "cy"))
+    ]
+    for _ in range(30):
+        memory = rng.choice(crew)
+        text = memory.text("t")
+        if rng.random() < 0.45:
+            memory.receive(rng.choice(crew).changes())
+        if len(text) and rng.random() < 0.4:
+            at = rng.randrange(len(text))
+            text.delete(at, at + 1)
+        else:
+            text.insert(rng.randint(0, len(text)), rng.choice("abcdefgh"))
+    for giver in crew * 2:
+        for taker in crew:
+            taker.receive(giver.changes())
+    assert len({str(memory.text("t")) for memory in crew}) == 1
 
 
 def test_non_ascii_text_written_at_once_by_two() -> None:

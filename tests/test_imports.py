@@ -32,7 +32,7 @@ RINGS = {
 THIRD_PARTY = {
     "msgspec": "crdtmem",
     "pycrdt": "crdtmem.fields.ordered",
-    "cryptography": "crdtmem.identity",
+    "nacl": "crdtmem.identity",
     "apsw": "crdtmem.store",
     "websockets": "crdtmem.sync.websocket",
     "anthropic": "crdtmem.coherence.judges",
@@ -111,7 +111,7 @@ PLANTED = [
     ("crdtmem.fields.ordered_extra", "import pycrdt", "only crdtmem.fields.ordered imports pycrdt"),
     ("crdtmem.sync.peer", "from websockets.asyncio.client import connect", "only crdtmem.sync.websocket"),
     ("crdtmem.memory", "import apsw", "only crdtmem.store"),
-    ("crdtmem.change", "from cryptography.exceptions import InvalidSignature", "only crdtmem.identity"),
+    ("crdtmem.change", "from nacl.signing import SigningKey", "only crdtmem.identity"),
     ("crdtmem.coherence.review", "import anthropic", "only crdtmem.coherence.judges"),
     ("crdtmem.memory", "import requests", "no line in THIRD_PARTY"),
     ("crdtmem.cli.main", "import sync", "imported as crdtmem.sync"),

@@ -246,6 +246,51 @@ def test_neighbours_named_the_wrong_way_round_harm_nobody() -> None:
     assert ann.digest() == bob.digest()
 
 
+def test_a_value_two_have_moved_shows_where_the_later_move_put_it_and_goes_from_both_places() -> None:
+    ann, bob, cyd = crew("ann", "bob", "cyd")
+    entry = ann.sequence("l").extend(["x", "a", "b", "c"])[0]
+    exchange(ann, bob, cyd)
+    ann.sequence("l").move(entry, 3)
+    bob.sequence("l").move(entry, 1)
+    cyd.sequence("l").move(entry, 2)
+    exchange(ann, bob, cyd)
+    for memory in (ann, bob, cyd):
+        assert list(memory.sequence("l")) == ["a", "b", "x", "c"]
+        assert len(field(memory, SEQUENCE).owners) == 6
+        assert field(memory, SEQUENCE).moves == 3
+    bob.sequence("l").remove(entry)
+    exchange(ann, bob, cyd)
+    for memory in (ann, bob, cyd):
+        assert list(memory.sequence("l")) == ["a", "b", "c"]
+        assert (len(field(memory, SEQUENCE).owners), field(memory, SEQUENCE).moves) == (3, 0)
+        agrees(memory)
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_several_runs_go_in_where_others_were_deleted(size: int) -> None:
+    ann, bob = crew("ann", "bob")
+    ann.sequence("l").extend(range(9))
+    ann.text("t").append(f"0{GRIN}23é567{GRIN}")
+    tell(ann, bob)
+    with bob.change():
+        for at in (6, 3, 0):
+            bob.sequence("l").remove(at)
+            bob.text("t").delete(at, at + 1)
+    ann.sequence("l").move(0, 4)
+    exchange(ann, bob)
+    with ann.change():
+        for at in (6, 3, 0):
+            for n in range(size):
+                ann.sequence("l").insert(at + n, f"new {at}")
+            ann.text("t").insert(at % len(ann.text("t")), f"<{GRIN}>" * size)
+        shown = list(ann.sequence("l")), str(ann.text("t"))
+    exchange(ann, bob)
+    for memory in (ann, bob):
+        assert (list(memory.sequence("l")), str(memory.text("t"))) == shown
+        assert "".join(entry.value for entry in memory.text("t").entries()) == shown[1]
+        agrees(memory)
+
+
 def test_an_edit_far_from_the_last_one_is_found_without_a_hint() -> None:
     ann, bob = crew("ann", "bob")
     ann.text("t").append(f"0123456789{GRIN}")

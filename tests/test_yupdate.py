@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pycrdt import Array, Doc, Text
 
 from crdtmem.change import utf16
-from crdtmem.yupdate import Unit, deletion, gap, insertion
+from crdtmem.yupdate import Unit, deletion, gap, insertion, neighbours
 from tests.drawn import HARD
 
 clients = st.sampled_from([1, 127, 128, 2**32, 2**53 - 1])
@@ -111,6 +111,22 @@ def test_what_follows_a_gap_shows_and_can_be_written_after(client: int, size: in
     here.apply_update(insertion(client, size, None, None, content))
     here.apply_update(insertion(client, size + utf16(content), (client, size + utf16(content) - 1), None, "!"))
     assert str(shown) == f"{content}!"
+
+
+units_ = st.none() | st.tuples(clients, st.sampled_from([0, 127, 128, 300, 2**40]))
+
+
+@given(clients, units_, units_, runs | st.integers(1, 300))
+def test_the_neighbours_of_a_run_are_read_back(client: int, left: Any, right: Any, content: str | int) -> None:
+    assert neighbours(insertion(client, 200, left, right, content)) == (left, right)
+
+
+def test_yjs_names_deleted_units_too() -> None:
+    doc: Doc[Any] = Doc(client_id=7)
+    text = doc.get("", type=Text)
+    text += "abc"
+    del text[1:2]
+    assert neighbours(emitted(doc, lambda: text.insert(1, "x"))) == ((7, 1), (7, 2))
 
 
 def test_deleting_nothing_is_the_empty_update() -> None:

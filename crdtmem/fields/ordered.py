@@ -209,15 +209,17 @@ class Ordered:
         text = self.kind == TEXT
         update = insertion(client, clock, left, right, content if text else len(content))
         at = self._place(left, right) if place is None else place
+        if place is not None and not self.tight[place]:
+            at = None  # a copy chose the neighbours, and where runs lie about theirs it may be in another order
         if at is None:
             at = self._observed(update)[0][0]
             before = after = 0
         else:
             self._doc.apply_update(update)
             before = after = self.tight[at]
-            if place is not None:  # ours follows the unit it names at once
-                before = 1
-                after = right == (self._unit(at) if at < len(self.owners) else None)
+        if at == place:  # ours stands beside the units it names, which may be hidden ones
+            before = left == (self._last_unit(at - 1) if at else None)
+            after = right == (self._unit(at) if at < len(self.owners) else None)
         if text:
             clocks = array("Q")
             for char in content:
