@@ -502,5 +502,5 @@ _HEADER = Decoder(_Header).decode
 _NEWER = Decoder(_Newer).decode
 _KEYED = Decoder(_KeyedPart).decode
 _ORDERED = Decoder(_OrderedPart).decode
-_VERSION = Decoder(tuple[_Bytes16, _Heads]).decode
+_VERSION = Decoder(tuple[_Bytes16, tuple[tuple[_Bytes16, _Seq, _Bytes32], ...]]).decode
 os.register_at_fork(after_in_child=_SALTS.clear)

@@ -177,7 +177,11 @@ class Document:
                     raise
                 if not self._clock.saw(max([change.hlc for change in changes])):
                     for change in changes:
-                        self._clock.saw(change.hlc)
+                        if not self._clock.saw(change.hlc):
+                            log.warning(
+                                "a change of %s is stamped far ahead of this clock; it holds, and is not followed",
+                                change.session.hex(),
+                            )
                 effects: list[Effect] = []
                 told = self._waiters or self._watches
                 for change in changes:
@@ -350,4 +354,4 @@ class Pinned:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        raise ReadOnly("this memory is pinned at a version; write to the memory it was taken from")
+        raise ReadOnly("this memory is pinned at a version; write to, or ask, the memory it was taken from")

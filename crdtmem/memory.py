@@ -189,7 +189,7 @@ class Memory:
 
     def _draft(self) -> Draft | None:
         for memory, draft in _OPEN.get():
-            if memory is self and draft.open:
+            if memory._document is self._document and memory._actor == self._actor and draft.open:
                 return draft
         return None
 

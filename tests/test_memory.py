@@ -339,7 +339,7 @@ def test_the_past_can_be_asked_everything_and_told_nothing() -> None:
         lambda: then.receive([]),
         lambda: then.changed(print),
     ):
-        with pytest.raises(ReadOnly, match="this memory is pinned at a version; write to the memory it was taken from"):
+        with pytest.raises(ReadOnly, match="this memory is pinned at a version; write to, or ask, the memory it was taken from"):
             write()
     assert issubclass(ReadOnly, PermissionError)
     assert ann.register("r").value == "later"
@@ -467,3 +467,14 @@ def test_namespaces_of_one_replica_do_not_meet() -> None:
     one.set("s").add(1)
     assert (list(one.set("s")), list(other.set("s"))) == ([1], [])
     assert one.version != other.version
+
+
+def test_the_same_memory_opened_again_is_inside_the_block() -> None:
+    replica = Replica("ann")
+    memory = replica.open(tenant="acme")
+    with memory.change(why="both"):
+        memory.set("a").add(1)
+        replica.open(tenant="acme").set("b").add(2)
+        assert 2 in memory.set("b")
+        assert memory.changes() == []
+    assert len(memory.changes()) == 1
