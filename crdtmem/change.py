@@ -124,8 +124,9 @@ class Keyed(NamedTuple):
 class Ordered(NamedTuple):
     """A part for a sequence or text field. Deletes come first, then runs, then moves.
 
-    A unit is one value, or one UTF-16 code unit; it is named (client, clock). A run is (left, right, content) with
-    its attributes, a move (left, right, entry id), a delete (client, clock, length).
+    A unit is one value, or one UTF-16 code unit; it is named (client, clock). A run is (left, content) with its
+    attributes, a move (left, entry id), a delete (client, clock, length). `left` is the unit it follows, None at the
+    start.
     """
 
     kind: int
@@ -138,7 +139,7 @@ class Ordered(NamedTuple):
     @property
     def units(self) -> int:
         """How many units it creates."""
-        return len(self.moves) + sum([utf16(r[2]) if self.kind == TEXT else len(r[2]) for r in self.runs])
+        return len(self.moves) + sum([utf16(r[1]) if self.kind == TEXT else len(r[1]) for r in self.runs])
 
 
 class Change(NamedTuple):
@@ -305,7 +306,7 @@ def _ordered(item: bytes, session: bytes, seq: int) -> Ordered:
     if len(part.runs) + len(part.moves) > MAX_RUNS or (part.moves and kind == TEXT):
         raise BadBytes("too many runs or moves")
     runs = tuple([_run(kind, run) for run in part.runs])
-    _check_past([move[2] for move in part.moves], session, seq)
+    _check_past([move[1] for move in part.moves], session, seq)
     return Ordered(kind, part.field, about, runs, part.deletes, part.moves)
 
 
@@ -340,17 +341,17 @@ def _add(kind: int, wire: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _run(kind: int, wire: tuple[Any, ...]) -> tuple[Any, ...]:
     """One run, checked, as tuples through and through."""
-    if len(wire) not in (3, 4):
-        raise BadBytes("a run is its two neighbours, its content and its attributes")
-    left, right, content = _tupled(wire[:3])
-    if not all(unit is None or _is_unit(unit) for unit in (left, right)):
-        raise BadBytes("a run lies between two units")
+    if len(wire) not in (2, 3):
+        raise BadBytes("a run is the unit it follows, its content and its attributes")
+    left, content = _tupled(wire[:2])
+    if left is not None and not _is_unit(left):
+        raise BadBytes("a run follows a unit")
     if not content or type(content) is not (str if kind == TEXT else tuple):
         raise BadBytes("a run of text is a str, a run of a sequence its values")
     if kind != TEXT:
         for value in content:
             admit(value)
-    return (left, right, content) if len(wire) == 3 else (left, right, content, _checked_about(wire[3]))
+    return (left, content) if len(wire) == 2 else (left, content, _checked_about(wire[2]))
 
 
 def _checked_about(wire: Any) -> About:
@@ -494,7 +495,7 @@ class _OrderedPart(Struct, array_like=True, gc=False, forbid_unknown_fields=True
     about: tuple[Any, ...] | None
     runs: _Adds
     deletes: Annotated[tuple[tuple[_Client, _Clock, _Length], ...], Meta(max_length=MAX_ADDS)]
-    moves: tuple[tuple[tuple[_Client, _Clock] | None, tuple[_Client, _Clock] | None, _Id], ...]
+    moves: tuple[tuple[tuple[_Client, _Clock] | None, _Id], ...]
 
 
 _RECORD = Decoder(tuple[bytes, Annotated[tuple[bytes, ...], Meta(max_length=MAX_PARTS)], bytes]).decode

@@ -27,7 +27,7 @@ from crdtmem.identity import Identity, client_id, session_id
 from crdtmem.inbox import SEAL_EVERY, Inbox, Received, Refusal
 from crdtmem.namespace import Namespace
 from crdtmem.notify import Batch, Callback, Notifier, Watch
-from crdtmem.state import Effect, State
+from crdtmem.state import Effect, State, walk
 from crdtmem.store import Record, Store
 
 log = logging.getLogger("crdtmem")
@@ -79,7 +79,7 @@ class Document:
         self._waiters = 0
         self._session: Writer | None = None
         self._sealed: dict[bytes, int] = {}  # how far our sessions are sealed, where more may follow
-        self.state = State(namespace.digest, self._log.read)
+        self.state = State(namespace.digest, self._log)
         self._load()
         self._inbox = Inbox(self.state)
 
@@ -124,7 +124,7 @@ class Document:
         staged: list[list[Entry]] = []
         change = None
         try:
-            parts, places = build(drafts, said, session, seq, staged, cites=cites)
+            parts = build(drafts, said, session, seq, staged, cites=cites)
             if not parts:
                 return
             change = compose(
@@ -146,7 +146,7 @@ class Document:
             if change is not None:
                 self._session = None  # half of it may be on the disk: this session is never continued
             raise
-        effect = self.state.apply(change, staged, places)
+        effect = self.state.apply(change, staged)
         if intro is not None:
             self._session = self.state.sessions[session.id]
             self._sealed[session.id] = 0
@@ -272,33 +272,15 @@ class Document:
         Walks the log back only as far as the two differ. Heads that are not here say nothing: all that only they
         could tell is in the version counts as beyond it.
         """
-        latest = {session.id: session.seq for session in self.state.sessions.values()}
-        if version == self.state.version:
-            return latest, []
         marks = {head[0]: head[1] for head in version.heads if self.state.hash_of(head[0], head[1]) == head[2]}
-        ahead = {id for id, seq in latest.items() if seq > marks.get(id, 0)}
-        beyond: list[Record] = []
-        newest_first = self._log.records(newest_first=True)
-        while ahead:
-            kept = next(newest_first)
-            latest[kept.session] = kept.seq - 1
-            if kept.seq > marks.get(kept.session, 0):
-                beyond.append(kept)
-                if latest[kept.session] <= marks.get(kept.session, 0):
-                    ahead.discard(kept.session)
-                continue
-            for dep in decode(record(kept.core, b"")).deps:
-                if dep[1] > marks.get(dep[0], 0):
-                    marks[dep[0]] = dep[1]
-                    if latest[dep[0]] <= dep[1]:
-                        ahead.discard(dep[0])
+        beyond = walk(self._log, {session.id: session.seq for session in self.state.sessions.values()}, marks)
         return marks, beyond
 
     def at(self, version: Version) -> State:
         """The state as of a version, made anew from the log."""
         with self.lock:
             past = self.past(version)
-            state = State(self.namespace.digest, self._log.read)
+            state = State(self.namespace.digest, self._log)
             for kept in self._log.records():
                 if kept.seq <= past.get(kept.session, 0):
                     state.apply(decode(record(kept.core, kept.seal)))

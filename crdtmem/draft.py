@@ -7,7 +7,8 @@ write is the draft of one field, begun and committed under the memory's lock, so
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import compress
 from typing import Any, NamedTuple
 
 from crdtmem.change import COUNTER, MAX_RUNS, PART_SHIFT, RECORDS, TEXT, utf16
@@ -16,7 +17,7 @@ from crdtmem.change import Ordered as OrderedPart
 from crdtmem.entry import About, Entry, Writer, over, settled
 from crdtmem.errors import ValueRefused
 from crdtmem.fields.keyed import Keyed, mortal
-from crdtmem.fields.ordered import Moved, Ordered, Owner, shares
+from crdtmem.fields.ordered import Gone, Ordered, shares, shown_by
 from crdtmem.state import State
 from crdtmem.values import MAX_INT, MIN_INT, Frozen
 from crdtmem.yupdate import Unit
@@ -98,7 +99,7 @@ class KeyedDraft:
                 entry._frozen, entry.key = running, session.id
         return list(self._adds.values())
 
-    def part(self, session: Writer, said: About | None) -> tuple[KeyedPart, None]:
+    def part(self, session: Writer, said: About | None) -> KeyedPart:
         """The part to write, once every entry has its id; `said` is what its entries say unless they say otherwise."""
         field = self.field
         adds: list[tuple[Any, ...]]
@@ -106,7 +107,7 @@ class KeyedDraft:
             adds = [(e._frozen,) if e._about is said else (e._frozen, e._about) for e in self._adds.values()]
         else:
             adds = [_record(e, said) for e in self._adds.values()]
-        return _part(KeyedPart, (field.kind, field.name, said, tuple(adds), tuple(self._removes))), None
+        return _part(KeyedPart, (field.kind, field.name, said, tuple(adds), tuple(self._removes)))
 
 
 def _record(entry: Entry, said: About | None) -> tuple[Any, ...]:
@@ -152,56 +153,18 @@ class Stretch(NamedTuple):
 class OrderedDraft:
     """Staged inserts, removals and moves of one ordered field, as a table of pieces over what stood there.
 
-    What others wrote while it was open is taken in before it is built: a run then follows the unit it was put behind,
-    or the nearest one before that still stands.
+    It speaks of units by their Yjs ids, so what others write while it is open moves nothing.
     """
 
-    __slots__ = ("_chars", "_clocks", "_edits", "_hidden", "_owners", "_pieces", "_tight", "field")
+    __slots__ = ("_chars", "_clocks", "_owners", "_pieces", "_shown", "field")
 
     def __init__(self, field: Ordered, *, snapshot: bool) -> None:
         self.field = field
-        self._look(snapshot=snapshot)
-        self._pieces: list[Fresh | Stretch] = [Stretch(0, len(self._owners))] if self._owners else []
-
-    def _look(self, *, snapshot: bool) -> None:
-        """Take in what stands there now."""
-        field = self.field
-        self._edits = field.edits
         self._chars = field.chars
-        self._owners, self._clocks, self._tight = field.owners, field.clocks, field.tight
+        self._owners, self._clocks, self._shown = field.owners, field.clocks, field.shown()
         if snapshot:
-            self._owners, self._clocks, self._tight = field.owners[:], field.clocks[:], field.tight[:]
-        self._hidden = field.hidden()  # units of entries that show elsewhere
-
-    def _rebase(self) -> None:
-        """Put the pieces over what shows now."""
-        before = [self._unit(at) for at in range(len(self._owners))]
-        gone = {before[at] for start, end in self._gaps() for at in range(start, end)}
-        behind: dict[int, list[Fresh | Stretch]] = {}  # the unit they follow -> runs
-        anchor = -1
-        for piece in self._pieces:
-            if type(piece) is Stretch:
-                anchor = piece.end - 1
-            else:
-                behind.setdefault(anchor, []).append(piece)
-        self._look(snapshot=False)
-        here = {self._unit(at): at for at in range(len(self._owners))}
-        follow: dict[int, list[Fresh | Stretch]] = {}
-        for anchor, runs in behind.items():
-            at = anchor
-            while at >= 0 and before[at] not in here:
-                at -= 1
-            follow.setdefault(here[before[at]] if at >= 0 else -1, []).extend(runs)
-        self._pieces = follow.get(-1, [])
-        start = 0
-        for unit, at in here.items():
-            if unit in gone or at in follow:
-                end = at if unit in gone else at + 1
-                self._pieces += [Stretch(start, end)] if end > start else []
-                self._pieces += follow.get(at, [])
-                start = at + 1
-        if start < len(self._owners):
-            self._pieces.append(Stretch(start, len(self._owners)))
+            self._owners, self._clocks, self._shown = self._owners[:], self._clocks[:], self._shown[:]
+        self._pieces: list[Fresh | Stretch] = [Stretch(0, len(self._owners))] if self._owners else []
 
     @property
     def mortal(self) -> bool:
@@ -209,24 +172,34 @@ class OrderedDraft:
         return bool(self.field.mortal)
 
     def __len__(self) -> int:
-        return sum(map(len, self._pieces)) - len(self._hidden)
+        return sum(map(self._size, self._pieces))
+
+    def _size(self, piece: Fresh | Stretch) -> int:
+        """How much of it shows."""
+        if type(piece) is Stretch:
+            return len(piece) - self._shown.count(0, piece.start, piece.end)
+        return len(piece)
 
     @property
     def text(self) -> str:
         """What a text would read."""
         return "".join(
-            self._chars[piece.start : piece.end] if type(piece) is Stretch else piece.content  # type: ignore[union-attr]
+            "".join(self._of(piece, self._chars)) if type(piece) is Stretch else piece.content  # type: ignore[union-attr]
             for piece in self._pieces
         )
+
+    def _of(self, piece: Stretch, what: Sequence[Any]) -> Sequence[Any]:
+        """What shows of a stretch."""
+        whole = what[piece.start : piece.end]
+        if self._size(piece) == len(piece):
+            return whole
+        return list(compress(whole, self._shown[piece.start : piece.end]))
 
     def entries(self) -> list[Entry]:
         """What a sequence would hold."""
         found: list[Entry] = []
         for piece in self._pieces:
-            if type(piece) is Fresh:
-                found += piece.entries
-            else:
-                found += [_shown(self._owners[at]) for at in piece.units() if at not in self._hidden]  # type: ignore[union-attr]
+            found += map(shown_by, self._of(piece, self._owners)) if type(piece) is Stretch else piece.entries  # type: ignore[union-attr]
         return found
 
     def shares(self) -> list[Entry]:
@@ -234,14 +207,14 @@ class OrderedDraft:
         found: list[Entry] = []
         for piece in self._pieces:
             if type(piece) is Stretch:
-                found += shares(self._owners[piece.start : piece.end], self._chars[piece.start : piece.end])
+                found += shares(self._of(piece, self._owners), "".join(self._of(piece, self._chars)))
             else:
                 found += piece.entries  # type: ignore[union-attr]
         return found
 
     def insert(self, at: int, fresh: Fresh) -> None:
-        """Put a run before what shows at this index."""
-        index = self._split(self._place(at))
+        """Put a run before what shows at this index, right behind what shows before that."""
+        index = self._split(at - 1, behind=True) if at else 0
         before = self._pieces[index - 1] if index else None
         if (
             self.field.kind != TEXT
@@ -256,59 +229,40 @@ class OrderedDraft:
 
     def delete(self, start: int, end: int) -> None:
         """Take out what shows from start to end."""
-        if not self._hidden:
-            if start < end:
-                first = self._split(start)
-                del self._pieces[first : self._split(end)]
-            return
-        for at in reversed(range(start, end)):
-            entry = self.entries()[at]
-            self._cut(self._place(at))
-            for double in [unit for unit in self._hidden if _shown(self._owners[unit]) == entry]:
-                self._hidden.discard(double)
-                self._cut(self._standing(double))
+        if start < end:
+            first = self._split(start, behind=False)
+            del self._pieces[first : self._split(end - 1, behind=True)]
 
-    def _cut(self, place: int) -> None:
-        first = self._split(place)
-        del self._pieces[first : self._split(place + 1)]
-
-    def _place(self, at: int) -> int:
-        """How many units, hidden ones too, stand before what shows at this index."""
-        if not self._hidden:
-            return at
-        place = 0
-        for piece in self._pieces:
-            for unit in piece.units() if type(piece) is Stretch else [-1] * len(piece):
-                if unit not in self._hidden:
-                    if not at:
-                        return place
-                    at -= 1
-                place += 1
-        return place
-
-    def _standing(self, unit: int) -> int:
-        """How many units stand before one that stood there when the draft began."""
-        place = 0
-        for piece in self._pieces:
-            if type(piece) is Stretch and piece.start <= unit < piece.end:
-                return place + unit - piece.start
-            place += len(piece)
-        raise KeyError(unit)
-
-    def _split(self, at: int) -> int:
-        """The index in the table at which a piece begins with this unit."""
-        end = len(self._pieces)
-        if end == 1 and at == len(self._pieces[0]):
-            return 1
+    def _split(self, at: int, *, behind: bool) -> int:
+        """The index in the table of the piece that begins with what shows at this index, or right behind it."""
         for index, piece in enumerate(self._pieces):
-            if at <= 0:
-                return index
-            size = len(piece)
+            size = self._size(piece)
             if at < size:
-                self._pieces[index : index + 1] = self._halves(piece, at)
+                cut = at + behind
+                if type(piece) is Stretch:
+                    cut = self._nth(piece, at) + behind - piece.start
+                if cut == 0:
+                    return index
+                if cut < len(piece):
+                    self._pieces[index : index + 1] = self._halves(piece, cut)
                 return index + 1
             at -= size
-        return end
+        raise IndexError(at)
+
+    def _nth(self, piece: Stretch, n: int) -> int:
+        """Where the n-th unit that shows in a stretch stood."""
+        low, high = piece
+        while high - low > 32:
+            if self._shown.count(0, low, high) == 0:
+                return low + n
+            middle = (low + high) // 2
+            size = middle - low - self._shown.count(0, low, middle)
+            if n < size:
+                high = middle
+            else:
+                n -= size
+                low = middle
+        return [at for at in range(low, high) if self._shown[at]][n]
 
     def _halves(self, piece: Fresh | Stretch, at: int) -> list[Fresh | Stretch]:
         if type(piece) is Stretch:
@@ -335,105 +289,78 @@ class OrderedDraft:
                 f"{separate} separate insertions in {self.field.name!r}, more than the {MAX_RUNS} of one change; "
                 "split it, or join what stands together"
             )
-        if not separate and next(self._gaps(), None) is None:
+        if not separate and not self._gone():
             return None
-        if self._edits != self.field.edits:
-            self._rebase()
-        return [entry for piece in self._fresh(moved=False) for entry in piece.entries]
+        return [entry for piece in runs for entry in piece.entries]
 
-    def part(self, session: Writer, said: About | None) -> tuple[OrderedPart, list[int]]:
-        """The part to write, and where each delete, run and move is to stand."""
-        deletes, places = self._deletes()
+    def part(self, session: Writer, said: About | None) -> OrderedPart:
+        """The part to write, once every entry has its id; `said` is what its entries say unless they say otherwise."""
         text = self.field.kind == TEXT
         clock = self.field.ticks.get(session.client, 0)
-        ends: dict[int, tuple[Unit, Unit]] = {}  # id(piece) -> its first and last unit, once it is there
-        between: list[tuple[Unit | None, Unit | None]] = []
-        plan: list[tuple[int, str | int]] = []
-        sure = True
-        fresh = (*self._fresh(moved=False), *self._fresh(moved=True))
-        for piece in fresh:
-            left, right, place, tight = self._seat(piece, ends)
-            sure = sure and tight
-            size = utf16(piece.content) if text else len(piece.content)
-            ends[id(piece)] = ((session.client, clock), (session.client, clock + size - 1))
-            clock += size
-            between.append((left, right))
-            plan.append((place, piece.content if text else size))
-        if not sure:
-            between = self.field.neighbours(session.client, deletes, plan)
+        ends: dict[int, Unit] = {}  # id(piece) -> its last unit, once it is there
         runs: list[tuple[Any, ...]] = []
         moves: list[tuple[Any, ...]] = []
-        for piece, (left, right) in zip(fresh, between, strict=True):
+        for piece in (*self._fresh(moved=False), *self._fresh(moved=True)):
+            left = self._left(piece, ends)
+            clock += utf16(piece.content) if text else len(piece.content)
+            ends[id(piece)] = (session.client, clock - 1)
             if piece.moved is not None:
-                moves.append((left, right, tuple(piece.moved.id)))
+                moves.append((left, tuple(piece.moved.id)))
                 continue
             content = piece.content if text else tuple(piece.content)
             about = settled(piece.about)
-            runs.append((left, right, content) if about is None or about == said else (left, right, content, about))
-        part = OrderedPart(self.field.kind, self.field.name, said, tuple(runs), tuple(deletes), tuple(moves))
-        return part, places + [place for place, _ in plan]
+            runs.append((left, content) if about is None or about == said else (left, content, about))
+        deletes = self._deletes()
+        return OrderedPart(self.field.kind, self.field.name, said, tuple(runs), tuple(deletes), tuple(moves))
 
     def _fresh(self, *, moved: bool) -> list[Fresh]:
         return [p for p in self._pieces if type(p) is Fresh and (p.moved is not None) == moved]
 
-    def _seat(self, fresh: Fresh, ends: Mapping[int, tuple[Unit, Unit]]) -> tuple[Unit | None, Unit | None, int, bool]:
-        """Between which units a run goes, at which place, and whether that is sure: nothing may hide in between."""
+    def _left(self, fresh: Fresh, ends: Mapping[int, Unit]) -> Unit | None:
+        """The unit that a run follows, of what is there when it comes."""
         left: Unit | None = None
-        place = stood = 0
-        pieces = iter(self._pieces)
-        for piece in pieces:
+        for piece in self._pieces:
             if piece is fresh:
                 break
-            if type(piece) is Stretch:
-                left, stood = self._last_unit(piece.end - 1), piece.end
-            elif id(piece) in ends:
-                left = ends[id(piece)][1]
-            else:
-                continue
-            place += len(piece)
-        for piece in pieces:
-            if type(piece) is Stretch:
-                break
-            if id(piece) in ends:
-                return left, ends[id(piece)][0], place, bool(self._tight[stood])
-        right = self._unit(stood) if stood < len(self._owners) else None
-        return left, right, place, bool(self._tight[stood])
+            left = self._last_unit(piece.end - 1) if type(piece) is Stretch else ends.get(id(piece), left)
+        return left
 
-    def _unit(self, at: int) -> tuple[int, int]:
-        return self._owners[at]._stamp.writer.client, self._clocks[at]  # type: ignore[union-attr]
+    def _last_unit(self, at: int) -> Unit:
+        """The last UTF-16 unit of what stood there."""
+        wide = self.field.kind == TEXT and self._chars[at] > "\uffff"
+        return self._owners[at]._stamp.writer.client, self._clocks[at] + wide
 
-    def _last_unit(self, at: int) -> tuple[int, int]:
-        client, clock = self._unit(at)
-        return client, clock + (self.field.kind == TEXT and self._chars[at] > "\uffff")
-
-    def _deletes(self) -> tuple[list[tuple[int, int, int]], list[int]]:
-        """The spans of Yjs units that are gone from the table, and where each begins."""
+    def _deletes(self) -> list[tuple[int, int, int]]:
+        """The spans of Yjs units that showed and are gone from the table."""
         deletes: list[tuple[int, int, int]] = []
-        places: list[int] = []
-        for start, end in self._gaps():
-            for at in range(start, end):
-                client, clock = self._unit(at)
-                width = self._last_unit(at)[1] - clock + 1
-                if places and at > start and deletes[-1][0] == client and sum(deletes[-1][1:]) == clock:
-                    deletes[-1] = (client, deletes[-1][1], deletes[-1][2] + width)
-                else:
-                    deletes.append((client, clock, width))
-                    places.append(at)
-        return deletes, places
+        for at in self._gone():
+            client, last = self._last_unit(at)
+            clock = self._clocks[at]
+            if deletes and deletes[-1][0] == client and sum(deletes[-1][1:]) == clock:
+                deletes[-1] = (client, deletes[-1][1], last + 1 - deletes[-1][1])
+            else:
+                deletes.append((client, clock, last + 1 - clock))
+        return deletes
 
-    def _gaps(self) -> Iterator[tuple[int, int]]:
+    def _gone(self) -> list[int]:
+        """The units that showed and are gone from the table; with each moved entry all the places it stands in."""
+        gone: list[int] = []
         at = 0
-        for piece in self._pieces:
+        for piece in (*self._pieces, Stretch(len(self._owners), len(self._owners))):
             if type(piece) is Stretch:
-                if piece.start > at:
-                    yield at, piece.start
+                gone += [unit for unit in range(at, piece.start) if self._shown[unit]]
                 at = piece.end
-        if at < len(self._owners):
-            yield at, len(self._owners)
-
-
-def _shown(owner: Owner) -> Entry:
-    return owner.entry if type(owner) is Moved else owner  # type: ignore[return-value]
+        if gone and self.field.moves:
+            entries = {shown_by(self._owners[unit])._id for unit in gone}
+            doubles = range(len(self._owners))
+            gone += [
+                unit
+                for unit in doubles
+                if not self._shown[unit]
+                and type(self._owners[unit]) is not Gone
+                and shown_by(self._owners[unit])._id in entries
+            ]
+        return gone
 
 
 Staged = KeyedDraft | OrderedDraft
@@ -470,8 +397,8 @@ class Draft:
 
 def build(
     drafts: Iterable[Staged], said: About | None, session: Writer, seq: int, staged: list[list[Entry]], *, cites: bool
-) -> tuple[list[Any], list[list[int] | None]]:
-    """The parts of a change, and the places of ordered ones.
+) -> list[Any]:
+    """The parts of a change.
 
     Args:
         drafts: what was staged, field by field.
@@ -499,10 +426,4 @@ def build(
             for entry in entries:
                 entry._about = plain if entry._about is said else settled(entry._about)
         said = plain
-    parts: list[Any] = []
-    places: list[list[int] | None] = []
-    for draft in spoken:
-        part, expected = draft.part(session, said)
-        parts.append(part)
-        places.append(expected)
-    return parts, places
+    return [draft.part(session, said) for draft in spoken]

@@ -396,5 +396,5 @@ class _Plan:
 def _ids(part: KeyedPart | OrderedPart) -> Iterable[tuple[bytes, int, int]]:
     """The entries of other changes that a part needs to be there."""
     if type(part) is not KeyedPart:
-        return [move[2] for move in part.moves]  # type: ignore[union-attr]
+        return [move[1] for move in part.moves]  # type: ignore[union-attr]
     return [*part.removes, *(under for add in part.adds if len(add) > 3 for under in add[3])]

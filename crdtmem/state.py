@@ -6,7 +6,6 @@ any such order (invariant 6). A part with a flaw is void: it is left out, its ch
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -14,12 +13,10 @@ from crdtmem.change import PART_SHIFT, SEQUENCE, Change, Head, Version, decode, 
 from crdtmem.change import Ordered as OrderedPart
 from crdtmem.entry import Entry, Stamp, Writer
 from crdtmem.fields.keyed import Keyed
-from crdtmem.fields.ordered import Ordered
+from crdtmem.fields.ordered import Ordered, Past
 from crdtmem.identity import client_id
-from crdtmem.store import Record
+from crdtmem.store import Log, Record
 from crdtmem.values import encode
-
-Fetch = Callable[[bytes, int], Record | None]
 
 
 class Effect(NamedTuple):
@@ -39,6 +36,37 @@ def introduced(change: Change) -> Writer:
     return Writer(change.session, client_id(change.session), key, agent, role)
 
 
+def walk(log: Log, latest: dict[bytes, int], marks: dict[bytes, int]) -> list[Record]:
+    """Complete `marks` to all that some changes had seen; return what is kept beyond, newest first.
+
+    Walks the log back only as far as the two differ.
+
+    Args:
+        log: where the changes are kept.
+        latest: how far each session has come; what is kept beyond is not looked at. Used up.
+        marks: the changes asked for, as the seq of each session; takes what they had seen.
+    """
+    ahead = {id for id, seq in latest.items() if seq > marks.get(id, 0)}
+    beyond: list[Record] = []
+    newest_first = log.records(newest_first=True)
+    while ahead:
+        kept = next(newest_first)
+        if kept.seq > latest.get(kept.session, 0):
+            continue
+        latest[kept.session] = kept.seq - 1
+        if kept.seq > marks.get(kept.session, 0):
+            beyond.append(kept)
+            if latest[kept.session] <= marks.get(kept.session, 0):
+                ahead.discard(kept.session)
+            continue
+        for dep in decode(record(kept.core, b"")).deps:
+            if dep[1] > marks.get(dep[0], 0):
+                marks[dep[0]] = dep[1]
+                if latest[dep[0]] <= dep[1]:
+                    ahead.discard(dep[0])
+    return beyond
+
+
 _new = tuple.__new__  # a NamedTuple's own constructor costs three times as much
 
 
@@ -47,14 +75,15 @@ class State:
 
     Args:
         namespace: the digest of the scope.
-        fetch: reads a kept change back, for what is no longer live.
+        log: where the changes are kept, for what is no longer live.
     """
 
-    __slots__ = ("_version", "count", "fetch", "fields", "heads", "namespace", "sessions")
+    __slots__ = ("_log", "_pasts", "_version", "count", "fields", "heads", "namespace", "sessions")
 
-    def __init__(self, namespace: bytes, fetch: Fetch) -> None:
+    def __init__(self, namespace: bytes, log: Log) -> None:
         self.namespace = namespace
-        self.fetch = fetch
+        self._log = log
+        self._pasts: dict[bytes, tuple[int, dict[bytes, int]]] = {}  # session -> a seq, and what its change had seen
         self.sessions: dict[bytes, Writer] = {}
         self.heads: dict[bytes, tuple[bytes, int, bytes]] = {}
         self.fields: dict[tuple[int, str], Keyed | Ordered] = {}
@@ -75,7 +104,7 @@ class State:
             return None
         if known.seq == seq:
             return known.hash
-        kept = self.fetch(session, seq)
+        kept = self._log.read(session, seq)
         return kept.hash if kept else None
 
     def client_of(self, session: bytes) -> int:
@@ -90,15 +119,12 @@ class State:
             found = self.fields[kind, name] = Ordered(kind, name) if kind >= SEQUENCE else Keyed(kind, name)
         return found
 
-    def apply(
-        self, change: Change, staged: list[list[Entry]] | None = None, places: list[list[int] | None] | None = None
-    ) -> Effect:
+    def apply(self, change: Change, staged: list[list[Entry]] | None = None) -> Effect:
         """Take in one change whose past is here.
 
         Args:
             change: the change.
             staged: for our own write, the entries of each part, to be completed.
-            places: for our own write, where each ordered part expects its runs.
         """
         session = self.sessions.get(change.session)
         if session is None:
@@ -110,6 +136,7 @@ class State:
             if head is not None and head[1] <= dep[1]:
                 del heads[dep[0]]
         heads[change.session] = (change.session, change.seq, change.hash)
+        merged = len(heads) == 1  # all that is here was in its past
         self._version = None
         self.count += 1
         stamp = Stamp(session, change.seq, change.hlc, change.actor)
@@ -122,7 +149,8 @@ class State:
             if type(field) is Keyed:
                 came, went = field.apply(part, number, change.digests[number], stamp, mine)  # type: ignore[arg-type]
             else:
-                came, went = self._order(field, part, number, stamp, mine, places[number] if places else None, void)  # type: ignore[arg-type]
+                past = None if merged else self._past(change)
+                came, went = self._order(field, part, number, stamp, mine, past, void, alone=not change.deps)  # type: ignore[arg-type]
             added = added + came if added else came
             removed = removed + went if removed else went
         return _new(Effect, (change, stamp, added, removed, void))
@@ -134,8 +162,10 @@ class State:
         number: int,
         stamp: Stamp,
         staged: list[Entry] | None,
-        places: list[int] | None,
+        past: Past | None,
         void: list[str],
+        *,
+        alone: bool,
     ) -> tuple[list[Entry], list[Entry]]:
         moved = self._moved(part)
         flaw = "a move names no entry" if moved is None else field.flaw(part, stamp.writer.client)
@@ -143,7 +173,22 @@ class State:
             void.append(f"{part.field}: {flaw}")
             field.skip(part, stamp.writer.client)
             return [], []
-        return field.apply(part, number, stamp, staged, moved, places)
+        return field.apply(part, number, stamp, staged, moved, past, alone=alone)
+
+    def _past(self, change: Change) -> Past:
+        """Tells of a change whether it was in the past of this one."""
+        id = change.session
+        known = self._pasts.get(id)
+        if known is not None and known[0] == change.seq - 1 and not change.deps:
+            marks = known[1]
+        else:
+            marks = {dep[0]: dep[1] for dep in change.deps}
+            if change.seq > 1:
+                marks[id] = change.seq - 1
+            walk(self._log, {s.id: s.seq for s in self.sessions.values()}, marks)
+        self._pasts[id] = (change.seq, marks)
+        marks[id] = change.seq
+        return lambda stamp: stamp.seq <= marks.get(stamp.writer.id, 0)
 
     def _moved(self, part: OrderedPart) -> list[Entry] | None:
         """The entries its moves show elsewhere, as they were written; None if one never was."""
@@ -151,9 +196,9 @@ class State:
             tuple[bytes, int], Change | None
         ] = {}  # each change once: it may have a megabyte and be moved from often
         found: list[Entry] = []
-        for _, _, (session, seq, n) in part.moves:
+        for _, (session, seq, n) in part.moves:
             if (session, seq) not in read:
-                kept = self.fetch(session, seq) if session in self.sessions else None
+                kept = self._log.read(session, seq) if session in self.sessions else None
                 read[session, seq] = decode(record(kept.core, b"")) if kept else None
             entry = self._written(part.field, read[session, seq], n)
             if entry is None:
@@ -169,11 +214,11 @@ class State:
         if type(part) is not OrderedPart or part.kind != SEQUENCE or part.field != field:
             return None
         for run in part.runs:
-            if place < len(run[2]):
+            if place < len(run[1]):
                 stamp = Stamp(self.sessions[change.session], change.seq, change.hlc, change.actor)
                 id = (change.session, change.seq, n)
-                return Entry(id, field, None, run[2][place], run[3] if len(run) > 3 else part.about, stamp)
-            place -= len(run[2])
+                return Entry(id, field, None, run[1][place], run[2] if len(run) > 2 else part.about, stamp)
+            place -= len(run[1])
         return None
 
     def digest(self) -> bytes:

@@ -1,4 +1,4 @@
-"""The only writer of Yjs v1 updates: one run of units, or deletes.
+"""The only writer of Yjs v1 updates: one run of units, or a gap where a void one would have been.
 
 No foreign Yjs byte ever reaches pycrdt. A change carries runs as plain checked data, and every replica writes the
 update itself, so nested types, GC and Skip structs, foreign clients, rewound clocks and trailing bytes cannot be said.
@@ -6,8 +6,6 @@ A value of a sequence is one null cell: Yjs keeps the order, the field keeps the
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterable
 
 Unit = tuple[int, int]
 
@@ -51,33 +49,6 @@ def insertion(client: int, clock: int, left: Unit | None, right: Unit | None, co
     return bytes(out)
 
 
-def neighbours(update: bytes) -> tuple[Unit | None, Unit | None]:
-    """Between which units Yjs itself put the one run of an update of its own.
-
-    >>> neighbours(insertion(7, 200, (7, 1), (9, 300), "x"))
-    ((7, 1), (9, 300))
-    """
-    at = 2
-
-    def number() -> int:
-        nonlocal at
-        n = shift = 0
-        while True:
-            byte = update[at]
-            at += 1
-            n |= (byte & 127) << shift
-            shift += 7
-            if byte < 128:
-                return n
-
-    number(), number()  # its client and clock
-    info = update[at]
-    at += 1
-    left = (number(), number()) if info & 0x80 else None
-    right = (number(), number()) if info & 0x40 else None
-    return left, right
-
-
 def gap(client: int, clock: int, units: int) -> bytes:
     """The update in which these units of a client never were: what follows them may come all the same.
 
@@ -87,26 +58,6 @@ def gap(client: int, clock: int, units: int) -> bytes:
     out = bytearray(b"\x01\x01")
     for number in (client, clock, 0, units, 0):
         _number(out, number)
-    return bytes(out)
-
-
-def deletion(deletes: Iterable[tuple[int, int, int]]) -> bytes:
-    """The update that deletes these ranges of (client, clock, length).
-
-    >>> deletion([(7, 1, 2)]).hex()
-    '000107010102'
-    """
-    ranges: dict[int, list[tuple[int, int]]] = {}
-    for client, clock, length in deletes:
-        ranges.setdefault(client, []).append((clock, length))
-    out = bytearray(b"\x00")
-    _number(out, len(ranges))
-    for client, spans in ranges.items():
-        _number(out, client)
-        _number(out, len(spans))
-        for clock, length in sorted(spans):
-            _number(out, clock)
-            _number(out, length)
     return bytes(out)
 
 

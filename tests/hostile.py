@@ -110,7 +110,7 @@ class Babble:
             self.ids.append((session, seq, (number << 20) + self.rng.randrange(max(1, len(body[4])))))
             if body[1] in (SEQUENCE, TEXT):
                 latest = max((clock for owner, clock in self.units if owner == client), default=-1)
-                self.units += [(client, latest + 1 + n) for n in range(sum(len(run[2]) for run in body[4]))]
+                self.units += [(client, latest + 1 + n) for n in range(sum(len(run[1]) for run in body[4]))]
         self.ids, self.units = self.ids[-200:], self.units[-300:]
 
     def value(self) -> Any:
@@ -188,7 +188,7 @@ class Babble:
         content: Any = rng.choice(("a", "bc", "ß", "x\U0001f600", "\U0001f600\U0001f600", "é" * 5))
         if kind == SEQUENCE:
             content = [self.value() if rng.random() < 0.2 else rng.randrange(9) for _ in range(rng.randrange(1, 3))]
-        run = [self.unit(evil), self.unit(evil), content]
+        run = [self.unit(evil), content]
         about = self.about(evil)
         return run if about is None else [*run, about]
 
@@ -205,7 +205,7 @@ class Babble:
             spans = [(self.unit(evil) or [1, 0], rng.choice((1, 1, 2, 5, 2**52))) for _ in range(rng.randrange(2))]
             part.append([[*unit, length] for unit, length in spans])
             moves = rng.randrange(2) if kind == SEQUENCE else 0
-            part.append([[self.unit(evil), self.unit(evil), self.id(evil)] for _ in range(moves)])
+            part.append([[self.unit(evil), self.id(evil)] for _ in range(moves)])
         return part
 
     def warped(self, tree: Any) -> Any:
@@ -522,27 +522,27 @@ def bombs(rng: random.Random, changes: int = 32) -> Iterator[tuple[str, list[byt
     yield one("a counter from end to end", keyed(COUNTER, [[2**63 - 1], [-(2**63)]] * 4000))
     yield one("256 fields", *[Evil(rng).part(1 + n % 6, f"f{n}", [], [], *([[]] * (n % 6 > 3))) for n in range(256)])
     yield one("257 fields", *[Evil(rng).part(SET, f"f{n}", [], []) for n in range(257)])
-    yield one("one field 256 times", *[Evil(rng).part(TEXT, "a", [[None, None, "x"]], [], []) for n in range(256)])
+    yield one("one field 256 times", *[Evil(rng).part(TEXT, "a", [[None, "x"]], [], []) for n in range(256)])
     yield one("1,024 deps", keyed(SET, []), deps=[[rng.randbytes(16), 1, bytes(32)] for _ in range(1024)])
-    yield one("a text of a megabyte", Evil(rng).part(TEXT, "a", [[None, None, "\U0001f600" * 250_000]], [], []))
+    yield one("a text of a megabyte", Evil(rng).part(TEXT, "a", [[None, "\U0001f600" * 250_000]], [], []))
     heap = Evil(rng)
     yield (
         f"{last} runs at one place",
-        [heap.write(heap.part(TEXT, "a", [[None, None, "x"]] * 512, [], [])) for _ in range(changes)],
+        [heap.write(heap.part(TEXT, "a", [[None, "x"]] * 512, [], [])) for _ in range(changes)],
     )
     chain = Evil(rng)
     yield (
         f"a chain of {last} runs of one unit",
         [
-            chain.write(chain.part(SEQUENCE, "a", [[_at(chain, n - 1), None, [n]] for n in range(k, k + 512)], [], []))
+            chain.write(chain.part(SEQUENCE, "a", [[_at(chain, n - 1), [n]] for n in range(k, k + 512)], [], []))
             for k in range(0, last, 512)
         ],
     )
     back = Evil(rng)
     yield (
-        f"{last} runs, each before the last",
+        f"{last} runs, each after the last but one",
         [
-            back.write(back.part(TEXT, "a", [[None, _at(back, n - 1), "ß"] for n in range(k, k + 512)], [], []))
+            back.write(back.part(TEXT, "a", [[_at(back, n - 2), "ß"] for n in range(k, k + 512)], [], []))
             for k in range(0, last, 512)
         ],
     )
@@ -550,7 +550,7 @@ def bombs(rng: random.Random, changes: int = 32) -> Iterator[tuple[str, list[byt
     yield (
         "8,192 deletes of every other unit, many times",
         [
-            holes.write(holes.part(TEXT, "a", [[None, None, "ß" * 20_000]], [], [])),
+            holes.write(holes.part(TEXT, "a", [[None, "ß" * 20_000]], [], [])),
             *(
                 holes.write(holes.part(TEXT, "a", [], [[holes.client, n, 1] for n in range(k, 16_384 + k, 2)], []))
                 for k in (0, 1, 0)
@@ -561,8 +561,8 @@ def bombs(rng: random.Random, changes: int = 32) -> Iterator[tuple[str, list[byt
     yield (
         "512 moves of a value out of a large change",
         [
-            mover.write(mover.part(SEQUENCE, "a", [[None, None, [0] * 8000] for _ in range(changes)], [], [])),
-            mover.write(mover.part(SEQUENCE, "a", [], [], [[None, None, [mover.session, 1, 5]]] * 512)),
+            mover.write(mover.part(SEQUENCE, "a", [[None, [0] * 8000] for _ in range(changes)], [], [])),
+            mover.write(mover.part(SEQUENCE, "a", [], [], [[None, [mover.session, 1, 5]]] * 512)),
         ],
     )
 

@@ -14,7 +14,7 @@ recomputed from all changes of a view, in one fixed order; nothing is kept up to
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -239,17 +239,17 @@ class History:
             gone |= {unit.id for unit in order if unit.id not in dead and unit.entry in entries}
         asked = [cell for moved in (False, True) for cell in cells if cell.unit is None and cell.moved == moved]
         wrote = change.origins.get((kind, name), ())
-        assert sum(count for _, _, count in wrote) == len(asked), "what was written is not what was asked"
+        assert sum(count for _, count in wrote) == len(asked), "what was written is not what was asked"
         full = list(self._order(kind, name, change.past)[0])  # as its replica held it: what is gone keeps its place
         clock = sum(unit.width for unit in full if unit.client == change.client)
         named = {place: unit.id for unit in full for place in unit.places}
         fresh: list[Unit] = []
         ids: dict[int, tuple[ChangeId, int]] = {id(cell): cell.unit.id for cell in cells if cell.unit}
-        for left, right, count in wrote:
-            before, after = named.get(left), named.get(right)
-            assert (left is None) == (before is None) and (right is None) == (after is None), "an origin nobody knows"
+        for left, count in wrote:
+            before = named.get(left)
+            assert (left is None) == (before is None), "an origin nobody knows"
             at = [unit.id for unit in full].index(before) + 1 if before else 0
-            assert after == (full[at].id if at < len(full) else None), "origins that do not stand side by side"
+            after = full[at].id if at < len(full) else None
             for cell in asked[len(fresh) : len(fresh) + count]:
                 unit = Unit(
                     (change.id, len(fresh)),
@@ -280,7 +280,7 @@ class History:
         """What every field shows, with who wrote it and why; fields that hold nothing are left out."""
         found: dict[tuple[str, str], Any] = {}
         for place, writes in grouped(self.live(view)).items():
-            found[place] = {"set": set_content, "register": register_content, "records": records_content}[place[0]](writes)
+            found[place] = CONTENT[place[0]](writes)
         for kind, name in self._fields(view):
             if kind == "counter":
                 found[kind, name] = self.total(name, view)
@@ -302,7 +302,7 @@ class History:
     def values(self, view: View, draft: Change | None = None) -> dict[tuple[str, str], Any]:
         """What every field reads, without authors. A draft sees what it touched as it was, the rest as it is."""
         ops = draft.ops if draft else ()
-        touched = {(op.kind, op.field, op.key): op.saw for op in reversed(ops) if op.kind in ("set", "register", "records")}
+        touched = {(op.kind, op.field, op.key): op.saw for op in reversed(ops) if op.kind in CONTENT}
         writes = [w for w in self.live(view) if (w.kind, w.field, w.key) not in touched]
         for place, saw in touched.items():
             writes += [w for w in self.live(saw, draft) if (w.kind, w.field, w.key) == place]
@@ -354,9 +354,9 @@ class History:
         writes = [w for w in self.live(op.saw, before) if (w.kind, w.field, w.key) == (op.kind, op.field, op.key)]
         if op.verb in ("discard", "clear", "delete"):
             return bool(writes)
-        if op.verb == "merge":
-            if any(not w.patch for w in writes) and not isinstance(record_value(writes), dict):
-                raise Refused("ValueRefused")
+        whole = op.verb == "merge" and any(not w.patch for w in writes)
+        if whole and not isinstance(record_value(writes), dict):
+            raise Refused("ValueRefused")
         return None
 
     def idle(self, draft: Change) -> bool:
@@ -389,7 +389,7 @@ def keyed_effect(change: Change) -> tuple[list[Write], list[Kill]]:
     staged: dict[Any, Write] = {}
     kills: list[Kill] = []
     for i, op in enumerate(change.ops):
-        if op.kind not in ("set", "register", "records"):
+        if op.kind not in CONTENT:
             continue
         place = (op.kind, op.field, op.key)
         mine = staged.get(place)
@@ -456,6 +456,13 @@ def record_value(writes: list[Write]) -> Any:
         if any(w.patch for w in claims):
             value[name] = claims[-1].value[name]
     return value
+
+
+CONTENT: dict[str, Callable[[list[Write]], Any]] = {
+    "set": set_content,
+    "register": register_content,
+    "records": records_content,
+}
 
 
 def rivalry(writes: list[Write]) -> set[EntryKey]:

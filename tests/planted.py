@@ -7,7 +7,7 @@ them changes. `test_planted.py` says which of the general checks catches each.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from typing import Any
 
 import crdtmem.draft
@@ -193,33 +193,26 @@ def byte_offsets(real):
     """Where Yjs counts bytes, they are taken for characters."""
 
     def observed(self, update):
-        spans = real(self, update)
-        if self.kind != TEXT:
-            return spans
-        return [(len(self.chars[:at].encode()), len(self.chars[at : at + length].encode())) for at, length in spans]
+        at = real(self, update)
+        return len(self.chars[:at].encode()) if self.kind == TEXT else at
 
     return observed
 
 
-@bug((OrderedDraft, "_last_unit"), (Ordered, "_last_unit"))
+@bug((OrderedDraft, "_last_unit"))
 def cut_inside_a_surrogate_pair(real):
     """What follows an astral character is put into its middle, and nobody minds."""
 
     def last_unit(self, at):
-        return self._unit(at)
+        return self._owners[at]._stamp.writer.client, self._clocks[at]
 
     return last_unit
 
 
-@bug((Ordered, "_place"))
+@bug((Ordered, "_right"))
 def place_by_order_of_arrival(real):
     """A run stands right after its left neighbour, whoever else has written there."""
-
-    def place(self, left, right, expected):
-        units = [self._last_unit(at) for at in range(len(self.owners))]
-        return units.index(left) + 1 if left in units else 0 if left is None else real(self, left, right, expected)
-
-    return place
+    return lambda self, *args, **known: (real(self, *args, **known)[0], True)
 
 
 @bug((Ordered, "hidden"))
@@ -235,9 +228,10 @@ def first_place_holds(real):
     def hidden(self):
         seen, lost = set(), set()
         for at, owner in enumerate(self.owners):
-            entry = owner.entry if type(owner) is Moved else owner
-            (lost if entry._id in seen else set()).add(at)
-            seen.add(entry._id)
+            if self.alive[at]:
+                entry = owner.entry if type(owner) is Moved else owner
+                (lost if entry._id in seen else set()).add(at)
+                seen.add(entry._id)
         return lost
 
     return hidden
@@ -253,15 +247,20 @@ def block_without_snapshot(real):
     return init
 
 
-@bug((OrderedDraft, "_wire"))
+@bug((Ordered, "_right"))
 def right_neighbour_forgotten(real):
-    """A run names only what it follows."""
+    """A run is given to Yjs with only what it follows."""
+    return lambda self, *args, **known: (None, False)
 
-    def wire(self, *args):
-        wire, places = real(self, *args)
-        return [(run[0], None, *run[2:]) for run in wire], places
 
-    return wire
+@bug((Ordered, "_right"))
+def right_neighbour_of_the_day(real):
+    """A run precedes what happens to stand there when it comes, instead of what its author saw."""
+
+    def right(self, client, left, at, past, **known):
+        return real(self, client, left, at, None, **known)
+
+    return right
 
 
 # -- the door --------------------------------------------------------------------------------------
@@ -401,10 +400,8 @@ def write_lost_when_the_store_fails(real):
     """A write that was not stored looks as if it had been."""
 
     def commit(self, *args, **how):
-        try:
+        with suppress(StoreError):
             real(self, *args, **how)
-        except StoreError:
-            pass  # noqa: SIM105 (the point of it)
 
     return commit
 

@@ -284,7 +284,7 @@ def _remove(evil: Evil, id: list[object]) -> bytes:
 
 
 def _move(evil: Evil, id: list[object]) -> bytes:
-    return evil.write(evil.part(SEQUENCE, "s", [], [], [[None, None, id]]))
+    return evil.write(evil.part(SEQUENCE, "s", [], [], [[None, id]]))
 
 
 def _patch(evil: Evil, id: list[object]) -> bytes:
@@ -322,7 +322,7 @@ def test_a_change_waits_for_the_units_it_stands_between(evil: Evil) -> None:
     ann = alone()
     ann.text("t").append("ab")
     client = ann._document.state.sessions[ann.version.heads[0].session].client
-    inside = evil.write(evil.part(TEXT, "t", [[[client, 0], [client, 1], "-"]], [], []))
+    inside = evil.write(evil.part(TEXT, "t", [[[client, 0], "-"]], [], []))
     gone = evil.write(evil.part(TEXT, "t", [], [[client, 0, 2]], []))
     memory = alone("bob")
     assert memory.receive([gone, inside]).waiting == 2
@@ -435,11 +435,11 @@ def test_a_stamp_from_the_far_future_is_applied_and_does_not_drag_our_clock(evil
 
 def test_whether_a_change_enters_does_not_depend_on_what_was_void(evil: Evil) -> None:
     """A void part spends its clocks, or who names them would enter in one batch and wait for ever in another."""
-    void = evil.write(evil.part(TEXT, "t", [[[evil.client, 9], None, "void, and long enough"]], [], []))
+    void = evil.write(evil.part(TEXT, "t", [[[evil.client, 9], "void, and long enough"]], [], []))
     names = evil.write(
-        evil.part(TEXT, "t", [[[evil.client, 3], None, "after it"]], [], []), evil.part(SET, "s", [["x"]], [])
+        evil.part(TEXT, "t", [[[evil.client, 3], "after it"]], [], []), evil.part(SET, "s", [["x"]], [])
     )
-    good = evil.write(evil.part(TEXT, "t", [[None, None, "good"]], [], []))
+    good = evil.write(evil.part(TEXT, "t", [[None, "good"]], [], []))
     together, apart = crew("bob", "cy")
     got = together.receive([void, names, good])
     assert got.applied == 3 and [refusal.reason[:4] for refusal in got.refused] == ["void", "void"]
@@ -450,7 +450,7 @@ def test_whether_a_change_enters_does_not_depend_on_what_was_void(evil: Evil) ->
 
 
 def test_two_parts_for_one_field_are_refused(evil: Evil) -> None:
-    parts = [evil.part(TEXT, "t", [[None, None, "x"]], [], []) for _ in range(2)]
+    parts = [evil.part(TEXT, "t", [[None, "x"]], [], []) for _ in range(2)]
     refuses(alone(), [evil.write(*parts)], "two parts for one field")
 
 

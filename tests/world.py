@@ -149,9 +149,7 @@ class World:
 
     # -- writing -----------------------------------------------------------------------------------
 
-    def write(
-        self, site: Site, kind: str, verb: str, name: str, *args: Any, outside: bool = False, **how: Any
-    ) -> None:
+    def write(self, site: Site, kind: str, verb: str, name: str, *args: Any, outside: bool = False, **how: Any) -> None:
         """One call, in the open block of the site unless it comes from outside.
 
         Args:
@@ -261,7 +259,7 @@ class World:
                     continue  # staged in a block, and dropped again
                 assert EntryId.parse(str(id)) == id, "an id that cannot be cited"
                 if tuple(id[:2]) == change.id:
-                    first = self.names.setdefault(id, (change.id, i, j))[1]
+                    self.names.setdefault(id, (change.id, i, j))
                     assert entry.by == by
                     if ops[i].kind == "counter":
                         assert entry.extra == ops[i].args[0]
@@ -328,7 +326,8 @@ class World:
         ready = self._ready(site.has, heard)
         if site.store.broken and ready:
             before = site.memory.version
-            self._raises("StoreError", lambda: site.memory.receive([letter.data for letter in letters], sender=sender), None)
+            records = [letter.data for letter in letters]
+            self._raises("StoreError", lambda: site.memory.receive(records, sender=sender), None)
             assert site.memory.version == before
             site.heard = heard
             return
@@ -339,7 +338,7 @@ class World:
         site.heard = {id: sealed for id, sealed in heard.items() if id not in site.has}
         assert got.waiting == len(site.heard), f"{got.waiting} changes wait, {len(site.heard)} should"
         assert not site.has & set(got.missing), "what is here is asked for"
-        assert got.missing or all(self._unsealed(site, id) for id in site.heard), "nobody would ask for what is missing"
+        assert got.missing or not self._wanted(site), "nobody would ask for what is missing"
 
     def _ready(self, has: set[ChangeId], heard: dict[ChangeId, bool]) -> set[ChangeId]:
         """What may enter: whole stretches of a session up to a seal, whose past is here."""
@@ -360,10 +359,18 @@ class World:
                     moved = True
         return here - has
 
-    def _unsealed(self, site: Site, id: ChangeId) -> bool:
-        """Whether it, or something in its past, waits for nothing but a seal that nobody has made yet."""
-        past = {id, *self.history.changes[id].past} - site.has
-        return past <= site.heard.keys()
+    def _wanted(self, site: Site) -> set[ChangeId]:
+        """What waiting changes need and nobody has delivered: the one before, and for sealed ones their past."""
+        wanted = set()
+        for session, seq in site.heard:
+            last = seq
+            while not site.heard[session, last] and (session, last + 1) in site.heard:
+                last += 1
+            if site.heard[session, last]:
+                wanted |= self.history.changes[session, seq].past
+            elif seq > 1:
+                wanted.add((session, seq - 1))
+        return wanted - site.has - site.heard.keys()
 
     def crash(self, site: Site) -> None:
         """Go back to what the store holds, with a session of its own to come."""
@@ -496,16 +503,20 @@ class World:
 
     def size(self, site: Site, kind: str, name: str, *, outside: bool = False) -> int:
         """How long an ordered field is for whoever writes next."""
-        current = None if outside else site.open
-        return len(self.history.values(site.view, self._draft(site, current)).get((kind, name), ()))
+        return len(self.sees(site, kind, name, outside=outside) or ())
+
+    def sees(self, site: Site, kind: str, name: str, *, outside: bool = False) -> Any:
+        """What whoever writes next sees of a field; None if it is empty."""
+        draft = self._draft(site, None if outside else site.open)
+        return self.history.values(site.view, draft).get((kind, name))
 
 
 def origins(change: Any) -> dict[tuple[str, str], tuple[Any, ...]]:
-    """Between which units a change puts its runs, and how much they hold."""
+    """Which units a change puts its runs behind, and how much they hold."""
     found = {}
     for part in change.parts:
         if isinstance(part, Ordered):
-            runs = [(run[0], run[1], len(run[2])) for run in part.runs] + [(move[0], move[1], 1) for move in part.moves]
+            runs = [(run[0], len(run[1])) for run in part.runs] + [(move[0], 1) for move in part.moves]
             found[KINDS[part.kind], part.field] = tuple(runs)
     return found
 

@@ -1,18 +1,18 @@
 """The one primitive of sequence and text: units in an order that Yjs keeps.
 
-pycrdt integrates runs; this file keeps what they stand for. Every visible unit (a value, or a code point) has an
-owner, the entry that put it there, and a clock, so that (owner's client, clock) is its Yjs id. pycrdt is only ever
-given updates that `yupdate` wrote, each run in a transaction of its own: many updates in one transaction cost 84 us
-each instead of 2.4.
+pycrdt integrates runs; this file keeps what they stand for. Every unit (a value, or a code point) has an owner, the
+entry that put it there, and a clock, so that (owner's client, clock) is its Yjs id. pycrdt is only ever given updates
+that `yupdate` wrote, each run in a transaction of its own: many updates in one transaction cost 84 us each instead of
+2.4.
 
 Rules kept here:
+- Deletes never reach Yjs: they change no order. A deleted unit stays in its place and does not show.
+- A run names the unit it follows. The unit it precedes is not the author's to say: it is the next one in its causal
+  past, the same on every replica. Yjs orders concurrent runs alike everywhere only if each was written between two
+  units that stood side by side; an author who could name both could make replicas differ.
 - A run or delete that would cut a surrogate pair is void: with half a character Yjs replicas diverge.
-- A run is written between two units that stand side by side in Yjs, deleted ones included: with others in between,
-  replicas may order concurrent runs differently. Of what does not show we only keep whether there may be any (`tight`
-  says there is none); where there may, `neighbours` lets Yjs make the edit on a copy and tells what it chose.
-- The place of a foreign run is found without asking Yjs when its two neighbours still stand side by side where the
-  run before it leads us to look; otherwise an observer is set for that one update. A standing observer costs 7 us an
-  update, and time in proportion to the document where several authors interleave.
+- The place of a run is known where nothing concurrent stands between its neighbours; otherwise an observer is set for
+  that one update. A standing observer costs 7 us an update, and time in proportion to the document.
 - A moved value keeps its entry. Two concurrent moves leave it in two places; the later one (hlc, session) shows.
 """
 
@@ -20,18 +20,22 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
+from itertools import compress
 from typing import Any
 
 from pycrdt import Array, Doc, Text
 
-from crdtmem.change import PART_SHIFT, TEXT, utf16
+from crdtmem.change import PART_SHIFT, TEXT
 from crdtmem.change import Ordered as Part
 from crdtmem.entry import Entry, Stamp
 from crdtmem.fields.keyed import mortal
 from crdtmem.values import encode
-from crdtmem.yupdate import Unit, deletion, gap, insertion, neighbours
+from crdtmem.yupdate import Unit, gap, insertion
+
+Past = Callable[[Stamp], bool]
+MANY = 8  # so many units are looked for one by one; for more an index is made
 
 
 class Moved:
@@ -45,78 +49,95 @@ class Moved:
         self.entry = entry
 
 
-Owner = Entry | Moved
+class Gone:
+    """The owner of a deleted unit: only who put it there."""
+
+    __slots__ = ("_stamp",)
+
+    def __init__(self, stamp: Stamp) -> None:
+        self._stamp = stamp
 
 
 class Ordered:
     """The units of one sequence or text field."""
-
-    __slots__ = (
-        "_cache",
-        "_doc",
-        "_root",
-        "chars",
-        "clocks",
-        "edits",
-        "hint",
-        "kind",
-        "mortal",
-        "moves",
-        "name",
-        "owners",
-        "pairs",
-        "ticks",
-        "tight",
-        "voids",
-    )
 
     def __init__(self, kind: int, name: str) -> None:
         self.kind = kind
         self.name = name
         self._doc: Doc[Any] = Doc(allow_multithreading=True)
         self._root: Any = self._doc.get("", type=Text if kind == TEXT else Array)
-        self.owners: list[Owner] = []
+        self.owners: list[Any] = []  # of every unit, deleted ones too: an Entry, Moved or Gone
         self.clocks = array("Q")
-        self.tight = bytearray(b"\x01")  # for each place: whether nothing hidden stands before what shows there
+        self.alive = bytearray()
         self.chars = ""  # of a text
-        self.edits = 0  # parts applied so far
         self.ticks: dict[int, int] = {}  # client -> its next clock
         self.pairs: dict[int, list[int]] = {}  # client -> sorted clocks of high surrogates
-        self.voids: dict[
-            int, list[int]
-        ] = {}  # client -> clocks at which the units of void parts begin and end, in turn
+        self.voids: dict[int, list[int]] = {}  # client -> where the units of void parts begin and end, in turn
         self.moves = 0  # live units that are moved ones
         self.mortal = 0  # entries of a sequence that were given a time to live
-        self.hint = 0
-        self._cache: Any = None
+        self._next: dict[int, tuple[Unit, Unit | None]] = {}  # client -> the end of its last run, and what it precedes
+        self._hint = 0
+        self._shown: bytearray | None = None
+        self._entries: list[Entry] | None = None
+        self._text: str | None = None
 
     # -- judging -----------------------------------------------------------------------------------
 
     def flaw(self, part: Part, client: int) -> str | None:
         """Why this part is void, or None. It depends on the part and its causal past alone (invariant 4)."""
         mine = self.ticks.get(client, 0)
-        fresh = self._fresh_pairs(part, mine)
-        sizes = [*(_length(self.kind, run[2]) for run in part.runs), *(1 for _ in part.moves)]
-        for run, size in zip((*part.runs, *part.moves), sizes, strict=True):
-            if self._unknown(run[0], client, mine) or self._unknown(run[1], client, mine):
-                return "a run names units that are not in its past"
-            if self._cuts(run[0], client, fresh, 0) or self._cuts(run[1], client, fresh, -1):
-                return "a run cuts a surrogate pair"
-            mine += size
-        mine = self.ticks.get(client, 0)
         for owner, clock, length in part.deletes:
-            if self._unknown((owner, clock + length - 1), client, mine):
+            if self._unknown((owner, clock), length, client, mine):
                 return "a delete names units that are not in its past"
-            if self._cuts((owner, clock), 0, (), -1) or self._cuts((owner, clock + length - 1), 0, (), 0):
+            if self._cuts((owner, clock - 1)) or self._cuts((owner, clock + length - 1)):
                 return "a delete cuts a surrogate pair"
+        fresh: set[int] = set()
+        for run in part.runs:
+            flaw = self._astray(run[0], client, mine, fresh)
+            if flaw:
+                return flaw
+            if self.kind != TEXT or run[1].isascii():
+                mine += len(run[1])
+            else:
+                for char in run[1]:
+                    if char > "\uffff":
+                        fresh.add(mine)
+                        mine += 1
+                    mine += 1
+        for move in part.moves:
+            flaw = self._astray(move[0], client, mine, fresh)
+            if flaw:
+                return flaw
+            mine += 1
         return None
 
-    def _unknown(self, unit: Unit | None, client: int, mine: int) -> bool:
-        if unit is None:
-            return False
-        if unit[1] >= (mine if unit[0] == client else self.ticks.get(unit[0], 0)):
+    def _astray(self, left: Unit | None, client: int, mine: int, fresh: set[int]) -> str | None:
+        """What is wrong with the unit that a run follows."""
+        if left is None:
+            return None
+        if self._unknown(left, 1, client, mine):
+            return "a run names a unit that is not in its past"
+        if self._cuts(left) or (left[0] == client and left[1] in fresh):
+            return "a run cuts a surrogate pair"
+        return None
+
+    def _unknown(self, unit: Unit, length: int, client: int, mine: int) -> bool:
+        last = unit[1] + length - 1
+        if last >= (mine if unit[0] == client else self.ticks.get(unit[0], 0)):
             return True
-        return unit[0] in self.voids and bisect_right(self.voids[unit[0]], unit[1]) % 2 == 1
+        voids = self.voids.get(unit[0])
+        if voids is None:
+            return False
+        before = bisect_right(voids, unit[1])
+        return before % 2 == 1 or before != bisect_right(voids, last)
+
+    def _cuts(self, unit: Unit) -> bool:
+        """Whether it is the first half of a character."""
+        pairs = self.pairs.get(unit[0])
+        if not pairs:
+            return False
+        at = bisect_left(pairs, unit[1])
+        return at < len(pairs) and pairs[at] == unit[1]
 
     def skip(self, part: Part, client: int) -> None:
         """Spend the clocks of a void part: whether a change may enter must not depend on verdicts (invariant 4)."""
@@ -127,28 +148,6 @@ class Ordered:
             self.ticks[client] = clock + units
             self.voids.setdefault(client, []).extend((clock, clock + units))
 
-    def _cuts(self, unit: Unit | None, client: int, fresh: Iterable[int], shift: int) -> bool:
-        if unit is None or self.kind != TEXT:
-            return False
-        clock = unit[1] + shift
-        if unit[0] == client and clock in fresh:
-            return True
-        pairs = self.pairs.get(unit[0], ())
-        at = bisect_left(pairs, clock)
-        return at < len(pairs) and pairs[at] == clock
-
-    def _fresh_pairs(self, part: Part, clock: int) -> set[int]:
-        found: set[int] = set()
-        if self.kind == TEXT:
-            for run in part.runs:
-                for char in "" if run[2].isascii() else run[2]:
-                    if char > "\uffff":
-                        found.add(clock)
-                    clock += 1 + (char > "\uffff")
-                if run[2].isascii():
-                    clock += len(run[2])
-        return found
-
     # -- applying ----------------------------------------------------------------------------------
 
     def apply(
@@ -158,7 +157,9 @@ class Ordered:
         stamp: Stamp,
         staged: list[Entry] | None,
         moved: list[Entry],
-        places: list[int] | None,
+        past: Past | None,
+        *,
+        alone: bool,
     ) -> tuple[list[Entry], list[Entry]]:
         """Integrate a part that has no flaw; return the entries that appeared and those that went.
 
@@ -168,58 +169,49 @@ class Ordered:
             stamp: the change it is part of.
             staged: the entries our own write made for its runs, to be completed instead of new ones.
             moved: the entries of its moves.
-            places: of our own write: where each delete begins, then where each run and move will show.
+            past: whether a change was in the past of this one; None when all that is here was.
+            alone: whether this change has seen nothing that the one before it in its session had not.
         """
-        self._cache = None
-        self.edits += 1
-        hints = iter(places) if places else None
-        gone: list[Entry] = []
-        if part.deletes:
-            gone = self._delete(part.deletes, [next(hints) for _ in part.deletes] if hints else None)
+        self._shown = self._entries = self._text = None
+        gone = self._delete(part.deletes) if part.deletes else []
         added: list[Entry] = []
-        base = number << PART_SHIFT
-        n = 0
+        session, seq, client = stamp.writer.id, stamp.seq, stamp.writer.client
+        n = number << PART_SHIFT
         for run in part.runs:
-            entries = []
-            for value in run[2] if self.kind != TEXT else (run[2],):
-                entry = (
-                    staged[n]
-                    if staged
-                    else Entry(None, self.name, None, value, run[3] if len(run) > 3 else part.about, None)
-                )
-                entry._id = (stamp.writer.id, stamp.seq, base + n)
-                entry._stamp = stamp
+            entries: list[Entry] = []
+            for value in run[1] if self.kind != TEXT else (run[1],):
+                if staged is not None:
+                    entry = staged[len(added) + len(entries)]
+                    entry._id, entry._stamp = (session, seq, n), stamp
+                else:
+                    about = run[2] if len(run) > 2 else part.about
+                    entry = Entry((session, seq, n), self.name, None, value, about, stamp)
                 entries.append(entry)
                 self.mortal += mortal(entry)
                 n += 1
-            self._insert(stamp.writer.client, run, entries, next(hints) if hints else None)
+            self._insert(client, run[0], run[1], entries, past, alone=alone)
             added += entries
         for move, entry in zip(part.moves, moved, strict=True):
-            owner = Moved((stamp.writer.id, stamp.seq, base + n), stamp, entry)
+            self._insert(client, move[0], (None,), [Moved((session, seq, n), stamp, entry)], past, alone=alone)
             n += 1
-            self._insert(stamp.writer.client, (move[0], move[1], (None,)), [owner], next(hints) if hints else None)
             self.moves += 1
             added.append(entry)
         still = {entry._id for entry in moved}
         return added, [entry for entry in gone if entry._id not in still]
 
-    def _insert(self, client: int, run: Any, owners: Any, place: int | None) -> None:
-        left, right, content = run[:3]
+    def _insert(
+        self, client: int, left: Unit | None, content: Any, owners: list[Any], past: Past | None, *, alone: bool
+    ) -> None:
         clock = self.ticks.get(client, 0)
         text = self.kind == TEXT
+        size = len(self.owners)
+        at = 0 if left is None else self._find(left) + 1
+        right, sure = self._right(client, left, at, past, alone=alone)
         update = insertion(client, clock, left, right, content if text else len(content))
-        at = self._place(left, right) if place is None else place
-        if place is not None and not self.tight[place]:
-            at = None  # a copy chose the neighbours, and where runs lie about theirs it may be in another order
-        if at is None:
-            at = self._observed(update)[0][0]
-            before = after = 0
-        else:
+        if sure:
             self._doc.apply_update(update)
-            before = after = self.tight[at]
-        if at == place:  # ours stands beside the units it names, which may be hidden ones
-            before = left == (self._last_unit(at - 1) if at else None)
-            after = right == (self._unit(at) if at < len(self.owners) else None)
+        else:
+            at = self._observed(update)
         if text:
             clocks = array("Q")
             for char in content:
@@ -228,209 +220,171 @@ class Ordered:
                     self.pairs.setdefault(client, []).append(clock)
                     clock += 1
                 clock += 1
-            self.chars = self.chars + content if at == len(self.chars) else self.chars[:at] + content + self.chars[at:]
+            self.chars = self.chars + content if at == size else self.chars[:at] + content + self.chars[at:]
             owners = owners * len(clocks)
         else:
             clocks = array("Q", range(clock, clock + len(content)))
             clock += len(content)
-        if at == len(self.owners):
+        if at == size:
             self.owners += owners
             self.clocks += clocks
         else:
             self.owners[at:at] = owners
             self.clocks[at:at] = clocks
-        self.tight[at : at + 1] = bytes((before, *(1,) * (len(owners) - 1), after))
+        self.alive[at:at] = b"\x01" * len(owners)
         self.ticks[client] = clock
-        self.hint = at + len(owners)
+        self._hint = at + len(owners)
+        self._next[client] = ((client, clock - 1), right)
 
-    def _delete(self, deletes: Iterable[tuple[int, int, int]], places: list[int] | None) -> list[Entry]:
-        update = deletion(deletes)
-        spans: list[tuple[int, int]] = []
-        if places is not None:
-            self._doc.apply_update(update)
-            spans = [(place, self._width(place, span[2])) for place, span in zip(places, deletes, strict=True)]
-            spans.sort()
-        else:
-            spans = self._observed(update)
+    def _right(
+        self, client: int, left: Unit | None, at: int, past: Past | None, *, alone: bool
+    ) -> tuple[Unit | None, bool]:
+        """The unit that follows `left` in the past of the change, and whether nothing concurrent stands in between."""
+        size = len(self.owners)
+        here = self._unit(at) if at < size else None
+        if past is None:
+            return here, True
+        end, right = self._next.get(client, (None, None))
+        if alone and left is not None and end == left:
+            return right, right == here  # the author wrote on where it had written last
+        behind = at
+        while behind < size and not past(self.owners[behind]._stamp):
+            behind += 1
+        return (self._unit(behind) if behind < size else None), behind == at
+
+    def _delete(self, deletes: Sequence[tuple[int, int, int]]) -> list[Entry]:
         gone: list[Entry] = []
-        for at, length in reversed(spans):
-            for owner in self.owners[at : at + length]:
-                if type(owner) is Moved:
-                    self.moves -= 1
-                    gone.append(owner.entry)
-                elif not gone or gone[-1] is not owner:
-                    gone.append(owner)  # type: ignore[arg-type]
-            del self.owners[at : at + length]
-            del self.clocks[at : at + length]
-            self.tight[at : at + length + 1] = b"\x00"
-            if self.kind == TEXT:
-                self.chars = self.chars[:at] + self.chars[at + length :]
-            self.hint = at
-        if self.kind == TEXT:
-            return []
+        husks: dict[int, Gone] = {}
+        index: dict[Unit, int] | None = None
+        found = 0
+        for client, clock, length in deletes:
+            end = clock + length
+            at = -1
+            while clock < end:
+                if at < 0 or at >= len(self.owners) or self._unit(at) != (client, clock):
+                    found += 1
+                    if found == MANY:
+                        index = {self._unit(place): place for place in range(len(self.owners))}
+                    at = self._find((client, clock)) if index is None else index[client, clock]
+                clock += 1 + (self.kind == TEXT and self.chars[at] > "\uffff")
+                if self.alive[at]:
+                    owner = self.owners[at]
+                    self.alive[at] = 0
+                    if type(owner) is Moved:
+                        self.moves -= 1
+                    if self.kind != TEXT:
+                        gone.append(shown_by(owner))
+                    self.owners[at] = husks.setdefault(id(owner), Gone(owner._stamp))
+                at += 1
+            self._hint = at
         return gone
 
-    def _width(self, place: int, units: int) -> int:
-        """How many owners the span of so many units at `place` covers."""
-        if self.kind != TEXT:
-            return units
-        count = seen = 0
-        while seen < units:
-            seen += 1 + (self.chars[place + count] > "\uffff")
-            count += 1
-        return count
-
-    def _place(self, left: Unit | None, right: Unit | None) -> int | None:
-        """Where a run between these two units shows, if they still stand side by side at a likely place."""
+    def _find(self, unit: Unit) -> int:
+        """Where a unit stands. Looks where the last edit was, at the ends, then everywhere: 1 ms in 100,000 units."""
+        client, clock = unit
+        if self._cuts((client, clock - 1)):
+            clock -= 1  # the second half of a character
         size = len(self.owners)
-        for at in (self.hint, size, 0):
-            if (
-                at <= size
-                and (self._last_unit(at - 1) == left if at else left is None)
-                and (self._unit(at) == right if at < size else right is None)
-            ):
+        for at in (self._hint - 1, size - 1, self._hint, 0):
+            if 0 <= at < size and self.clocks[at] == clock and self._unit(at)[0] == client:
                 return at
-        return None
-
-    def neighbours(
-        self, client: int, deletes: Iterable[tuple[int, int, int]], plan: Iterable[tuple[int, str | int]]
-    ) -> list[tuple[Unit | None, Unit | None]]:
-        """Between which units Yjs would put some runs, one after the other.
-
-        Takes time in proportion to the document: it is copied, and the edits are made on the copy.
-
-        Args:
-            client: their author.
-            deletes: what is deleted first.
-            plan: for each run the place where it is to show, and its text or how many values it has.
-        """
-        copy: Doc[Any] = Doc(client_id=client)
-        root: Any = copy.get("", type=Text if self.kind == TEXT else Array)
-        copy.apply_update(self._doc.get_update())
-        copy.apply_update(deletion(deletes))
-        updates: list[bytes] = []
-        watch = copy.observe(lambda event: updates.append(event.update))
-        clock = self.ticks.get(client, 0)
-        found = []
-        for place, content in plan:
-            if isinstance(content, str):
-                root.insert(len(str(root)[:place].encode()), content)
-                clock += utf16(content)
-            else:
-                root.insert(place, None)
-            left, right = neighbours(updates[-1])
-            if isinstance(content, int):
-                if content > 1:
-                    copy.apply_update(insertion(client, clock + 1, (client, clock), right, content - 1))
-                clock += content
-            found.append((left, right))
-        copy.unobserve(watch)
-        return found
+        at = -1
+        while True:
+            at = self.clocks.index(clock, at + 1)
+            if self._unit(at)[0] == client:
+                return at
 
     def _unit(self, at: int) -> Unit:
-        return (self.owners[at]._stamp.writer.client, self.clocks[at])  # type: ignore[union-attr]
+        return (self.owners[at]._stamp.writer.client, self.clocks[at])
 
-    def _last_unit(self, at: int) -> Unit:
-        """The last UTF-16 unit of what stands there: what follows it names that one."""
-        wide = self.kind == TEXT and self.chars[at] > "\uffff"
-        return (self.owners[at]._stamp.writer.client, self.clocks[at] + wide)  # type: ignore[union-attr]
-
-    def _observed(self, update: bytes) -> list[tuple[int, int]]:
-        """Apply an update and let Yjs say where: (place, length) of what went, (place, 0) of what came."""
+    def _observed(self, update: bytes) -> int:
+        """Apply the update of one run and let Yjs say where it stands."""
         deltas: list[Any] = []
         watch = self._root.observe(lambda event: deltas.extend(event.delta))
         try:
             self._doc.apply_update(update)
         finally:
             self._root.unobserve(watch)
-        spans: list[tuple[int, int]] = []
-        data = self.chars.encode() if self.kind == TEXT and not self.chars.isascii() else None
-        at = 0  # in what stood there before
-        for step in deltas:
-            if "retain" in step:
-                at += step["retain"]
-            elif "insert" in step:
-                spans.append((at, 0))
+        at: int = deltas[0].get("retain", 0)
+        return at if self.kind != TEXT or self.chars.isascii() else len(self.chars.encode()[:at].decode())
+
+    # -- reading -----------------------------------------------------------------------------------
+
+    def shown(self) -> bytearray:
+        """For every unit whether it shows."""
+        if self._shown is None:
+            if self.moves:
+                self._shown = bytearray(self.alive)
+                for at in self.hidden():
+                    self._shown[at] = 0
             else:
-                spans.append((at, step["delete"]))
-                at += step["delete"]
-        if data is None:
-            return spans
-        return [(len(data[:at].decode()), len(data[at : at + length].decode())) for at, length in spans]
+                self._shown = self.alive
+        return self._shown
+
+    def hidden(self) -> set[int]:
+        """The places of entries that a later concurrent move shows elsewhere."""
+        best: dict[Any, tuple[tuple[int, bytes], int]] = {}
+        lost: set[int] = set()
+        for at, owner in enumerate(self.owners if self.moves else ()):
+            if not self.alive[at]:
+                continue
+            id = shown_by(owner)._id
+            rank = (owner._stamp.hlc, owner._stamp.writer.id) if type(owner) is Moved else (-1, b"")
+            other = best.get(id)
+            if other is not None:
+                lost.add(other[1] if rank > other[0] else at)
+            if other is None or rank > other[0]:
+                best[id] = (rank, at)
+        return lost
 
     @property
     def text(self) -> str:
         """What a text reads."""
-        return self.chars
-
-    def shares(self) -> list[Entry]:
-        """What is left of each insertion into a text, in its order."""
-        return shares(self.owners, self.chars)
-
-    # -- reading -----------------------------------------------------------------------------------
-
-    def hidden(self) -> set[int]:
-        """The places of entries that a later concurrent move shows elsewhere."""
-        if not self.moves:
-            return set()
-        best: dict[Any, tuple[tuple[int, bytes], int]] = {}
-        lost: set[int] = set()
-        for at, owner in enumerate(self.owners):
-            entry = owner.entry if type(owner) is Moved else owner
-            rank = (owner._stamp.hlc, owner._stamp.writer.id) if type(owner) is Moved else (-1, b"")
-            other = best.get(entry._id)
-            if other is None or rank > other[0]:
-                if other is not None:
-                    lost.add(other[1])
-                best[entry._id] = (rank, at)
-            else:
-                lost.add(at)
-        return lost
+        if self._text is None:
+            self._text = "".join(compress(self.chars, self.alive)) if 0 in self.alive else self.chars
+        return self._text
 
     def entries(self) -> list[Entry]:
         """The entries of a sequence, in order."""
-        cached = self._cache
-        if cached is None:
-            if self.moves:
-                lost = self.hidden()
-                cached = [o.entry if type(o) is Moved else o for i, o in enumerate(self.owners) if i not in lost]
-            else:
-                cached = self.owners
-            self._cache = cached
-        return cached[:]  # type: ignore[no-any-return]
+        if self._entries is None:
+            self._entries = [shown_by(owner) for owner in compress(self.owners, self.shown())]
+        return self._entries[:]
+
+    def shares(self) -> list[Entry]:
+        """What is left of each insertion into a text, in its order."""
+        return shares(list(compress(self.owners, self.alive)), self.text)
 
     def digest(self) -> bytes:
         """A digest of the visible content; empty when there is none."""
-        if not self.owners:
+        if 1 not in self.alive:
             return b""
         if self.kind == TEXT:
-            return blake2b(self.chars.encode(), digest_size=32).digest()
+            return blake2b(self.text.encode(), digest_size=32).digest()
         data = encode([(entry._id, entry._frozen) for entry in self.entries()])
         return blake2b(data, digest_size=32).digest()
 
 
-def shares(owners: Sequence[Owner], chars: str) -> list[Entry]:
+def shown_by(owner: Any) -> Entry:
+    """The entry that a live unit shows."""
+    return owner.entry if type(owner) is Moved else owner
+
+
+def shares(owners: Sequence[Any], chars: str) -> list[Entry]:
     """The stretches of a text that belong to one entry, each as that entry with what is left of its text."""
     found: list[Entry] = []
     start = 0
     for at in range(1, len(owners) + 1):
         if at == len(owners) or owners[at] is not owners[start]:
-            whole: Entry = owners[start]  # type: ignore[assignment]
+            whole: Entry = owners[start]
             found.append(Entry(whole._id, whole.field, None, chars[start:at], whole._about, whole._stamp))
             start = at
     return found
-
-
-def _length(kind: int, content: Any) -> int:
-    return utf16(content) if kind == TEXT else len(content)
 
 
 def _named(part: Part) -> Iterable[Unit]:
     for run in (*part.runs, *part.moves):
         if run[0]:
             yield run[0]
-        if run[1]:
-            yield run[1]
     for client, clock, length in part.deletes:
         yield (client, clock + length - 1)
 
