@@ -156,10 +156,11 @@ class OrderedDraft:
     It speaks of units by their Yjs ids, so what others write while it is open moves nothing.
     """
 
-    __slots__ = ("_chars", "_clocks", "_owners", "_pieces", "_shown", "field")
+    __slots__ = ("_chars", "_clocks", "_owners", "_pieces", "_shown", "_whole", "field")
 
     def __init__(self, field: Ordered, *, snapshot: bool) -> None:
         self.field = field
+        self._whole = not field.dead and not field.moves  # whether all that stood there shows
         self._chars = field.chars
         self._owners, self._clocks, self._shown = field.owners, field.clocks, field.shown()
         if snapshot:
@@ -176,9 +177,9 @@ class OrderedDraft:
 
     def _size(self, piece: Fresh | Stretch) -> int:
         """How much of it shows."""
-        if type(piece) is Stretch:
-            return len(piece) - self._shown.count(0, piece.start, piece.end)
-        return len(piece)
+        if self._whole or type(piece) is Fresh:
+            return len(piece)
+        return len(piece) - self._shown.count(0, piece.start, piece.end)  # type: ignore[union-attr]
 
     @property
     def text(self) -> str:
@@ -252,6 +253,8 @@ class OrderedDraft:
     def _nth(self, piece: Stretch, n: int) -> int:
         """Where the n-th unit that shows in a stretch stood."""
         low, high = piece
+        if self._whole:
+            return low + n
         while high - low > 32:
             if self._shown.count(0, low, high) == 0:
                 return low + n

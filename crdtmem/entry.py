@@ -268,7 +268,7 @@ def settled(wire: About | None) -> About | None:
 class Writer:
     """One session, as its entries know it: who it is and how far its chain goes."""
 
-    __slots__ = ("agent", "client", "hash", "id", "key", "role", "seq")
+    __slots__ = ("agent", "client", "hash", "id", "key", "role", "saw", "seq")
 
     def __init__(self, id: bytes, client: int, key: bytes, agent: str, role: str | None) -> None:
         self.id = id
@@ -278,6 +278,7 @@ class Writer:
         self.role = role
         self.seq = 0
         self.hash = b""
+        self.saw = 0  # its newest change that had seen something new of others
 
 
 class Stamp(Struct, eq=False, gc=False):

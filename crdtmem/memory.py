@@ -374,7 +374,7 @@ def checked_actor(agent: object, role: object = None) -> Actor:
 
 
 def _holds(field: Keyed | Ordered) -> bool:
-    return bool(field.by_id if type(field) is Keyed else 1 in field.alive)  # type: ignore[union-attr]
+    return bool(field.by_id if type(field) is Keyed else field.dead < len(field.alive))  # type: ignore[union-attr]
 
 
 _BLANK: dict[int, Any] = {kind: Keyed(kind, "") for kind in (SET, COUNTER, REGISTER, RECORDS)} | {

@@ -130,6 +130,8 @@ class State:
         if session is None:
             session = self.sessions[change.session] = introduced(change)
         session.seq, session.hash = change.seq, change.hash
+        if change.deps:
+            session.saw = change.seq
         heads = self.heads
         for dep in change.deps:
             head = heads.get(dep[0])
@@ -150,7 +152,7 @@ class State:
                 came, went = field.apply(part, number, change.digests[number], stamp, mine)  # type: ignore[arg-type]
             else:
                 past = None if merged else self._past(change)
-                came, went = self._order(field, part, number, stamp, mine, past, void, alone=not change.deps)  # type: ignore[arg-type]
+                came, went = self._order(field, part, number, stamp, mine, past, void)  # type: ignore[arg-type]
             added = added + came if added else came
             removed = removed + went if removed else went
         return _new(Effect, (change, stamp, added, removed, void))
@@ -164,16 +166,14 @@ class State:
         staged: list[Entry] | None,
         past: Past | None,
         void: list[str],
-        *,
-        alone: bool,
     ) -> tuple[list[Entry], list[Entry]]:
         moved = self._moved(part)
-        flaw = "a move names no entry" if moved is None else field.flaw(part, stamp.writer.client)
+        flaw = "a move names no entry" if moved is None else field.flaw(part, stamp.writer.client, past)
         if moved is None or flaw:
             void.append(f"{part.field}: {flaw}")
             field.skip(part, stamp.writer.client)
             return [], []
-        return field.apply(part, number, stamp, staged, moved, past, alone=alone)
+        return field.apply(part, number, stamp, staged, moved, past)
 
     def _past(self, change: Change) -> Past:
         """Tells of a change whether it was in the past of this one."""

@@ -297,3 +297,19 @@ def test_a_change_that_fits_no_namespace_of_ours_waits_for_nothing() -> None:
     memory = alone()
     header = packb([1, bytes(16), bytes(16), 1, b"", [], None, 0, None, None])
     assert memory.receive([packb([header, [b""], b""])]).waiting == 0
+
+
+def test_a_run_behind_a_unit_its_author_had_not_seen_is_void_in_any_order() -> None:
+    """`c` follows `a`, which its deps do not cover; where it went would depend on what had arrived."""
+    one, two = Evil(random.Random(1), SCOPE.digest), Evil(random.Random(2), SCOPE.digest)
+    a = one.write(one.part(TEXT, "t", [[None, "a"]], [], []))
+    b = two.write(two.part(TEXT, "t", [[None, "b"]], [], []))
+    c = two.write(two.part(TEXT, "t", [[[one.client, 0], "c"]], [], []))
+    ends = set()
+    for order in permutations([a, b, c]):
+        memory = alone()
+        for record in order:
+            memory.receive([record])
+        ends.add(str(memory.text("t")))
+        assert any("had not seen" in refusal.reason for refusal in memory.refusals)
+    assert len(ends) == 1 and "c" not in ends.pop()

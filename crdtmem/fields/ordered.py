@@ -29,7 +29,7 @@ from pycrdt import Array, Doc, Text
 
 from crdtmem.change import PART_SHIFT, TEXT
 from crdtmem.change import Ordered as Part
-from crdtmem.entry import Entry, Stamp
+from crdtmem.entry import Entry, Stamp, Writer
 from crdtmem.fields.keyed import mortal
 from crdtmem.values import encode
 from crdtmem.yupdate import Unit, gap, insertion
@@ -69,13 +69,14 @@ class Ordered:
         self.owners: list[Any] = []  # of every unit, deleted ones too: an Entry, Moved or Gone
         self.clocks = array("Q")
         self.alive = bytearray()
+        self.dead = 0
         self.chars = ""  # of a text
         self.ticks: dict[int, int] = {}  # client -> its next clock
         self.pairs: dict[int, list[int]] = {}  # client -> sorted clocks of high surrogates
         self.voids: dict[int, list[int]] = {}  # client -> where the units of void parts begin and end, in turn
         self.moves = 0  # live units that are moved ones
         self.mortal = 0  # entries of a sequence that were given a time to live
-        self._next: dict[int, tuple[Unit, Unit | None]] = {}  # client -> the end of its last run, and what it precedes
+        self._next: dict[int, tuple[Unit, Unit | None, int]] = {}  # client -> its last run: end, right, change
         self._hint = 0
         self._shown: bytearray | None = None
         self._entries: list[Entry] | None = None
@@ -83,7 +84,7 @@ class Ordered:
 
     # -- judging -----------------------------------------------------------------------------------
 
-    def flaw(self, part: Part, client: int) -> str | None:
+    def flaw(self, part: Part, client: int, past: Past | None) -> str | None:
         """Why this part is void, or None. It depends on the part and its causal past alone (invariant 4)."""
         mine = self.ticks.get(client, 0)
         for owner, clock, length in part.deletes:
@@ -93,7 +94,7 @@ class Ordered:
                 return "a delete cuts a surrogate pair"
         fresh: set[int] = set()
         for run in part.runs:
-            flaw = self._astray(run[0], client, mine, fresh)
+            flaw = self._astray(run[0], client, mine, fresh, past)
             if flaw:
                 return flaw
             if self.kind != TEXT or run[1].isascii():
@@ -105,18 +106,20 @@ class Ordered:
                         mine += 1
                     mine += 1
         for move in part.moves:
-            flaw = self._astray(move[0], client, mine, fresh)
+            flaw = self._astray(move[0], client, mine, fresh, past)
             if flaw:
                 return flaw
             mine += 1
         return None
 
-    def _astray(self, left: Unit | None, client: int, mine: int, fresh: set[int]) -> str | None:
+    def _astray(self, left: Unit | None, client: int, mine: int, fresh: set[int], past: Past | None) -> str | None:
         """What is wrong with the unit that a run follows."""
         if left is None:
             return None
         if self._unknown(left, 1, client, mine):
             return "a run names a unit that is not in its past"
+        if past is not None and left[0] != client and not past(self.owners[self._find(left)]._stamp):
+            return "a run names a unit that its author had not seen"
         if self._cuts(left) or (left[0] == client and left[1] in fresh):
             return "a run cuts a surrogate pair"
         return None
@@ -158,8 +161,6 @@ class Ordered:
         staged: list[Entry] | None,
         moved: list[Entry],
         past: Past | None,
-        *,
-        alone: bool,
     ) -> tuple[list[Entry], list[Entry]]:
         """Integrate a part that has no flaw; return the entries that appeared and those that went.
 
@@ -170,12 +171,11 @@ class Ordered:
             staged: the entries our own write made for its runs, to be completed instead of new ones.
             moved: the entries of its moves.
             past: whether a change was in the past of this one; None when all that is here was.
-            alone: whether this change has seen nothing that the one before it in its session had not.
         """
         self._shown = self._entries = self._text = None
         gone = self._delete(part.deletes) if part.deletes else []
         added: list[Entry] = []
-        session, seq, client = stamp.writer.id, stamp.seq, stamp.writer.client
+        session, seq = stamp.writer.id, stamp.seq
         n = number << PART_SHIFT
         for run in part.runs:
             entries: list[Entry] = []
@@ -189,24 +189,23 @@ class Ordered:
                 entries.append(entry)
                 self.mortal += mortal(entry)
                 n += 1
-            self._insert(client, run[0], run[1], entries, past, alone=alone)
+            self._insert(stamp, run[0], run[1], entries, past)
             added += entries
         for move, entry in zip(part.moves, moved, strict=True):
-            self._insert(client, move[0], (None,), [Moved((session, seq, n), stamp, entry)], past, alone=alone)
+            self._insert(stamp, move[0], (None,), [Moved((session, seq, n), stamp, entry)], past)
             n += 1
             self.moves += 1
             added.append(entry)
         still = {entry._id for entry in moved}
         return added, [entry for entry in gone if entry._id not in still]
 
-    def _insert(
-        self, client: int, left: Unit | None, content: Any, owners: list[Any], past: Past | None, *, alone: bool
-    ) -> None:
+    def _insert(self, stamp: Stamp, left: Unit | None, content: Any, owners: list[Any], past: Past | None) -> None:
+        client = stamp.writer.client
         clock = self.ticks.get(client, 0)
         text = self.kind == TEXT
         size = len(self.owners)
         at = 0 if left is None else self._find(left) + 1
-        right, sure = self._right(client, left, at, past, alone=alone)
+        right, sure = self._right(stamp.writer, left, at, past)
         update = insertion(client, clock, left, right, content if text else len(content))
         if sure:
             self._doc.apply_update(update)
@@ -228,25 +227,24 @@ class Ordered:
         if at == size:
             self.owners += owners
             self.clocks += clocks
+            self.alive += b"\x01" * len(owners)
         else:
             self.owners[at:at] = owners
             self.clocks[at:at] = clocks
-        self.alive[at:at] = b"\x01" * len(owners)
+            self.alive[at:at] = b"\x01" * len(owners)
         self.ticks[client] = clock
         self._hint = at + len(owners)
-        self._next[client] = ((client, clock - 1), right)
+        self._next[client] = ((client, clock - 1), right, stamp.seq)
 
-    def _right(
-        self, client: int, left: Unit | None, at: int, past: Past | None, *, alone: bool
-    ) -> tuple[Unit | None, bool]:
+    def _right(self, writer: Writer, left: Unit | None, at: int, past: Past | None) -> tuple[Unit | None, bool]:
         """The unit that follows `left` in the past of the change, and whether nothing concurrent stands in between."""
         size = len(self.owners)
         here = self._unit(at) if at < size else None
         if past is None:
             return here, True
-        end, right = self._next.get(client, (None, None))
-        if alone and left is not None and end == left:
-            return right, right == here  # the author wrote on where it had written last
+        end, right, seq = self._next.get(writer.client, (None, None, 0))
+        if left is not None and end == left and writer.saw <= seq:
+            return right, right == here  # the author wrote on where it had written last, having seen nothing new since
         behind = at
         while behind < size and not past(self.owners[behind]._stamp):
             behind += 1
@@ -270,6 +268,7 @@ class Ordered:
                 if self.alive[at]:
                     owner = self.owners[at]
                     self.alive[at] = 0
+                    self.dead += 1
                     if type(owner) is Moved:
                         self.moves -= 1
                     if self.kind != TEXT:
@@ -341,11 +340,13 @@ class Ordered:
     def text(self) -> str:
         """What a text reads."""
         if self._text is None:
-            self._text = "".join(compress(self.chars, self.alive)) if 0 in self.alive else self.chars
+            self._text = "".join(compress(self.chars, self.alive)) if self.dead else self.chars
         return self._text
 
     def entries(self) -> list[Entry]:
         """The entries of a sequence, in order."""
+        if not self.dead and not self.moves:
+            return self.owners[:]
         if self._entries is None:
             self._entries = [shown_by(owner) for owner in compress(self.owners, self.shown())]
         return self._entries[:]
@@ -356,7 +357,7 @@ class Ordered:
 
     def digest(self) -> bytes:
         """A digest of the visible content; empty when there is none."""
-        if 1 not in self.alive:
+        if self.dead == len(self.alive):
             return b""
         if self.kind == TEXT:
             return blake2b(self.text.encode(), digest_size=32).digest()
