@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 
 from benchmarks.effort import FULL, Effort
 from benchmarks.harness import Figure, Run, Side, measure
+from benchmarks.live import dump
 from benchmarks.rows import Row
 from benchmarks.starts import copy, reports, started
-from benchmarks.live import dump
 from crdtmem import Memory, MemoryStore, Namespace, Replica
 
 ALIKE = {"durability": "none, all in memory", "processes": "1", "payload": "a str of 7 to 10 characters"}

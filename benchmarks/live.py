@@ -8,6 +8,7 @@ from crdtmem.entry import Entry, Stamp
 from crdtmem.fields.keyed import Keyed
 from crdtmem.state import State
 
+
 def dump(state: State) -> bytes:
     """The live state of the keyed fields, as bytes."""
     places = {id: place for place, id in enumerate(state.sessions)}

@@ -248,6 +248,11 @@ class Document:
         self.lock = threading.RLock()
         self._moved = threading.Condition(self.lock)
 
+    def close(self) -> None:
+        """Seal what we wrote: the next replica over this store may have another key."""
+        with self.lock:
+            self._seal()
+
     def wake(self) -> None:
         """Let waiters look again: the replica has been closed."""
         with self._moved:

@@ -96,9 +96,11 @@ class Replica:
             raise Closed("this replica has been closed; open a new one")
 
     def close(self) -> None:
-        """Deliver what watchers are owed and let go of the store; closing twice does nothing."""
+        """Seal what was written, deliver what watchers are owed, let go of the store; closing twice does nothing."""
         if self._gone is not None:
             return
+        for document in self._documents.values():
+            document.close()
         self._gone = Closed
         for document in self._documents.values():
             document.wake()

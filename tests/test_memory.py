@@ -339,7 +339,7 @@ def test_the_past_can_be_asked_everything_and_told_nothing() -> None:
         lambda: then.receive([]),
         lambda: then.changed(print),
     ):
-        with pytest.raises(ReadOnly, match="this memory is pinned at a version; write to, or ask, the memory it was taken from"):
+        with pytest.raises(ReadOnly, match="pinned at a version; write to, or ask, the memory it was taken from"):
             write()
     assert issubclass(ReadOnly, PermissionError)
     assert ann.register("r").value == "later"

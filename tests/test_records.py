@@ -302,3 +302,14 @@ def test_all_replicas_read_the_same_under_every_resolution(steps: list[tuple[int
     for resolve in ("latest", "confident", "append", "merge"):
         assert len({repr(memory.records("r", resolve=resolve).get("k")) for memory in memories}) == 1
     assert len({repr([entry.id for c in memory.conflicts() for entry in c.entries]) for memory in memories}) == 1
+
+
+def test_a_patch_beside_what_is_no_dict_is_a_disagreement() -> None:
+    ann, bob = crew("ann", "bob")
+    ann.records("r").put("k", {"a": 1})
+    exchange(ann, bob)
+    ann.records("r").put("k", "closed")
+    bob.records("r").merge("k", {"a": 2})
+    exchange(ann, bob)
+    [conflict] = ann.conflicts()
+    assert {entry.by for entry in conflict.entries} == {"ann", "bob"}

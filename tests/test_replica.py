@@ -261,3 +261,12 @@ def test_one_namespace_has_one_document_however_often_it_is_opened() -> None:
     for memory in memories:
         memory.counter("n").add(1)
     assert [memory.counter("n").value for memory in memories] == [4] * 4
+
+
+def test_what_a_closed_replica_wrote_is_sealed_for_whoever_comes_after_with_another_key() -> None:
+    store = MemoryStore()
+    with Replica("ann", store=store) as replica:
+        replica.open(tenant="acme").set("s").add("x")
+    heir = Replica("heir", store=store).open(tenant="acme")
+    other = Replica("bob").open(tenant="acme")
+    assert other.receive(heir.changes()).applied == 1

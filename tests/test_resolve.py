@@ -82,3 +82,12 @@ def test_a_resolution_nobody_knows_is_refused() -> None:
         rule("newest")
     assert rule("merge") is merge
     assert rule(merge) is merge
+
+
+def test_equal_siblings_need_no_decision() -> None:
+    ann, bob = crew("ann", "bob")
+    ann.register("r").assign("done")
+    bob.register("r").assign("done")
+    exchange(ann, bob)
+    assert len(ann.register("r").siblings) == 2 and ann.conflicts() == []
+    assert ann.register("r", resolve="escalate").value == "done"

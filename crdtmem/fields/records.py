@@ -211,6 +211,8 @@ def disagreement(entries: Sequence[Entry]) -> list[Entry]:
     if len({key_of(entry._frozen) for entry in wholes}) > 1:
         rivals += wholes
     if any(entry.extra is not None for entry in entries):
+        if not all(isinstance(entry.value, dict) for entry in wholes):
+            return oldest_first(entries)  # a patch beside what cannot be patched
         for name, standing in contenders(entries).items():
             if len({key_of(freeze(entry.value[name])) for entry in standing}) > 1:
                 rivals += [entry for entry in standing if entry not in rivals]
