@@ -179,8 +179,8 @@ class State:
         """Tells of a change whether it was in the past of this one."""
         id = change.session
         known = self._pasts.get(id)
-        if known is not None and known[0] == change.seq - 1 and not change.deps:
-            marks = known[1]
+        if known is not None and self.sessions[id].saw <= known[0]:
+            marks = known[1]  # it has seen nothing new of others since
         else:
             marks = {dep[0]: dep[1] for dep in change.deps}
             if change.seq > 1:

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import hypothesis
 from hypothesis import HealthCheck, Phase, reproduce_failure, seed, settings
+from hypothesis.errors import DidNotReproduce
 from hypothesis.stateful import get_state_machine_test
 
 from tests import hostile
@@ -48,9 +49,14 @@ def _machine_options(parser: argparse.ArgumentParser) -> None:
 def _machine(args: argparse.Namespace) -> int:
     began = time.monotonic()
     if args.replay:
-        reproduce_failure(hypothesis.__version__, args.replay.encode())(_machine_test(1, args.steps))()
-        print("the example passes")
-        return 0
+        try:
+            reproduce_failure(hypothesis.__version__, args.replay.encode())(_machine_test(1, args.steps))()
+        except DidNotReproduce:
+            print("it does not fail now, or the machine has other rules than when it did")
+            return 0
+        except Exception as error:
+            traceback.print_exception(error)
+        return 1
     done = 0
     for chunk in count(args.seed):
         size = min(CHUNK, args.examples - done)
@@ -114,8 +120,8 @@ def _exhaustive(args: argparse.Namespace) -> int:
                 print(f'\nFAILED; replay: python -m tests.campaign exhaustive --case "{case}"')
                 return 1
             cases, orders = cases + tried, orders + total
-            passed = time.monotonic() - began
-            print(f"{kind} {sizes}: {tried} cases, {total} orders; in all {cases}, {orders}, {passed:.0f} s", flush=True)
+            so_far = f"in all {cases}, {orders}, {time.monotonic() - began:.0f} s"
+            print(f"{kind} {sizes}: {tried} cases, {total} orders; {so_far}", flush=True)
     return 0
 
 

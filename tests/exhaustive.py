@@ -156,17 +156,17 @@ def histories(case: Case) -> int:
 
 def _named(call: tuple[Any, ...], slot: str) -> tuple[Any, ...]:
     """The call, with values of its own."""
-    return tuple(
-        slot if arg == "SLOT" else {k: slot if v == "SLOT" else v for k, v in arg.items()} if isinstance(arg, dict) else arg
-        for arg in call
-    )
+    if isinstance(call[-1], dict):
+        return (*call[:-1], {name: slot if value == "SLOT" else value for name, value in call[-1].items()})
+    return tuple(slot if arg == "SLOT" else arg for arg in call)
 
 
 def _shown(memory: Memory, kind: str, name: str) -> Any:
     field = getattr(memory, kind)(name)
-    values: Any = field.value if kind in ("counter", "register", "text") else dict(field) if kind == "records" else list(field)
     entries = [(entry.id, entry.value, entry.by) for entry in field.entries()]
-    return sorted(map(repr, values)) if kind == "set" else values, entries
+    if kind == "set":
+        return sorted(map(repr, field)), entries
+    return dict(field) if kind == "records" else list(field) if kind == "sequence" else field.value, entries
 
 
 @contextmanager

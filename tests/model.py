@@ -5,10 +5,10 @@ recomputed from all changes of a view, in one fixed order; nothing is kept up to
 
 - Keyed fields: a write lives until a write or removal *that had seen it* replaces it. A merge replaces single
   sub-keys only. In a block, writes to one key are one write, resting on what the block saw at the first of them.
-- Ordered fields: an edit is the list the writer saw and the list it left. YATA orders concurrent neighbours, one unit
-  (value or code point) at a time. It converges only if the two origins of a unit stood side by side, units that are
-  gone included. Between which of those a run goes nobody sees, so the model takes the origins from the change, and
-  checks them: side by side on the writer's replica, and so that the list left is the list asked for.
+- Ordered fields: an edit is the list the writer saw and the list it left. A unit (value or code point) stands between
+  the one it follows and the next one its writer's replica held, gone or not; YATA orders concurrent ones, one at a
+  time. Which unit a run follows is free where nobody sees it, so the model takes that from the change, and checks that
+  the list left is the list asked for.
 - A move shows an entry elsewhere; of several places the one moved to last (hlc, then session) shows.
 """
 
@@ -268,8 +268,7 @@ class History:
                 fresh.append(unit)
                 at += 1
         stands = {unit.id: at for at, unit in enumerate(full)}
-        dead = self._order(kind, name, change.past)[1]  # a block is free where others took its neighbours meanwhile
-        left_behind = [stands[ids[id(cell)]] for cell in cells if ids[id(cell)] not in dead]
+        left_behind = [stands[ids[id(cell)]] for cell in cells]
         assert left_behind == sorted(left_behind), "what was written does not stand where it was put"
         self._edits[key] = (fresh, gone)
         return fresh, gone
@@ -468,6 +467,8 @@ CONTENT: dict[str, Callable[[list[Write]], Any]] = {
 def rivalry(writes: list[Write]) -> set[EntryKey]:
     """Those of one key that cannot all hold."""
     wholes = [w for w in writes if not w.patch]
+    if len(wholes) < len(writes) and not all(isinstance(w.value, dict) for w in wholes):
+        return {w.id for w in writes}
     rivals = {w.id for w in wholes} if len({canon(w.value) for w in wholes}) > 1 else set()
     if any(w.patch for w in writes):
         dicts = [w for w in writes if isinstance(w.value, dict)]

@@ -263,6 +263,20 @@ def right_neighbour_of_the_day(real):
     return right
 
 
+@bug((Ordered, "_right"))
+def right_neighbour_of_last_time(real):
+    """Whoever writes on where it had written is taken to have seen nothing in between."""
+
+    def right(self, writer, *args):
+        saw, writer.saw = writer.saw, 0
+        try:
+            return real(self, writer, *args)
+        finally:
+            writer.saw = saw
+
+    return right
+
+
 # -- the door --------------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""The laws of merging, as properties: order, grouping and repetition of deliveries change nothing, and the past stays."""
+"""The laws of merging: order, grouping and repetition of deliveries change nothing, and the past stays."""
 
 from __future__ import annotations
 

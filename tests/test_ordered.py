@@ -1,5 +1,6 @@
 """The ordered primitive: what it shows is what Yjs shows, and no part that would tear Yjs apart gets near it."""
 
+from itertools import permutations
 from random import Random
 from typing import Any
 
@@ -9,6 +10,8 @@ from hypothesis import strategies as st
 
 from crdtmem import Memory
 from crdtmem.change import SEQUENCE, TEXT, Ordered
+from crdtmem.entry import Entry
+from crdtmem.fields.ordered import MANY, Gone, missing, shown_by
 from crdtmem.fields.ordered import Ordered as Field
 from tests.crew import alone, crew, exchange, tell
 from tests.drawn import HARD
@@ -25,16 +28,38 @@ def field(memory: Memory, kind: int) -> Field:
 
 
 def agrees(memory: Memory) -> None:
-    """What is kept beside Yjs is what Yjs shows: the text, the number of units, and whose they are."""
+    """What is kept beside Yjs is what Yjs holds, deleted units too; and the alive ones, and no others, show."""
     for (kind, _), f in memory._document.state.fields.items():
         assert isinstance(f, Field)
-        shown = f._doc.get("", type=type(f._root))
-        assert len(f.owners) == len(f.clocks)
+        root = f._doc.get("", type=type(f._root))
+        assert len(f.owners) == len(f.clocks) == len(f.alive) == len(set(map(f._unit, range(len(f.owners)))))
+        assert f.dead == f.alive.count(0)
+        assert [type(owner) is not Gone for owner in f.owners] == list(map(bool, f.alive))
         if kind == TEXT:
-            assert f.chars == f.text == str(shown)
-            assert len(f.owners) == len(f.chars)
+            assert f.chars == str(root)
+            assert f.text == "".join(char for char, alive in zip(f.chars, f.alive, strict=True) if alive)
+            assert "".join(entry.value for entry in f.shares()) == f.text
+            assert f.shown() == f.alive
         else:
-            assert len(f.owners) == len(shown)
+            assert len(root) == len(f.owners)
+            hidden = f.hidden()
+            assert all(f.alive[at] for at in hidden)
+            shown = [at for at, alive in enumerate(f.alive) if alive and at not in hidden]
+            assert [at for at, shows in enumerate(f.shown()) if shows] == shown
+            assert f.entries() == [shown_by(f.owners[at]) for at in shown]
+
+
+def told(records: list[bytes], orders: Any) -> list[Memory]:
+    """A reader for each order in which these changes may arrive, after the first of them; all end the same."""
+    readers = []
+    for order in orders:
+        reader = alone("reader")
+        for record in (records[0], *order):
+            reader.receive([record])
+        agrees(reader)
+        readers.append(reader)
+    assert len({reader.digest() for reader in readers}) == 1
+    return readers
 
 
 steps = st.lists(
@@ -116,8 +141,8 @@ def test_edits_where_others_deleted_give_one_order_whatever_arrives_first(what: 
         assert readers[0].digest() == readers[1].digest()
 
 
-RUN = Ordered(TEXT, "t", None, ((None, None, f"a{GRIN}b"),), (), ())
-CELLS = Ordered(SEQUENCE, "l", None, ((None, None, ("x", "y", "z")),), (), ())
+RUN = Ordered(TEXT, "t", None, ((None, f"a{GRIN}b"),), (), ())
+CELLS = Ordered(SEQUENCE, "l", None, ((None, ("x", "y", "z")),), (), ())
 
 
 def text_part(*runs: Any, deletes: Any = ()) -> Ordered:
@@ -131,34 +156,28 @@ def cell_part(*runs: Any, deletes: Any = (), moves: Any = ()) -> Ordered:
 @pytest.mark.parametrize(
     ("make", "flaw"),
     [
-        (lambda m: text_part(((m, 1), (m, 2), "x")), "a run cuts a surrogate pair"),
-        (lambda m: text_part(((m, 1), None, "x")), "a run cuts a surrogate pair"),
-        (lambda m: text_part((None, (m, 2), "x")), "a run cuts a surrogate pair"),
+        (lambda m: text_part(((m, 1), "x")), "a run cuts a surrogate pair"),
         (lambda m: text_part(deletes=((m, 1, 1),)), "a delete cuts a surrogate pair"),
         (lambda m: text_part(deletes=((m, 2, 1),)), "a delete cuts a surrogate pair"),
         (lambda m: text_part(deletes=((m, 0, 2),)), "a delete cuts a surrogate pair"),
         (lambda m: text_part(deletes=((m, 2, 2),)), "a delete cuts a surrogate pair"),
-        (lambda m: text_part(((m, 3), None, GRIN), ((m, 4), None, "x")), "a run cuts a surrogate pair"),
-        (lambda m: text_part(((m, 3), None, f"é{GRIN}"), ((m, 4), (m, 6), "x")), "a run cuts a surrogate pair"),
-        (lambda m: text_part(((m, 3), None, "xy"), ((m, 5), None, f"{GRIN}"), ((m, 6), None, "z")), "a run cuts"),
-        (lambda m: text_part((None, (m, 4), "x")), "a run names units that are not in its past"),
-        (lambda m: text_part(((m, 4), None, "x")), "a run names units that are not in its past"),
-        (lambda m: text_part((None, None, "x"), ((m, 6), None, "y")), "a run names units that are not in its past"),
-        (
-            lambda m: text_part(((m, 3), None, "x"), deletes=((m, 4, 1),)),
-            "a delete names units that are not in its past",
-        ),
-        (lambda m: cell_part(((m, 3), None, ("w",))), "a run names units that are not in its past"),
+        (lambda m: text_part(((m, 3), GRIN), ((m, 4), "x")), "a run cuts a surrogate pair"),
+        (lambda m: text_part(((m, 3), f"é{GRIN}"), ((m, 5), "x")), "a run cuts a surrogate pair"),
+        (lambda m: text_part(((m, 3), "xy"), ((m, 5), GRIN), ((m, 6), "z")), "a run cuts a surrogate pair"),
+        (lambda m: text_part(((m, 4), "x")), "a run names a unit that is not in its past"),
+        (lambda m: text_part((None, "x"), ((m, 6), "y")), "a run names a unit that is not in its past"),
+        (lambda m: text_part(((m, 3), "x"), deletes=((m, 4, 1),)), "a delete names units that are not in its past"),
+        (lambda m: cell_part(((m, 3), ("w",))), "a run names a unit that is not in its past"),
         (lambda m: cell_part(deletes=((m, 2, 2),)), "a delete names units that are not in its past"),
     ],
-    ids=range(16),
+    ids=range(13),
 )
 def test_a_part_that_would_tear_yjs_is_void_and_its_change_keeps_its_place(make: Any, flaw: str) -> None:
     mallory, ann, bob = Forger(), *crew("ann", "bob")
     records = [mallory.write(RUN, CELLS)]
     bad = make(mallory.client)
     records.append(mallory.write(bad))
-    records.append(mallory.write(text_part(((mallory.client, 3), None, "!")) if bad.kind == SEQUENCE else cell_part()))
+    records.append(mallory.write(text_part(((mallory.client, 3), "!")) if bad.kind == SEQUENCE else cell_part()))
     assert ann.receive(records[:1]).refused == ()
     before = ann.digest()
     got = ann.receive(records[1:2])
@@ -183,14 +202,60 @@ def test_the_judge_of_a_part_knows_every_flaw_itself() -> None:
     ann.receive([mallory.write(RUN, CELLS)])
     m = mallory.client
     text, cells = field(ann, TEXT), field(ann, SEQUENCE)
-    past = "names units that are not in its past"
-    assert text.flaw(text_part(((m, 4), None, "x")), m) == f"a run {past}"
-    assert text.flaw(text_part((None, (7, 0), "x")), m) == f"a run {past}"
-    assert text.flaw(text_part(deletes=((m, 3, 2),)), m) == f"a delete {past}"
-    assert cells.flaw(cell_part(deletes=((7, 0, 1),)), m) == f"a delete {past}"
-    assert cells.flaw(cell_part(moves=(((m, 3), None, (mallory.session, 1, 0)),)), m) == f"a run {past}"
-    assert text.flaw(text_part(((m, 3), None, f"{GRIN}c"), ((m, 6), None, "d")), m) is None
-    assert text.flaw(text_part(((m, 0), (m, 1), "x"), deletes=((m, 1, 2),)), m) is None
+    past = "not in its past"
+    assert text.flaw(text_part(((m, 4), "x")), m, None) == f"a run names a unit that is {past}"
+    assert text.flaw(text_part(((7, 0), "x")), m, None) == f"a run names a unit that is {past}"
+    assert text.flaw(text_part(deletes=((m, 3, 2),)), m, None) == f"a delete names units that are {past}"
+    assert cells.flaw(cell_part(deletes=((7, 0, 1),)), m, None) == f"a delete names units that are {past}"
+    moves = (((m, 3), (mallory.session, 1, 0)),)
+    assert cells.flaw(cell_part(moves=moves), m, None) == f"a run names a unit that is {past}"
+    assert text.flaw(text_part(((m, 3), f"{GRIN}c"), ((m, 6), "d")), m, None) is None
+    assert text.flaw(text_part(((m, 0), "x"), deletes=((m, 1, 2),)), m, None) is None
+    assert (
+        text.flaw(text_part(((m, 2), "x")), 7, lambda stamp: False) == "a run names a unit that its author had not seen"
+    )
+    assert text.flaw(text_part(((m, 2), "x")), 7, lambda stamp: True) is None
+
+
+def test_a_part_that_names_a_void_unit_is_void() -> None:
+    """The units of a void part were counted but never were: nothing can follow or delete them, or a span over them."""
+    mallory = Forger()
+    m = mallory.client
+    records = [mallory.write(RUN)]
+    records.append(mallory.write(text_part(((m, 1), "void"))))  # 4 to 7
+    records.append(mallory.write(text_part(((m, 3), "cd"))))  # 8 and 9
+    void = (
+        text_part(((m, 4), "x")),  # 10
+        text_part(deletes=((m, 4, 4),)),
+        text_part(deletes=((m, 3, 2),)),
+        text_part(deletes=((m, 3, 6),)),
+        text_part(deletes=((m, 7, 2),)),
+        text_part(((m, 10), "y")),  # 11
+    )
+    records.extend(map(mallory.write, void))
+    records.append(mallory.write(text_part(((m, 9), "!"), deletes=((m, 8, 1), (m, 3, 1)))))
+    ann, bob = crew("ann", "bob")
+    got = ann.receive(records)
+    assert [refusal.seq for refusal in got.refused] == [2, 4, 5, 6, 7, 8, 9]
+    for record in records:
+        bob.receive([record])
+    for memory in (ann, bob):
+        assert str(memory.text("t")) == f"a{GRIN}d!"
+        assert field(memory, TEXT).voids == {m: [4, 8, 10, 11, 11, 12]}
+        agrees(memory)
+
+
+def test_a_part_that_follows_what_its_author_had_not_seen_is_void_for_all() -> None:
+    """The right neighbour is looked for in its past: what it follows must be there, too."""
+    mallory, other = Forger(), Forger()
+    m = mallory.client
+    first = mallory.write(RUN)
+    ann = alone()
+    ann.receive([first])
+    started = other.write(text_part(((m, 3), "o")), seen=ann)
+    unseen = mallory.write(text_part(((other.client, 0), "x")))
+    for reader in told([first, started, unseen], permutations((started, unseen))):
+        assert str(reader.text("t")) == f"a{GRIN}bo"
 
 
 @pytest.mark.parametrize(
@@ -205,9 +270,9 @@ def test_the_judge_of_a_part_knows_every_flaw_itself() -> None:
 )
 def test_a_move_names_an_entry_that_was_written_in_this_sequence(wrong: Any) -> None:
     mallory, ann = Forger(), alone()
-    other = Ordered(SEQUENCE, "other", None, ((None, None, ("o",)),), (), ())
-    records = [mallory.write(CELLS), mallory.write(text_part((None, None, "t")), other)]
-    records.append(mallory.write(cell_part(moves=((None, (mallory.client, 0), wrong(mallory.session)),))))
+    other = Ordered(SEQUENCE, "other", None, ((None, ("o",)),), (), ())
+    records = [mallory.write(CELLS), mallory.write(text_part((None, "t")), other)]
+    records.append(mallory.write(cell_part(moves=((None, wrong(mallory.session)),))))
     ann.receive(records[:2])
     got = ann.receive(records[2:])
     assert got.refused
@@ -228,24 +293,6 @@ def test_a_move_of_a_removed_entry_brings_it_back_as_it_was_written() -> None:
         agrees(memory)
 
 
-def test_neighbours_named_the_wrong_way_round_harm_nobody() -> None:
-    mallory, ann, bob = Forger(), *crew("ann", "bob")
-    first = mallory.write(RUN, CELLS)
-    for memory in (ann, bob):
-        memory.receive([first])
-    bob.text("t").insert(1, "bob")
-    bob.sequence("l").insert(1, "bob")
-    m = mallory.client
-    backwards = [text_part(((m, 3), (m, 0), "x")), cell_part(((m, 2), (m, 0), ("x",)), ((m, 2), (m, 2), ("y",)))]
-    second = mallory.write(*backwards)
-    assert ann.receive([second]).applied == bob.receive([second]).applied == 1
-    tell(bob, ann)
-    tell(ann, bob)
-    for memory in (ann, bob):
-        agrees(memory)
-    assert ann.digest() == bob.digest()
-
-
 def test_a_value_two_have_moved_shows_where_the_later_move_put_it_and_goes_from_both_places() -> None:
     ann, bob, cyd = crew("ann", "bob", "cyd")
     entry = ann.sequence("l").extend(["x", "a", "b", "c"])[0]
@@ -256,13 +303,14 @@ def test_a_value_two_have_moved_shows_where_the_later_move_put_it_and_goes_from_
     exchange(ann, bob, cyd)
     for memory in (ann, bob, cyd):
         assert list(memory.sequence("l")) == ["a", "b", "x", "c"]
-        assert len(field(memory, SEQUENCE).owners) == 6
-        assert field(memory, SEQUENCE).moves == 3
+        cells = field(memory, SEQUENCE)
+        assert (len(cells.owners), cells.dead, cells.moves, len(cells.hidden())) == (7, 1, 3, 2)
     bob.sequence("l").remove(entry)
     exchange(ann, bob, cyd)
     for memory in (ann, bob, cyd):
         assert list(memory.sequence("l")) == ["a", "b", "c"]
-        assert (len(field(memory, SEQUENCE).owners), field(memory, SEQUENCE).moves) == (3, 0)
+        cells = field(memory, SEQUENCE)
+        assert (len(cells.owners), cells.dead, cells.moves, cells.hidden()) == (7, 4, 0, set())
         agrees(memory)
 
 
@@ -323,3 +371,214 @@ def test_the_digest_of_a_sequence_tells_order_values_and_authors_apart() -> None
         memory.sequence("l").extend(order)
         found.add(memory.digest())
     assert len(found) == 4
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_run_behind_a_deleted_unit_stands_where_that_unit_stood(seed: int) -> None:
+    """Whichever of the two sessions Yjs puts first: they are drawn anew each time."""
+    mallory, ann = Forger(), alone()
+    m = mallory.client
+    records = [mallory.write(RUN, CELLS)]
+    ann.receive(records)
+    with ann.change():
+        ann.text("t").delete(1, 3)
+        ann.sequence("l").remove(1)
+        ann.sequence("l").remove(1)
+    assert (str(ann.text("t")), list(ann.sequence("l"))) == ("a", ["x"])
+    behind = [text_part(((m, 2), "2"), ((m, 3), "3")), cell_part(((m, 1), ("2",)), ((m, 2), ("3",)))]
+    records.append(
+        mallory.write(*(behind if seed % 2 else reversed(behind)), **({"seen": ann} if seed % 4 > 1 else {}))
+    )
+    gone = ann.changes()[-1]
+    for reader in told([records[0], gone, records[1]], permutations((gone, records[1]))):
+        assert (str(reader.text("t")), list(reader.sequence("l"))) == ("a23", ["x", "2", "3"])
+        assert field(reader, TEXT).chars == f"a{GRIN}2b3"
+        assert list(field(reader, SEQUENCE).alive) == [1, 0, 1, 0, 1]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_right_neighbour_is_the_next_unit_of_the_past_whatever_stands_in_between(seed: int) -> None:
+    """Four write at one place; two of them write on, alone or having seen another; all orders agree."""
+    base = Forger()
+    b = base.client
+    records = [base.write(RUN, CELLS)]
+    writers = [Forger() for _ in range(4)]
+    origin = alone("origin")
+    origin.receive(records)
+
+    def run(writer: Forger, left: Any, mark: str, seen: Memory) -> bytes:
+        return writer.write(
+            text_part((left, f"{mark}é")), cell_part((left and (left[0], left[1] // 2), (mark,))), seen=seen
+        )
+
+    for n, writer in enumerate(writers):
+        records.append(run(writer, (b, 0) if n != 3 else None, str(n), origin))
+    one = alone("one")
+    one.receive(records[:3])  # the base, 0 and 1
+    records.append(run(writers[0], (writers[0].client, 1), "on", origin))  # has seen nothing new
+    records.append(run(writers[1], (writers[1].client, 1), "after", one))  # has seen 0
+    records.append(run(writers[1], (writers[1].client, 1), "again", one))
+    orders = [Random(f"{seed}{n}").sample(records[1:], 7) for n in range(10)]
+    readers = told(records, [records[1:], records[:0:-1], *orders])
+    texts = {field(reader, TEXT).chars for reader in readers}
+    assert len(texts) == 1
+    [text] = texts
+    assert text.index("0é") + 2 == text.index("oné")
+    assert len(text) == 3 + 4 * 2 + 3 + 2 * 6
+
+
+def test_who_writes_on_alone_needs_no_look_at_what_others_wrote() -> None:
+    """The right neighbour of its last run holds: nothing else may have come between."""
+    mallory, ann = Forger(), alone()
+    m = mallory.client
+    ann.receive([mallory.write(text_part((None, "[]")))])
+    ann.receive([mallory.write(text_part(((m, 0), "a")))])
+    ann.text("t").insert(0, "ann ")  # concurrent with what follows
+    ann.receive([mallory.write(text_part(((m, 2), "b"), ((m, 3), "c")))])
+    text = field(ann, TEXT)
+
+    def never(stamp: Any) -> bool:
+        raise AssertionError(stamp)
+
+    [writer] = {owner._stamp.writer for owner in text.owners if owner._stamp.writer.client == m}
+    assert str(ann.text("t")) == "ann [abc]"
+    assert text._right(writer, (m, 4), 8, never) == ((m, 1), True)
+    assert text._right(writer, (m, 4), 7, never) == ((m, 1), False)  # as if another's unit stood there
+    assert text._right(writer, (m, 4), 7, None) == ((m, 4), True)
+    assert text._right(writer, (m, 3), 7, lambda stamp: stamp.writer is not writer) == (None, False)
+    assert text._right(writer, None, 0, lambda stamp: stamp.writer is writer) == ((m, 0), False)
+    writer.saw = writer.seq + 1  # it has seen something new since
+    assert text._right(writer, (m, 4), 7, lambda stamp: True) == ((m, 4), True)
+    agrees(ann)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_who_writes_on_having_seen_what_came_behind_stands_before_it(seed: int) -> None:
+    mallory, other, far = Forger(), Forger(), Forger()
+    m = mallory.client
+    origin, second = alone("origin"), alone("second")
+    records = [mallory.write(text_part((None, "[]"), ((m, 0), "a")))]
+    origin.receive(records)
+    apart = far.write(text_part((None, "far ")), seen=origin)  # nobody sees it: all has a past that is asked for
+    records.append(other.write(text_part(((m, 2), "X")), seen=origin))
+    second.receive(records)
+    records.append(mallory.write(text_part(((m, 2), "b")), seen=second))
+    for reader in told([*records, apart], permutations([*records[1:], apart])):
+        assert str(reader.text("t")) == "far [abX]"
+
+
+@pytest.mark.parametrize("count", [MANY - 1, MANY, 3 * MANY])
+def test_a_delete_of_many_spans_finds_them_all(count: int) -> None:
+    """From so many on by an index, which knows the first half of a pair only, as a span does."""
+    ann, bob = crew("ann", "bob")
+    ann.text("t").append(f"{GRIN}x" * count)
+    ann.sequence("l").extend(range(2 * count))
+    tell(ann, bob)
+    with bob.change():
+        for at in range(count):
+            bob.text("t").delete(at, at + 1)
+            bob.sequence("l").remove(at)
+    bob.text("t").append("!")
+    part = Random(count).sample(range(count), count)
+    mallory = Forger()
+    m = mallory.client
+    first = mallory.write(text_part((None, f"{GRIN}x" * count)), cell_part((None, tuple(range(2 * count)))))
+    spans = [tuple((m, 3 * n, 2) for n in part), tuple((m, 2 * n, 1) for n in part)]
+    scattered = mallory.write(text_part(deletes=spans[0]), cell_part(deletes=spans[1]))
+    exchange(ann, bob)
+    reader = alone("reader")
+    assert not reader.receive([first, scattered]).refused
+    for memory in (ann, bob, reader):
+        assert str(memory.text("t")).rstrip("!") == "x" * count
+        assert list(memory.sequence("l")) == list(range(1, 2 * count, 2))
+        agrees(memory)
+
+
+def test_what_is_deleted_twice_goes_once() -> None:
+    """By two at a time, and by a span that names it again; the part of a span that lives still goes."""
+    mallory, ann = Forger(), alone()
+    m = mallory.client
+    ann.receive([mallory.write(RUN, CELLS)])
+    ann.text("t").delete(1, 2)
+    ann.sequence("l").remove(1)
+    spans = ((m, 0, 3), (m, 1, 2)), ((m, 0, 2), (m, 1, 1))
+    ann.receive([mallory.write(text_part(deletes=spans[0]), cell_part(deletes=spans[1]))])
+    assert (str(ann.text("t")), list(ann.sequence("l"))) == ("b", ["z"])
+    assert (field(ann, TEXT).dead, field(ann, SEQUENCE).dead) == (2, 2)
+    agrees(ann)
+
+
+def test_a_unit_is_found_by_search_and_by_either_half_of_a_character() -> None:
+    """Three authors have units of the same clocks; the hint and the ends are not where they stand."""
+    memories = crew("ann", "bob", "cyd")
+    for at, memory in enumerate(memories):
+        memory.text("t").insert(at, f"{at}{GRIN}{at}")
+        exchange(*memories)
+    for memory in memories:
+        text = field(memory, TEXT)
+        for at in range(len(text.owners)):
+            client, clock = text._unit(at)
+            for hint in (0, 3, len(text.owners), len(text.owners) + 5):
+                text._hint = hint
+                assert text._find((client, clock)) == at
+                if text.chars[at] == GRIN:
+                    assert text._find((client, clock + 1)) == at
+
+
+def test_a_deleted_unit_keeps_who_put_it_there_and_nothing_else() -> None:
+    ann, bob = crew("ann", "bob")
+    entry = ann.text("t").append("a secret", why="hush")
+    ann.sequence("l").extend(["a secret", "x"])
+    tell(ann, bob)
+    bob.text("t").delete(2, 8)
+    bob.sequence("l").remove(0)
+    exchange(ann, bob)
+    for memory in (ann, bob):
+        text, cells = field(memory, TEXT), field(memory, SEQUENCE)
+        husks = text.owners[2:]
+        assert [type(owner) for owner in text.owners] == [Entry] * 2 + [Gone] * 6
+        assert len(set(map(id, husks))) == 1  # one for all that went of an entry
+        assert husks[0]._stamp.writer.agent == "ann"
+        assert not hasattr(husks[0], "__dict__")
+        assert [type(owner) for owner in cells.owners] == [Gone, Entry]
+        assert [(share.id, share.value) for share in memory.text("t").entries()] == [(entry.id, "a ")]
+        agrees(memory)
+
+
+def test_a_caller_may_keep_what_it_was_shown() -> None:
+    """What is shown is made once and anew after each change; a list that was handed out is the caller's own."""
+    ann = alone()
+    ann.text("t").append("abc")
+    ann.sequence("l").extend([1, 2, 3])
+    text, cells = field(ann, TEXT), field(ann, SEQUENCE)
+    assert text.text is text.chars  # nothing deleted: no copy
+    assert cells.shown() is cells.alive
+    ann.text("t").delete(1, 2)
+    assert text.text is text.text
+    assert (text.text, text.chars) == ("ac", "abc")
+    ann.text("t").insert(1, "-")
+    assert (text.text, text.chars) == ("a-c", "a-bc")
+    for step in (lambda: None, lambda: ann.sequence("l").remove(1), lambda: ann.sequence("l").move(0, 1)):
+        step()
+        before = cells.entries()
+        held = before[:]
+        before.clear()
+        assert cells.entries() == held
+        assert list(ann.sequence("l")) == [entry.value for entry in held]
+    assert [entry.value for entry in cells.entries()] == [3, 1]
+    assert cells.shown() is cells.shown()
+    assert list(cells.shown()) == list(cells.alive) == [0, 0, 1, 1]
+    agrees(ann)
+
+
+def test_what_is_not_here_yet_is_waited_for() -> None:
+    """Of a part the unit each run and move follows, and the last of each span; its own are counted in."""
+    part = cell_part((None, ("a",)), ((7, 4), ("b",)), deletes=((8, 1, 3),), moves=(((9, 1), (b"s" * 16, 1, 0)),))
+    here = {7: 5, 8: 4, 9: 2}
+    assert missing(part, 5, here, {}) is None
+    for client in here:
+        short = {**here, client: here[client] - 1}
+        assert missing(part, 5, short, {}) == client
+        assert missing(part, 5, short, {client: 1}) is None
+    assert missing(part, 7, {**here, 7: 2}, {}) is None
+    assert missing(part, 7, {**here, 7: 1}, {}) == 7

@@ -1,5 +1,6 @@
 """The bytes written for Yjs are those Yjs itself emits for the same edits, and it shows what they say."""
 
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from pycrdt import Array, Doc, Text
 
 from crdtmem.change import utf16
-from crdtmem.yupdate import Unit, deletion, gap, insertion, neighbours
+from crdtmem.yupdate import Unit, gap, insertion
 from tests.drawn import HARD
 
 clients = st.sampled_from([1, 127, 128, 2**32, 2**53 - 1])
@@ -73,36 +74,6 @@ def test_insertions_into_an_array_are_the_bytes_yjs_emits(client: int, edits: li
         assert list(shown) == list(array)
 
 
-@given(st.data())
-def test_deletions_are_the_bytes_yjs_emits(data: st.DataObject) -> None:
-    doc: Doc[Any] = Doc(client_id=7)
-    text = doc.get("", type=Text)
-    text += "0123456789" * 20
-    before = doc.get_update()
-    spans = sorted(data.draw(st.sets(st.integers(0, 66), min_size=1)))
-
-    def edit() -> None:
-        with doc.transaction():
-            for start in reversed(spans):
-                del text[start * 3 : start * 3 + 2]
-
-    update = deletion([(7, start * 3, 2) for start in spans])
-    assert update == emitted(doc, edit)
-    here: Doc[Any] = Doc()
-    here.apply_update(before)
-    here.apply_update(update)
-    assert str(here.get("", type=Text)) == str(text)
-
-
-def test_deletions_name_several_authors_each_in_the_order_of_its_clocks() -> None:
-    here: Doc[Any] = Doc()
-    shown = here.get("", type=Text)
-    here.apply_update(insertion(7, 0, None, None, "abc"))
-    here.apply_update(insertion(9, 0, (7, 2), None, "xyz"))
-    here.apply_update(deletion([(9, 2, 1), (7, 1, 1), (9, 0, 1)]))
-    assert str(shown) == "acy"
-
-
 @given(clients, st.integers(1, 300), runs)
 def test_what_follows_a_gap_shows_and_can_be_written_after(client: int, size: int, content: str) -> None:
     here: Doc[Any] = Doc()
@@ -113,25 +84,13 @@ def test_what_follows_a_gap_shows_and_can_be_written_after(client: int, size: in
     assert str(shown) == f"{content}!"
 
 
-units_ = st.none() | st.tuples(clients, st.sampled_from([0, 127, 128, 300, 2**40]))
-
-
-@given(clients, units_, units_, runs | st.integers(1, 300))
-def test_the_neighbours_of_a_run_are_read_back(client: int, left: Any, right: Any, content: str | int) -> None:
-    assert neighbours(insertion(client, 200, left, right, content)) == (left, right)
-
-
-def test_yjs_names_deleted_units_too() -> None:
+def test_a_run_between_deleted_units_is_the_bytes_yjs_emits() -> None:
+    """Yjs names deleted units too, as we do."""
     doc: Doc[Any] = Doc(client_id=7)
     text = doc.get("", type=Text)
-    text += "abc"
+    text += "abcd"
     del text[1:2]
-    assert neighbours(emitted(doc, lambda: text.insert(1, "x"))) == ((7, 1), (7, 2))
-
-
-def test_deleting_nothing_is_the_empty_update() -> None:
-    doc: Doc[Any] = Doc()
-    assert deletion([]) == doc.get_update() == b"\x00\x00"
+    assert insertion(7, 4, (7, 1), (7, 2), "x") == emitted(doc, lambda: text.insert(1, "x"))
 
 
 @pytest.mark.parametrize("char", HARD)
@@ -143,3 +102,14 @@ def test_what_follows_a_character_stands_after_all_of_it(char: str) -> None:
     here.apply_update(insertion(9, 0, (7, last), None, "after"))
     here.apply_update(insertion(8, 0, None, (7, 0), "before"))
     assert str(shown) == f"before{char}after"
+
+
+def test_concurrent_runs_between_two_units_stand_by_client_whatever_comes_first() -> None:
+    base = insertion(5, 0, None, None, "[]")
+    runs = [insertion(client, 0, (5, 0), (5, 1), str(client)) for client in (7, 8, 9)]
+    for order in permutations(runs):
+        here: Doc[Any] = Doc()
+        shown = here.get("", type=Text)
+        for update in (base, *order):
+            here.apply_update(update)
+        assert str(shown) == "[789]"
