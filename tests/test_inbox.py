@@ -318,15 +318,19 @@ def test_a_change_waits_for_what_it_names(evil: Evil, names: Callable[[Evil, lis
         assert sum(head.seq for head in memory.version.heads) >= 2
 
 
-def test_a_change_waits_for_the_units_it_stands_between(evil: Evil) -> None:
+def test_a_change_waits_for_the_units_it_names_and_a_run_for_what_its_author_had_seen(evil: Evil) -> None:
     ann = alone()
     ann.text("t").append("ab")
     client = ann._document.state.sessions[ann.version.heads[0].session].client
-    inside = evil.write(evil.part(TEXT, "t", [[[client, 0], "-"]], [], []))
+    inside = evil.write(evil.part(TEXT, "t", [[[client, 0], "-"]], [], []), deps=[list(ann.version.heads[0])])
     gone = evil.write(evil.part(TEXT, "t", [], [[client, 0, 2]], []))
+    stray = Evil(random.Random(2), SCOPE.digest)
+    unseen = stray.write(stray.part(TEXT, "t", [[[client, 0], "?"]], [], []))
     memory = alone("bob")
-    assert memory.receive([gone, inside]).waiting == 2
-    assert memory.receive(ann.changes()) == Received(3, 0, ())
+    assert memory.receive([gone, inside, unseen]).waiting == 3
+    got = memory.receive(ann.changes())
+    assert (got.applied, got.waiting) == (4, 0)
+    assert [refusal.session for refusal in got.refused] == [stray.session]
     assert str(memory.text("t")) == "-"
 
 
@@ -436,9 +440,7 @@ def test_a_stamp_from_the_far_future_is_applied_and_does_not_drag_our_clock(evil
 def test_whether_a_change_enters_does_not_depend_on_what_was_void(evil: Evil) -> None:
     """A void part spends its clocks, or who names them would enter in one batch and wait for ever in another."""
     void = evil.write(evil.part(TEXT, "t", [[[evil.client, 9], "void, and long enough"]], [], []))
-    names = evil.write(
-        evil.part(TEXT, "t", [[[evil.client, 3], "after it"]], [], []), evil.part(SET, "s", [["x"]], [])
-    )
+    names = evil.write(evil.part(TEXT, "t", [[[evil.client, 3], "after it"]], [], []), evil.part(SET, "s", [["x"]], []))
     good = evil.write(evil.part(TEXT, "t", [[None, "good"]], [], []))
     together, apart = crew("bob", "cy")
     got = together.receive([void, names, good])
