@@ -27,7 +27,7 @@ from crdtmem.clock import MAX_STAMP
 from crdtmem.entry import MAX_WHY, About, about_flaw, is_id
 from crdtmem.errors import BadBytes, NamespaceError, ValueRefused
 from crdtmem.namespace import Namespace
-from crdtmem.values import admit, encode, key_of
+from crdtmem.values import MAX_INT, admit, encode, key_of
 
 FORMAT = 1
 SET, COUNTER, REGISTER, RECORDS, SEQUENCE, TEXT = range(1, 7)
@@ -282,10 +282,9 @@ def _part(item: bytes, session: bytes, seq: int) -> Keyed | Ordered:
     kind, about, adds, removes = part.kind, part.about, part.adds, part.removes
     if not is_field(part.field):
         raise BadBytes("a part needs the name of its field")
-    if about is not None:
+    if about is not None and (len(about) > 1 or type(about[0]) is not str or len(about[0]) > MAX_WHY):
         about = _checked_about(about)
-    first = adds[0] if len(adds) == 1 else ()
-    if len(first) != 1 or kind in (COUNTER, RECORDS) or type(first[0]) is not str or len(first[0]) > SHORT:
+    if len(adds) != 1 or not _is_plain(kind, adds[0]):
         adds = tuple([_add(kind, add) for add in adds])
     if len(adds) > 1 and kind != COUNTER and len({_key(kind, add) for add in adds}) < len(adds):
         raise BadBytes("two adds for one key")  # one replaces the other; siblings cost more the more they are
@@ -314,6 +313,16 @@ def _check_past(ids: Iterable[tuple[bytes, int, int]], session: bytes, seq: int)
     for id in ids:
         if id[0] == session and id[1] >= seq:
             raise BadBytes("it names an entry that is not in its past")
+
+
+def _is_plain(kind: int, add: tuple[Any, ...]) -> bool:
+    """Whether an add needs no closer look, as most: a short text, or a total, that says nothing of its own."""
+    size, value = len(add), add[0]
+    if kind == COUNTER:
+        return size == 1 and type(value) is int and value <= MAX_INT
+    if type(value) is not str or len(value) > SHORT:
+        return False
+    return size == 1 if kind != RECORDS else size == 3 and add[1] is None and type(add[2]) is str and is_key(add[2])
 
 
 def _add(kind: int, wire: tuple[Any, ...]) -> tuple[Any, ...]:

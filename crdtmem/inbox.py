@@ -348,7 +348,8 @@ class _Plan:
         client = 0
         for part in change.parts:
             keyed = type(part) is KeyedPart
-            for id in part.removes if keyed and part.kind != RECORDS else _ids(part):  # type: ignore[union-attr]
+            plain = keyed and (part.kind != RECORDS or (len(part.adds) == 1 and len(part.adds[0]) == 3))  # type: ignore[union-attr]
+            for id in part.removes if plain else _ids(part):  # type: ignore[union-attr]
                 if self.seq(id[0]) < id[1]:
                     return (id[0], id[1])
             if not keyed:
