@@ -40,6 +40,7 @@ MAX_ADDS = 8192
 MAX_RUNS = 512
 MAX_DEPS = 1024
 MAX_NAME = 200
+MAX_KEY = 1024
 MAX_SEQ = 2**53
 SHORT = 4096  # a decoded str can only be too long, and not below this
 PART_SHIFT = 20  # the n of an entry: its part above, its place in the part below
@@ -246,9 +247,13 @@ def decode(data: bytes) -> Change:
             hlc, actor, rules = head.hlc, head.actor, head.rules
             if actor is not None:
                 _check_names(*actor)
-            parts = tuple([_part(item, session, seq) for item in items])  # type: ignore[assignment]
-            if len(parts) > 1 and len({part[:2] for part in parts}) < len(parts):
-                raise BadBytes("two parts for one field")
+            if len(items) == 1:
+                parts = (_part(items[0], session, seq),)  # type: ignore[assignment]
+            else:
+                several = [_part(item, session, seq) for item in items]
+                parts = tuple(several)  # type: ignore[assignment]
+                if len({part[:2] for part in several}) < len(several):
+                    raise BadBytes("two parts for one field")
         return _new(
             Change,
             (
@@ -317,12 +322,12 @@ def _check_past(ids: Iterable[tuple[bytes, int, int]], session: bytes, seq: int)
 
 def _is_plain(kind: int, add: tuple[Any, ...]) -> bool:
     """Whether an add needs no closer look, as most: a short text, or a total, that says nothing of its own."""
-    size, value = len(add), add[0]
-    if kind == COUNTER:
-        return size == 1 and type(value) is int and value <= MAX_INT
-    if type(value) is not str or len(value) > SHORT:
-        return False
-    return size == 1 if kind != RECORDS else size == 3 and add[1] is None and type(add[2]) is str and is_key(add[2])
+    value = add[0]
+    if type(value) is str and len(value) <= SHORT and kind != COUNTER:
+        if kind == RECORDS:
+            return len(add) == 3 and add[1] is None and type(add[2]) is str and len(add[2]) <= MAX_KEY
+        return len(add) == 1
+    return kind == COUNTER and len(add) == 1 and type(value) is int and value <= MAX_INT
 
 
 def _add(kind: int, wire: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -419,7 +424,7 @@ def is_field(name: str) -> bool:
 
 def is_key(key: str) -> bool:
     """Whether a record may have this key: any text of at most 1024 characters."""
-    return len(key) <= 1024
+    return len(key) <= MAX_KEY
 
 
 def _is_unit(unit: object) -> bool:

@@ -104,7 +104,7 @@ class Inbox:
                 if self.state.hash_of(change.session, change.seq) != change.hash:
                     refused.append(Refusal(_FORK, change.session, change.seq))
                 continue
-            held = room.get(change.hash)
+            held = room.get(change.hash) if room else None
             if held is None:
                 if change.seal or change.hash not in news:
                     news[change.hash] = change
