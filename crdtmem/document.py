@@ -277,8 +277,11 @@ class Document:
         Walks the log back only as far as the two differ. Heads that are not here say nothing: all that only they
         could tell is in the version counts as beyond it.
         """
+        latest = {session.id: session.seq for session in self.state.sessions.values()}
+        if version.heads == self.state.version.heads:
+            return latest, []
         marks = {head[0]: head[1] for head in version.heads if self.state.hash_of(head[0], head[1]) == head[2]}
-        beyond = walk(self._log, {session.id: session.seq for session in self.state.sessions.values()}, marks)
+        beyond = walk(self._log, latest, marks)
         return marks, beyond
 
     def at(self, version: Version) -> State:

@@ -313,3 +313,17 @@ def test_a_patch_beside_what_is_no_dict_is_a_disagreement() -> None:
     exchange(ann, bob)
     [conflict] = ann.conflicts()
     assert {entry.by for entry in conflict.entries} == {"ann", "bob"}
+
+
+def test_a_patch_that_says_nothing_any_more_is_no_party_to_a_conflict() -> None:
+    ann, bob = crew("ann", "bob")
+    ann.records("r").put("k", {"a": 0, "b": 0})
+    exchange(ann, bob)
+    ann.records("r").merge("k", {"a": 1})
+    with ann.change():  # one patch over both sub-keys; the one before stays, and is covered
+        ann.records("r").merge("k", {"b": 2})
+        ann.records("r").merge("k", {"a": 3})
+    bob.records("r").put("k", "closed")
+    exchange(ann, bob)
+    [conflict] = ann.conflicts()
+    assert sorted((entry.value for entry in conflict.entries), key=str) == ["closed", {"a": 3, "b": 2}]

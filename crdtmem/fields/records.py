@@ -212,7 +212,9 @@ def disagreement(entries: Sequence[Entry]) -> list[Entry]:
         rivals += wholes
     if any(entry.extra is not None for entry in entries):
         if not all(isinstance(entry.value, dict) for entry in wholes):
-            return oldest_first(entries)  # a patch beside what cannot be patched
+            speaking = [entry for standing in contenders(entries).values() for entry in standing]
+            patches = [entry for entry in entries if entry.extra is not None and entry in speaking]
+            return oldest_first(wholes + patches)  # patches beside what cannot be patched
         for name, standing in contenders(entries).items():
             if len({key_of(freeze(entry.value[name])) for entry in standing}) > 1:
                 rivals += [entry for entry in standing if entry not in rivals]
