@@ -336,10 +336,12 @@ class _Plan:
         session = change.session
         if change.format > FORMAT:
             return ("newer", change.format)
-        if self.seq(session) != change.seq - 1:
-            return (session, change.seq - 1)
-        if change.seq > 1 and self._hash(session, change.seq - 1) != change.prev:
-            return ("fork", change.prev)
+        newest = self._newest.get(session)
+        if newest is None or newest.hash != change.prev or newest.seq != change.seq - 1:
+            if self.seq(session) != change.seq - 1:
+                return (session, change.seq - 1)
+            if change.seq > 1 and self._hash(session, change.seq - 1) != change.prev:
+                return ("fork", change.prev)
         for dep in change.deps:
             if self.seq(dep[0]) < dep[1]:
                 return (dep[0], dep[1])
