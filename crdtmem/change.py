@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Annotated, Any, NamedTuple
@@ -45,6 +45,7 @@ MAX_SEQ = 2**53
 SHORT = 4096  # a decoded str can only be too long, and not below this
 PART_SHIFT = 20  # the n of an entry: its part above, its place in the part below
 
+_AHEAD = "it names an entry that is not in its past"
 _NO_SEAL = b"\xc4\x00"
 _SEAL = b"\xc4\x40"
 
@@ -111,8 +112,9 @@ class Keyed(NamedTuple):
     """A part for a set, counter, register or records field.
 
     An add is (value,), with its attributes and, in records, its key and the ids a patch lies over:
-    (value, about, key, over), trailing absences cut. What is said about the part holds for adds that say nothing.
-    A remove is an entry id.
+    (value, about, key, over), trailing absences cut. A counter's add with a third item, the id of an increment, takes
+    that increment back: (amount, about, id). What is said about the part holds for adds that say nothing. A remove is
+    an entry id.
     """
 
     kind: int
@@ -207,8 +209,12 @@ def compose(
     )
 
 
-def decode(data: bytes) -> Change:
+def decode(data: bytes, *, known: bytes | None = None) -> Change:
     """The change in these bytes.
+
+    Args:
+        data: the record.
+        known: its hash, if it is one of ours that was checked when it came.
 
     Raises:
         BadBytes: they are not one. A change of a newer format comes back with no parts.
@@ -221,7 +227,7 @@ def decode(data: bytes) -> Change:
         header, items, seal = _RECORD(data)
         if not items or (seal and len(seal) != SEAL_SIZE):
             raise BadBytes("a record is a header, its parts and a seal")
-        if encode((header, items, seal)) != data:  # neither hash nor seal covers the wrapping
+        if known is None and encode((header, items, seal)) != data:  # neither hash nor seal covers the wrapping
             raise BadBytes("a record not in canonical form")
         core = data[: -2 - len(seal)]
         try:
@@ -241,7 +247,7 @@ def decode(data: bytes) -> Change:
         if intro is not None:
             intro = Intro(*intro)
             _check_names(intro[1], intro[2])
-        hash, digests = _hash(header, items)
+        hash, digests = _hash(header, items) if known is None else (known, [_digest(item) for item in items])
         hlc, actor, rules, parts = 0, None, None, ()
         if head.format == FORMAT:
             hlc, actor, rules = head.hlc, head.actor, head.rules
@@ -291,12 +297,16 @@ def _part(item: bytes, session: bytes, seq: int) -> Keyed | Ordered:
         about = _checked_about(about)
     if len(adds) != 1 or not _is_plain(kind, adds[0]):
         adds = tuple([_add(kind, add) for add in adds])
-    if len(adds) > 1 and kind != COUNTER and len({_key(kind, add) for add in adds}) < len(adds):
-        raise BadBytes("two adds for one key")  # one replaces the other; siblings cost more the more they are
+    if len(adds) > 1:  # one of two for one key replaces the other; siblings cost more the more they are
+        keys = [_key(kind, add) for add in adds if kind != COUNTER or len(add) == 3]
+        if len(set(keys)) < len(keys):
+            raise BadBytes("two adds for one key")
     if removes:
         if kind == COUNTER:
             raise BadBytes("a counter part only counts")
-        _check_past(removes, session, seq)
+        for id in removes:
+            if id[0] == session and id[1] >= seq:
+                raise BadBytes(_AHEAD)
     return _new(Keyed, (kind, part.field, about, adds, removes))
 
 
@@ -310,14 +320,10 @@ def _ordered(item: bytes, session: bytes, seq: int) -> Ordered:
     if len(part.runs) + len(part.moves) > MAX_RUNS or (part.moves and kind == TEXT):
         raise BadBytes("too many runs or moves")
     runs = tuple([_run(kind, run) for run in part.runs])
-    _check_past([move[1] for move in part.moves], session, seq)
-    return Ordered(kind, part.field, about, runs, part.deletes, part.moves)
-
-
-def _check_past(ids: Iterable[tuple[bytes, int, int]], session: bytes, seq: int) -> None:
-    for id in ids:
+    for _, id in part.moves:
         if id[0] == session and id[1] >= seq:
-            raise BadBytes("it names an entry that is not in its past")
+            raise BadBytes(_AHEAD)
+    return Ordered(kind, part.field, about, runs, part.deletes, part.moves)
 
 
 def _is_plain(kind: int, add: tuple[Any, ...]) -> bool:
@@ -341,7 +347,7 @@ def _add(kind: int, wire: tuple[Any, ...]) -> tuple[Any, ...]:
             raise BadBytes("an absent attribute is cut")
         add = (value, None if wire[1] is None else _checked_about(wire[1]), *_tupled(wire[2:]))
     if kind != RECORDS:
-        if size > 2:
+        if size > 2 and not (kind == COUNTER and size == 3 and is_id(add[2])):
             raise BadBytes("an add is a value with its attributes")
         if kind == COUNTER and type(value) is not int:
             raise BadBytes("a counter total is an int64")
@@ -389,7 +395,7 @@ def _check_names(agent: str, role: str | None) -> None:
 
 
 def _key(kind: int, add: tuple[Any, ...]) -> Any:
-    return key_of(add[0]) if kind == SET else add[2] if kind == RECORDS else None
+    return key_of(add[0]) if kind == SET else None if kind == REGISTER else add[2]
 
 
 def is_dict(frozen: Any) -> bool:
@@ -449,6 +455,12 @@ def _hash(header: bytes, items: Sequence[bytes]) -> tuple[bytes, list[bytes]]:
         digests.append(digest)
         whole.update(digest)
     return whole.digest(), digests
+
+
+def _digest(item: bytes) -> bytes:
+    part = _blake()
+    part.update(item)
+    return part.digest()
 
 
 _blake = blake2b(digest_size=32).copy  # a copy costs half of a new one

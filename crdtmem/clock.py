@@ -62,3 +62,12 @@ def moment(stamp: int) -> datetime:
         return datetime.fromtimestamp((stamp >> 16) / 1000, UTC)
     except (OverflowError, ValueError, OSError):
         return (datetime.max if stamp > 0 else datetime.min).replace(tzinfo=UTC)
+
+
+def stamp(when: datetime) -> int:
+    """The last stamp of a moment.
+
+    >>> moment(stamp(moment(0))) == moment(0), stamp(moment(0)) + 1 == 1 << 16
+    (True, True)
+    """
+    return (int(when.timestamp() * 1000) << 16) + 0xFFFF

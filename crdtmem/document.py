@@ -16,19 +16,26 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
-from crdtmem.change import Head, Intro, Version, compose, decode, record
-from crdtmem.clock import Clock
+from crdtmem import recovery
+from crdtmem.audit import Audit
+from crdtmem.change import Head, Intro, Version, compose
+from crdtmem.checkpoint import Checkpoints
+from crdtmem.clock import Clock, stamp
 from crdtmem.draft import Draft, Staged, build
 from crdtmem.entry import About, Entry, Writer
-from crdtmem.errors import NotReached, ReadOnly, UpgradeNeeded
+from crdtmem.errors import NotReached, ReadOnly, StoreError, UpgradeNeeded
 from crdtmem.identity import Identity, client_id, session_id
 from crdtmem.inbox import SEAL_EVERY, Inbox, Received, Refusal
 from crdtmem.namespace import Namespace
 from crdtmem.notify import Batch, Callback, Notifier, Watch
-from crdtmem.state import Effect, State, walk
-from crdtmem.store import Record, Store
+from crdtmem.past import PastState
+from crdtmem.recovery import collection_paused
+from crdtmem.snapshot import Snapshot
+from crdtmem.state import Effect, State, Step
+from crdtmem.store import Damage, Record, Store
 
 log = logging.getLogger("crdtmem")
 MAX_DEPS = 1000
@@ -53,6 +60,7 @@ class Document:
         clock: stamps for our changes.
         notifier: runs callbacks.
         usable: raises when the replica may no longer be used.
+        checkpoints: whether to make them as the log grows.
     """
 
     def __init__(
@@ -64,13 +72,17 @@ class Document:
         clock: Clock,
         notifier: Notifier,
         usable: Callable[[], None],
+        *,
+        checkpoints: bool = True,
     ) -> None:
         self.namespace = namespace
         self.actor = actor
         self.lock = threading.RLock()
         self.refusals: deque[Refusal] = deque(maxlen=1000)
         self.usable = usable
-        self._log = store.open(namespace)
+        self.log = store.open(namespace)
+        every = checkpoints and self.log.writable
+        self.checkpoints = Checkpoints(self.log, self.lock, self._snapshot, by_itself=every)
         self._identity = identity
         self._clock = clock
         self._notifier = notifier
@@ -79,23 +91,37 @@ class Document:
         self._waiters = 0
         self._session: Writer | None = None
         self._sealed: dict[bytes, int] = {}  # how far our sessions are sealed, where more may follow
-        self.state = State(namespace.digest, self._log)
         self._load()
-        self._inbox = Inbox(self.state)
+        self.audit = Audit(namespace, self.log, self.state, self.past)
 
     def _load(self) -> None:
-        sealed: dict[bytes, int] = {}
-        for kept in self._log.records():
-            change = decode(record(kept.core, kept.seal))
-            self._clock.saw(change.hlc)
-            self.state.apply(change)
-            if change.seal or change.seq == 1:
-                sealed[change.session] = change.seq if change.seal else 0
-        for id, seq in sealed.items():
-            session = self.state.sessions[id]
-            if session.key == self._identity.key and session.seq > seq:
-                self._sealed[id] = seq
-        self._seal()
+        with collection_paused():  # all that is made here stays; to look through it again and again doubles the time
+            self.state, place, hlc = self.checkpoints.newest(self.namespace.digest) or (self._empty(), 0, 0)
+            self.checkpoints.done(self.state)
+            self._clock.saw(hlc)
+            found = recovery.resume(self.state, self.log, place, self._clock)
+        self._sealed = {
+            id: seq for id, seq in found.sealed.items() if self.state.sessions[id].key == self._identity.key
+        }
+        self._inbox = Inbox(self.state)
+        self._lost = tuple(
+            Damage("intact, but it rests on a change that is damaged", kept.session, kept.seq) for kept in found.astray
+        )
+        for damage in self.log.damage:
+            log.warning("%r: %s", self.namespace, damage.reason)
+        if self.log.writable:
+            self.receive(recovery.set_aside(self.state, self.log, found.astray, self._identity), "")
+            self._seal()
+
+    def _empty(self) -> State:
+        return State(self.namespace.digest, self.log)
+
+    def _snapshot(self) -> tuple[Snapshot, int, int]:
+        """The state, the place of the last record in it, and a stamp above all in it; sealed as far as it goes."""
+        with self.lock:
+            self.usable()
+            self._seal()
+            return Snapshot(self.state), self.log.newest, self._clock.now()
 
     def now(self) -> float:
         """Seconds since 1970, to judge times to live by."""
@@ -138,7 +164,7 @@ class Document:
                 None if actor is self.actor or actor == self.actor else actor,
                 parts,
             )
-            self._log.append([_record(Record, (session.id, seq, change.hash, change.core, change.seal))])
+            self.log.append([_record(Record, (session.id, seq, change.hash, change.core, change.seal))])
         except BaseException:
             for entries in staged:
                 for entry in entries:
@@ -152,6 +178,8 @@ class Document:
             self._sealed[session.id] = 0
         if self._waiters or self._watches:
             self._tell((effect,), local=True)
+        if self.state.count >= self.checkpoints.due:
+            self.checkpoints.soon()
 
     def _introduce(self) -> tuple[Writer, Intro]:
         """A new session of ours, and its introduction."""
@@ -168,10 +196,15 @@ class Document:
         """The only door for foreign bytes. Never raises on them."""
         with self.lock:
             self.usable()
+            if not self.log.writable:
+                raise ReadOnly("this replica was opened for reading; it takes in no changes")
+            if self.log.damage:
+                records = list(records)
+                recovery.mend(self.state, self.log, records)
             changes, refused = self._inbox.admit(records, sender)
             if changes:
                 try:
-                    self._log.append([_record(Record, (c.session, c.seq, c.hash, c.core, c.seal)) for c in changes])
+                    self.log.append([_record(Record, (c.session, c.seq, c.hash, c.core, c.seal)) for c in changes])
                 except BaseException:
                     self._inbox.keep(changes, sender)
                     raise
@@ -192,9 +225,22 @@ class Document:
                         effects.append(effect)
                 if told:
                     self._tell(effects, local=False)
+                if self.state.count >= self.checkpoints.due:
+                    self.checkpoints.soon()
             self.refusals.extend(refused)
-            missing = self._inbox.missing() if len(self._inbox) else ()
+            missing = self.missing() if len(self._inbox) or self.log.damage else ()
             return Received(len(changes), len(self._inbox), tuple(refused), missing)
+
+    def missing(self) -> tuple[tuple[bytes, int], ...]:
+        """What to ask others for: what waiting changes rest on, and what was found damaged."""
+        damaged = [(broken.session, broken.seq) for broken in self.log.damage if broken.session and broken.seq]
+        return tuple(sorted({*self._inbox.missing(), *damaged}))
+
+    def damage(self) -> tuple[Damage, ...]:
+        """What was found broken in the store and is not back yet."""
+        with self.lock:
+            self.usable()
+            return (*self._lost, *self.log.damage)
 
     def send(self, since: Version | None) -> list[bytes]:
         """The records that a replica at `since` lacks, in causal order. Seals our newest change first: a flush."""
@@ -202,9 +248,11 @@ class Document:
             self.usable()
             self._seal()
             if since is None or not since.heads:
-                return [record(kept.core, kept.seal) for kept in self._log.records()]
+                if self.state.pruned.any():
+                    raise StoreError("the oldest changes were pruned here; ask a replica that keeps them")
+                return [kept.data for kept in self.log.records()]
             _, beyond = self._back(since)
-            return [record(kept.core, kept.seal) for kept in reversed(beyond)]
+            return [kept.data for kept in reversed(_whole(beyond))]
 
     def _seal(self) -> None:
         """Seal what we wrote since the last flush: its newest change, and every 64th on the way."""
@@ -212,9 +260,8 @@ class Document:
             newest = self.state.sessions[id].seq
             for seq in range(sealed + 1, newest + 1):
                 if seq % SEAL_EVERY == 0 or seq == newest:
-                    hash = self.state.hash_of(id, seq)
-                    assert hash is not None
-                    self._log.seal(id, seq, self._identity.sign(hash))
+                    hash = self.state.sessions[id].hash if seq == newest else self._kept(id, seq).hash
+                    self.log.seal(id, seq, self._identity.sign(hash))
             self._sealed[id] = newest
             if self._session is None or self._session.id != id:
                 del self._sealed[id]
@@ -223,7 +270,7 @@ class Document:
 
     def reached(self, version: Version) -> bool:
         """Whether all of this version is here."""
-        return all(self.state.hash_of(head[0], head[1]) == head[2] for head in version.heads)
+        return all(self.state.has(*head) for head in version.heads)
 
     def wait(self, version: Version, timeout: float | None) -> None:
         """Block until this version is here."""
@@ -250,8 +297,10 @@ class Document:
 
     def close(self) -> None:
         """Seal what we wrote: the next replica over this store may have another key."""
-        with self.lock:
+        self.checkpoints.join()
+        with self.checkpoints.making, self.lock:
             self._seal()
+            self.checkpoints.at_close(self.state)
 
     def wake(self) -> None:
         """Let waiters look again: the replica has been closed."""
@@ -265,34 +314,66 @@ class Document:
             NotReached: this replica has not seen it.
         """
         with self.lock:
-            if not self.reached(version):
-                raise NotReached(
-                    f"{self.namespace!r} has not reached that version yet; memory.wait(version) waits for it"
-                )
-            return self._back(version)[0]
+            return self._seen(version)[0]
 
-    def _back(self, version: Version) -> tuple[dict[bytes, int], list[Record]]:
+    def _seen(self, version: Version) -> tuple[dict[bytes, int], list[Step]]:
+        if not self.reached(version):
+            raise NotReached(f"{self.namespace!r} has not reached that version yet; memory.wait(version) waits for it")
+        return self._back(version)
+
+    def _back(self, version: Version) -> tuple[dict[bytes, int], list[Step]]:
         """How far each session had come in a version, and what is kept beyond it, newest first.
 
         Walks the log back only as far as the two differ. Heads that are not here say nothing: all that only they
         could tell is in the version counts as beyond it.
         """
-        latest = {session.id: session.seq for session in self.state.sessions.values()}
         if version.heads == self.state.version.heads:
-            return latest, []
-        marks = {head[0]: head[1] for head in version.heads if self.state.hash_of(head[0], head[1]) == head[2]}
-        beyond = walk(self._log, latest, marks)
+            return {session.id: session.seq for session in self.state.sessions.values()}, []
+        marks = {head[0]: head[1] for head in version.heads if self.state.has(*head)}
+        beyond = self.state.beyond(marks)
         return marks, beyond
 
-    def at(self, version: Version) -> State:
-        """The state as of a version, made anew from the log."""
+    def at(self, version: Version) -> PastState:
+        """The state as of a version."""
         with self.lock:
-            past = self.past(version)
-            state = State(self.namespace.digest, self._log)
-            for kept in self._log.records():
-                if kept.seq <= past.get(kept.session, 0):
-                    state.apply(decode(record(kept.core, kept.seal)))
-            return state
+            return self._then(*self._seen(version), version)
+
+    def when(self, moment: datetime) -> PastState:
+        """The state as of a moment, by the writers' clocks: what was stamped until then, and what that rests on."""
+        with self.lock:
+            sessions = self.state.sessions
+            marks = {id: session.seq for id, session in sessions.items()} | dict(self.audit.reached(stamp(moment)))
+            beyond = self.state.beyond(marks)
+            heads = [
+                Head(id, seq, sessions[id].hash if sessions[id].seq == seq else self._kept(id, seq).hash)
+                for id, seq in marks.items()
+                if seq
+            ]
+            return self._then(marks, beyond, Version(self.namespace.digest, tuple(sorted(heads))))
+
+    def _then(self, marks: dict[bytes, int], beyond: list[Step], version: Version) -> PastState:
+        def had(session: bytes, seq: int) -> bool:
+            return seq <= marks.get(session, 0)
+
+        since = [kept.change for kept in _whole(beyond)]
+        return PastState(self.state, self.log, self.audit, since, had, version, self.lock)
+
+    def without(self, session: bytes, seq: int) -> PastState:
+        """The state as if one change had not been made."""
+        with self.lock:
+            kept = self._kept(session, seq)
+
+            def had(other: bytes, place: int) -> bool:
+                return other != session or place != seq
+
+            since = [kept.change]
+            return PastState(self.state, self.log, self.audit, since, had, self.state.version, self.lock)
+
+    def _kept(self, session: bytes, seq: int) -> Record:
+        kept = self.log.read(session, seq)
+        if kept is None:
+            raise StoreError("a change this needs is not kept here: it was pruned, or is damaged")
+        return kept
 
     # -- watchers ----------------------------------------------------------------------------------
 
@@ -319,21 +400,28 @@ class Document:
                 tuple(entry for effect in effects for entry in effect.removed),
                 len(effects),
                 local,
+                self.state.find({id for effect in effects for id in effect.tainted}),
             )
             for watch in self._watches:
                 if watch.wants(batch):
                     self._notifier.put(watch, batch)
 
 
-class Pinned:
-    """A document as of one version: it answers, and refuses every write."""
+def _whole(beyond: list[Step]) -> list[Record]:
+    found = [kept for kept in beyond if type(kept) is Record]
+    if len(found) < len(beyond):
+        raise StoreError("changes this needs were pruned here; ask a replica that keeps them")
+    return found
 
-    def __init__(self, document: Document, version: Version) -> None:
+
+class Pinned:
+    """A document as of the past: it answers, and refuses every write."""
+
+    def __init__(self, document: Document, state: PastState) -> None:
         self.namespace = document.namespace
         self.actor = document.actor
         self.lock = threading.RLock()
-        self.version = version
-        self.state = document.at(version)
+        self.state = state
         self.usable = document.usable
         self.past = document.past
 

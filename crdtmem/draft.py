@@ -93,6 +93,8 @@ class KeyedDraft:
             before = self.field.live(session.id)
             running: int = before[0]._frozen if before else 0  # type: ignore[assignment]
             for entry in self._adds.values():
+                if type(entry.key) is tuple:
+                    continue  # it takes an increment back
                 running += entry.extra
                 if not MIN_INT <= running <= MAX_INT:
                     raise ValueRefused(f"counter {self.field.name!r}: the total of one session would leave int64")
@@ -103,11 +105,21 @@ class KeyedDraft:
         """The part to write, once every entry has its id; `said` is what its entries say unless they say otherwise."""
         field = self.field
         adds: list[tuple[Any, ...]]
-        if field.kind != RECORDS:
-            adds = [(e._frozen,) if e._about is said else (e._frozen, e._about) for e in self._adds.values()]
-        else:
+        if field.kind == RECORDS:
             adds = [_record(e, said) for e in self._adds.values()]
+        elif field.kind == COUNTER:
+            id = session.id
+            adds = [(e._frozen,) if e._about is said and e.key is id else _counted(e, said) for e in self._adds.values()]
+        else:
+            adds = [(e._frozen,) if e._about is said else (e._frozen, e._about) for e in self._adds.values()]
         return _part(KeyedPart, (field.kind, field.name, said, tuple(adds), tuple(self._removes)))
+
+
+def _counted(entry: Entry, said: About | None) -> tuple[Any, ...]:
+    about = None if entry._about is said else entry._about
+    if type(entry.key) is tuple:
+        return (entry._frozen, about, entry.key)
+    return (entry._frozen,) if about is None else (entry._frozen, about)
 
 
 def _record(entry: Entry, said: About | None) -> tuple[Any, ...]:

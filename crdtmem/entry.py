@@ -6,7 +6,7 @@ An entry is final once its change is committed; inside an open `change()` block 
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypedDict
 
@@ -268,7 +268,7 @@ def settled(wire: About | None) -> About | None:
 class Writer:
     """One session, as its entries know it: who it is and how far its chain goes."""
 
-    __slots__ = ("agent", "client", "hash", "id", "key", "role", "saw", "seq")
+    __slots__ = ("agent", "client", "hash", "id", "key", "role", "saw", "seq", "tainted")
 
     def __init__(self, id: bytes, client: int, key: bytes, agent: str, role: str | None) -> None:
         self.id = id
@@ -279,6 +279,7 @@ class Writer:
         self.seq = 0
         self.hash = b""
         self.saw = 0  # its newest change that had seen something new of others
+        self.tainted: Collection[Any] = ()  # the ids of all tainted entries of its memory
 
 
 class Stamp(Struct, eq=False, gc=False):
@@ -386,6 +387,11 @@ class Entry(Struct, eq=False, gc=False):
         """The interval in which the statement is meant to hold."""
         start, end = self._said(_VALID) or (None, None)
         return (None if start is None else moment(start << 16), None if end is None else moment(end << 16))
+
+    @property
+    def tainted(self) -> bool:
+        """Whether it rests, through any number of others, on an entry that was retracted."""
+        return self._stamp is not None and self._id in self._stamp.writer.tainted
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Entry):

@@ -7,7 +7,10 @@ used twice: two updates with one (client, clock) leave replicas different for ev
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
+import tempfile
 from functools import lru_cache
 from hashlib import blake2b
 
@@ -15,6 +18,7 @@ from nacl.exceptions import CryptoError
 from nacl.signing import SigningKey, VerifyKey
 
 from crdtmem.change import Intro
+from crdtmem.errors import BadBytes
 from crdtmem.values import encode
 
 
@@ -35,6 +39,36 @@ class Identity:
             raise ValueError(f"an identity's secret has 32 bytes, not {len(secret)}")
         self._private = SigningKey(os.urandom(32) if secret is None else secret)
         self.key: bytes = bytes(self._private.verify_key)
+
+    @classmethod
+    def kept(cls, path: str | os.PathLike[str]) -> Identity:
+        """The identity in a file that only its owner may read; made on first use.
+
+        Raises:
+            BadBytes: the file holds something else.
+
+        >>> from pathlib import Path
+        >>> from tempfile import mkdtemp
+        >>> path = Path(mkdtemp()) / "ann.key"
+        >>> Identity.kept(path).key == Identity.kept(path).key, oct(path.stat().st_mode & 0o777)
+        (True, '0o600')
+        """
+        if not os.path.exists(path):
+            fresh, name = tempfile.mkstemp(prefix=f"{os.path.basename(path)}-", dir=os.path.dirname(path) or ".")
+            try:
+                with open(fresh, "wb") as file:  # 0600 from the start
+                    file.write(os.urandom(32).hex().encode() + b"\n")
+                    file.flush()
+                    os.fsync(file.fileno())
+                with contextlib.suppress(FileExistsError):  # another process was first: its key is the one
+                    os.link(name, path)
+            finally:
+                os.unlink(name)
+        with open(path, "rb") as kept:
+            text = kept.read(66)
+        if not re.fullmatch(rb"[0-9a-f]{64}\n", text):
+            raise BadBytes(f"{os.fspath(path)} is not a key; move it away to begin with a new one")
+        return cls(bytes.fromhex(text.decode()))
 
     def sign(self, digest: bytes) -> bytes:
         """The seal over one change hash, and through the chain over all before it."""

@@ -101,7 +101,7 @@ class Inbox:
                 continue
             session = sessions.get(change.session)
             if session is not None and session.seq >= change.seq:
-                if self.state.hash_of(change.session, change.seq) != change.hash:
+                if not self.state.has(change.session, change.seq, change.hash):
                     refused.append(Refusal(_FORK, change.session, change.seq))
                 continue
             held = room.get(change.hash) if room else None
@@ -114,7 +114,7 @@ class Inbox:
                 sealed.append(change)
             if awaited:
                 sealed += [self._room[hash].change for hash in self._waiters(change.hash)]
-        plan = _Plan(self.state)
+        plan = Plan(self.state)
         for hash in self._waiters(_STORE):
             if hash in self._room:
                 key = plan.take(self._room[hash].change)
@@ -169,7 +169,7 @@ class Inbox:
 
     # -- the checks, in order ----------------------------------------------------------------------
 
-    def _chain(self, change: Change, news: dict[bytes, Change], plan: _Plan, refused: list[Refusal]) -> list[Change]:
+    def _chain(self, change: Change, news: dict[bytes, Change], plan: Plan, refused: list[Refusal]) -> list[Change]:
         """The changes from the last known one up to this sealed one, verified and taken out of where they lay.
 
         Empty if it must wait or is refused.
@@ -232,7 +232,7 @@ class Inbox:
                 held.awaits = broken
         self._await(broken, path[0].hash)
 
-    def _rouse(self, plan: _Plan) -> None:
+    def _rouse(self, plan: Plan) -> None:
         """Plan what waited for the change that was planned last, and what waits for that in turn."""
         ready = self._roused(plan)
         while ready:
@@ -244,7 +244,7 @@ class Inbox:
             self._drop(waiting.hash)
             ready += self._roused(plan)
 
-    def _roused(self, plan: _Plan) -> list[Change]:
+    def _roused(self, plan: Plan) -> list[Change]:
         """Who waited for the change that was planned last."""
         last = plan.changes[-1]
         hashes = [*self._waiters((last.session, last.seq)), *self._waiters(plan.client)]
@@ -299,7 +299,7 @@ class Inbox:
             self._unlist(hash)
         return who
 
-    def _purge(self, plan: _Plan, refused: list[Refusal]) -> None:
+    def _purge(self, plan: Plan, refused: list[Refusal]) -> None:
         """Refuse what waited for a place in a chain that another change has taken."""
         for hash, waiting in list(self._room.items()):
             change = waiting.change
@@ -320,7 +320,7 @@ def _weight(change: Change) -> int:
     return len(change.core) + 64 * sum([len(part[3]) + len(part[4]) for part in change.parts])
 
 
-class _Plan:
+class Plan:
     """What the state will know once the changes so far are applied."""
 
     def __init__(self, state: State) -> None:
@@ -340,21 +340,24 @@ class _Plan:
         if newest is None or newest.hash != change.prev or newest.seq != change.seq - 1:
             if self.seq(session) != change.seq - 1:
                 return (session, change.seq - 1)
-            if change.seq > 1 and self._hash(session, change.seq - 1) != change.prev:
+            if change.seq > 1 and not self._has(session, change.seq - 1, change.prev):
                 return ("fork", change.prev)
         for dep in change.deps:
             if self.seq(dep[0]) < dep[1]:
                 return (dep[0], dep[1])
-            if self._hash(dep[0], dep[1]) != dep[2]:
+            if not self._has(*dep):
                 return ("fork", dep)
         client = 0
         for part in change.parts:
             keyed = type(part) is KeyedPart
             plain = keyed and (part.kind != RECORDS or (len(part.adds) == 1 and len(part.adds[0]) == 3))  # type: ignore[union-attr]
             for id in part.removes if plain else _ids(part):  # type: ignore[union-attr]
-                if self.seq(id[0]) < id[1]:
+                if id[0] != session and self.seq(id[0]) < id[1]:
                     return (id[0], id[1])
             if not keyed:
+                lost = self._state.lost(part) if part.moves else None  # type: ignore[arg-type, union-attr]
+                if lost is not None:
+                    return ("pruned", *lost)
                 client = self._state.client_of(session)
                 field = self._state.fields.get((part.kind, part.field))
                 planned = self._units.get((part.kind, part.field), {})
@@ -386,14 +389,15 @@ class _Plan:
         newest = self._newest.get(session) or self._state.sessions.get(session)
         return newest.seq if newest is not None else 0
 
-    def _hash(self, session: bytes, seq: int) -> bytes | None:
+    def _has(self, session: bytes, seq: int, hash: bytes) -> bool:
         newest = self._newest.get(session)
         if newest is None:
-            return self._state.hash_of(session, seq)
+            return self._state.has(session, seq, hash)
         if newest.seq == seq:
-            return newest.hash
+            return newest.hash == hash
         planned = (c.hash for c in reversed(self.changes) if c.session == session and c.seq == seq)
-        return next(planned, None) or self._state.hash_of(session, seq)
+        found = next(planned, None)
+        return self._state.has(session, seq, hash) if found is None else found == hash
 
 
 def _ids(part: KeyedPart | OrderedPart) -> Iterable[tuple[bytes, int, int]]:

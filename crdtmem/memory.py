@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, Unpack
 
+from crdtmem import history
 from crdtmem.change import COUNTER, KINDS, RECORDS, REGISTER, SEQUENCE, SET, TEXT, Version, is_field
+from crdtmem.checkpoint import Checkpoint
+from crdtmem.clock import stamp
 from crdtmem.document import Actor, Document, Pinned
 from crdtmem.draft import Draft, KeyedDraft, OrderedDraft
-from crdtmem.entry import About, Attributes, Entry, about
+from crdtmem.entry import About, Attributes, Entry, EntryId, about
 from crdtmem.errors import KindMismatch, MisuseError, ValueRefused
+from crdtmem.explain import Explanation, explain
 from crdtmem.fields.counter import Counter
 from crdtmem.fields.field import Field, alive
 from crdtmem.fields.keyed import Keyed
@@ -22,9 +27,13 @@ from crdtmem.fields.resolve import Resolve
 from crdtmem.fields.sequence import Sequence
 from crdtmem.fields.set import Set
 from crdtmem.fields.text import Text
+from crdtmem.history import Difference
 from crdtmem.inbox import Received, Refusal
 from crdtmem.namespace import Namespace
 from crdtmem.notify import Batch, Watch
+from crdtmem.retention import Pruning, prune
+from crdtmem.store import Damage
+from crdtmem.timeline import Timeline
 
 R = TypeVar("R")
 F = TypeVar("F", bound=Field[Any])
@@ -114,7 +123,11 @@ class Memory:
     def fields(self) -> dict[str, str]:
         """The fields that hold something: their names and kinds."""
         fields = list(self._document.state.fields.items())
-        return {name: KINDS[kind] for (kind, name), field in sorted(fields, key=lambda f: f[0]) if _holds(field)}
+        return {
+            name: KINDS[kind]
+            for (kind, name), field in sorted(fields, key=lambda f: f[0])
+            if _holds(field) and name[0] != "@"
+        }
 
     def _field(self, type: type[F], name: str, misplaced: tuple[object, ...]) -> F:
         kind = type._kind
@@ -124,8 +137,10 @@ class Memory:
         if misplaced:
             verb = _INSTEAD[kind].format(name=name, value=misplaced[0])
             raise TypeError(f"{KINDS[kind]}() opens a {KINDS[kind]}; to write: memory.{verb}")
-        if not isinstance(name, str) or not is_field(name):
-            raise ValueRefused(f"{name!r:.60}: the name of a field is a printable str of 1 to 200 characters")
+        if not isinstance(name, str) or not is_field(name) or name[0] == "@":
+            raise ValueRefused(
+                f"{name!r:.60}: the name of a field is a printable str of 1 to 200 characters, the first of them not @"
+            )
         for other, word in KINDS.items():
             here = self._document.state.fields.get((other, name))
             mine = self._document.state.fields.get((kind, name))
@@ -248,8 +263,8 @@ class Memory:
         """
         self._document.wait(self._version(version), timeout)
 
-    def at(self, version: Version | str) -> Memory:
-        """This memory as of a version, read-only.
+    def at(self, version: Version | str | datetime) -> Memory:
+        """This memory as of a version, or as of a moment by its writers' clocks, read-only.
 
         >>> from crdtmem import Replica
         >>> memory = Replica("ann").open(tenant="acme")
@@ -259,7 +274,11 @@ class Memory:
         >>> memory.at(then).register("status").value
         'draft'
         """
-        return Memory(Pinned(self._document, self._version(version)), self._actor)  # type: ignore[arg-type]
+        if isinstance(version, datetime):
+            state = self._document.when(aware(version))
+        else:
+            state = self._document.at(self._version(version))
+        return Memory(Pinned(self._document, state), self._actor)  # type: ignore[arg-type]
 
     def changes(self, since: Version | str | None = None) -> list[bytes]:
         """The changes that a replica at `since` lacks, as records to hand to its `receive`; all of them by default.
@@ -314,13 +333,175 @@ class Memory:
         with self._document.lock:
             self._document.usable()
             for (kind, name), field in sorted(self._document.state.fields.items(), key=lambda f: f[0]):
-                if type(field) is not Keyed or kind not in (REGISTER, RECORDS):
+                if type(field) is not Keyed or kind not in (REGISTER, RECORDS) or name[0] == "@":
                     continue
                 for key in sorted(field.forked, key=str):
                     rivals = disagreement(self._shown((kind, name), key))
                     if rivals:
                         found.append(Conflict(name, key, tuple(rivals)))
         return found
+
+    # -- the store ---------------------------------------------------------------------------------
+
+    def checkpoint(self) -> Checkpoint:
+        """Make a checkpoint now, so that opening need not replay the log. They are also made as the log grows."""
+        self._document.usable()
+        return self._document.checkpoints.make()
+
+    @property
+    def checkpoints(self) -> list[Checkpoint]:
+        """The checkpoints that are kept, newest first, with their age and size."""
+        self._document.usable()
+        return self._document.checkpoints.kept()
+
+    def prune(self, *, older_than: timedelta | datetime | None = None, keep: int = 0) -> Pruning:
+        """Let go of old changes: what the memory shows stays, how it came about goes.
+
+        Nothing reaches further back after that: neither `at` and `undo`, nor `changes` for a replica that lacks what
+        was pruned. So prune what all others have.
+
+        Args:
+            older_than: an age, or a moment; only changes stamped before it go.
+            keep: how many of the newest changes stay in any case.
+        """
+        if isinstance(older_than, timedelta):
+            older_than = datetime.fromtimestamp(self._document.now(), UTC) - older_than
+        return prune(self._document, None if older_than is None else stamp(aware(older_than)) & ~0xFFFF, keep)
+
+    @property
+    def damage(self) -> tuple[Damage, ...]:
+        """What was found broken in the store, was set aside, and no peer has brought back yet."""
+        return self._document.damage()
+
+    # -- who, when, what, why ----------------------------------------------------------------------
+
+    def audit(
+        self,
+        *,
+        field: str | Collection[str] | None = None,
+        by: str | Collection[str] | None = None,
+        role: str | Collection[str] | None = None,
+        session: bytes | str | None = None,
+        since: datetime | Version | str | None = None,
+        until: datetime | Version | str | None = None,
+        entry: Entry | EntryId | str | None = None,
+        text: str | None = None,
+        limit: int = 100,
+        after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
+    ) -> Timeline:
+        """Who wrote what, when and why: a page of events, in the order of their writers' clocks.
+
+        Args:
+            field: only of this field, or of one of these.
+            by: only by this agent, or by one of these.
+            role: only in this role, or in one of these.
+            session: only by this session.
+            since: only what was written after a version, or from a moment on.
+            until: only what a version had seen, or what was written until a moment.
+            entry: only what happened to this entry, and what it did to others.
+            text: only what has this in its value or its reason, whatever the case.
+            limit: so many events a page, the first ones.
+            after: the `next` of the page before this one.
+            last: so many events, the last ones.
+            before: the `previous` of the page behind this one.
+
+        >>> from crdtmem import Replica
+        >>> memory = Replica("ann").open(tenant="acme")
+        >>> _ = memory.register("status").assign("draft")
+        >>> _ = memory.register("status").assign("final", why="all tests green")
+        >>> [(event.action, event.value, event.by, event.why) for event in memory.audit(text="green")]
+        [('added', 'final', 'ann', 'all tests green'), ('superseded', 'draft', 'ann', 'all tests green')]
+        """
+        with self._document.lock:
+            self._document.usable()
+            return self._document.audit.timeline(
+                field=field,
+                by=by,
+                role=role,
+                session=session,
+                since=since,
+                until=until,
+                entry=entry,
+                text=text,
+                limit=limit,
+                after=after,
+                last=last,
+                before=before,
+            )
+
+    def explain(self, entry: Entry | EntryId | str, *, depth: int = 3) -> Explanation:
+        """Where an entry comes from and what became of it: who, when, why, what it rests on and what rests on it.
+
+        Args:
+            entry: the entry, or its id.
+            depth: so many steps of what it rests on, and of what rests on it.
+
+        >>> from crdtmem import Replica
+        >>> memory = Replica("ann").open(tenant="acme")
+        >>> source = memory.set("sources").add("churn.csv")
+        >>> brief = memory.register("brief").assign("churn is 3.1%", because=[source], why="first look")
+        >>> why = memory.explain(brief)
+        >>> why.status, [cause.said.value for cause in why.rests_on]
+        ('live', ['churn.csv'])
+        """
+        document = self._document
+        with document.lock:
+            document.usable()
+            return explain(document.audit, document.state, entry, depth=depth, now=document.now())
+
+    # -- acting on the past ------------------------------------------------------------------------
+
+    def retract(self, entry: Entry | EntryId | str, *, why: str) -> Entry:
+        """Take an entry back, with a reason; what rests on it, through any number of others, is tainted.
+
+        >>> from crdtmem import Replica
+        >>> memory = Replica("ann").open(tenant="acme")
+        >>> source = memory.set("sources").add("churn.csv")
+        >>> brief = memory.register("brief").assign("churn is 3.1%", because=[source])
+        >>> _ = memory.retract(source, why="last year's file")
+        >>> list(memory.set("sources")), brief.tainted
+        ([], True)
+        """
+        return history.retract(self, entry, why)
+
+    def affirm(self, entry: Entry | EntryId | str, *, why: str) -> Entry:
+        """Say that a tainted entry holds all the same. A later retraction taints it again."""
+        return history.affirm(self, entry, why)
+
+    def undo(self, change: Entry | EntryId | str, *, why: str) -> int:
+        """Take back what the change did that wrote this entry, as far as nothing was built over it.
+
+        >>> from crdtmem import Replica
+        >>> memory = Replica("ann").open(tenant="acme")
+        >>> _ = memory.register("status").assign("open")
+        >>> memory.undo(memory.register("status").assign("closed"), why="wrong ticket")
+        2
+        >>> memory.register("status").value
+        'open'
+        """
+        return history.undo(self, change, why)
+
+    def restore(self, version: Version | str | datetime, *, why: str) -> int:
+        """Make this memory what it was, as one new change; how many entries came and went. Retractions stand.
+
+        >>> from crdtmem import Replica
+        >>> memory = Replica("ann").open(tenant="acme")
+        >>> _ = memory.text("draft").append("Churn rose.")
+        >>> then = memory.version
+        >>> _ = memory.text("draft").replace("rose", "fell")
+        >>> _ = memory.restore(then, why="it did rise")
+        >>> str(memory.text("draft"))
+        'Churn rose.'
+        """
+        return history.restore(self, self.at(version)._document.state, why)  # type: ignore[arg-type]
+
+    def diff(self, before: Version | str | datetime, after: Version | str | datetime | None = None) -> list[Difference]:
+        """What differs between two versions, field by field; by default between a version and now."""
+        new = self._document.state if after is None else self.at(after)._document.state
+        with self._document.lock:
+            return history.differences(self.at(before)._document.state, new)
 
     def _past(self, version: Version | str) -> Mapping[bytes, int]:
         return self._document.past(self._version(version))
@@ -388,3 +569,10 @@ _INSTEAD = {
     SEQUENCE: "sequence({name!r}).append({value!r})",
     TEXT: "text({name!r}).append({value!r})",
 }
+
+
+def aware(when: datetime) -> datetime:
+    """A moment that says its time zone."""
+    if when.tzinfo is None:
+        raise ValueRefused("a moment needs a time zone: datetime.now(UTC), or when.astimezone()")
+    return when

@@ -23,7 +23,10 @@ Callback = Callable[["Batch"], object]
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one change of ours, or one received batch, did."""
+    """What one change of ours, or one received batch, did.
+
+    `tainted` names the live entries that fell with a retraction: all of them, however long the chain.
+    """
 
     version: Version
     fields: frozenset[str]
@@ -31,6 +34,7 @@ class Batch:
     removed: tuple[Entry, ...]
     changes: int
     local: bool
+    tainted: tuple[Entry, ...] = ()
 
 
 class Watch:
@@ -48,7 +52,9 @@ class Watch:
 
     def wants(self, batch: Batch) -> bool:
         """Whether the batch touches a field it asked for."""
-        return self._fields is None or not self._fields.isdisjoint(batch.fields)
+        if self._fields is None or not self._fields.isdisjoint(batch.fields):
+            return True
+        return any(entry.field in self._fields for entry in batch.tainted)
 
     def close(self) -> None:
         """No batch is delivered after this; closing twice does nothing."""

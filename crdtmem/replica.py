@@ -23,8 +23,8 @@ class Replica:
     Args:
         agent: the name its writes carry, unless `acting_as` says otherwise.
         role: the role they are made in.
-        store: where changes are kept; None keeps them in memory.
-        identity: the key that seals them; None makes one.
+        store: where changes are kept: the path of a file, one for each agent, or a Store; None keeps them in memory.
+        identity: the key that seals them; None takes the one kept beside the file, or makes one.
         time: seconds since 1970, for stamps.
 
     >>> with Replica("researcher") as replica:
@@ -39,18 +39,24 @@ class Replica:
         agent: str,
         *,
         role: str | None = None,
-        store: Store | None = None,
+        store: Store | str | os.PathLike[str] | None = None,
         identity: Identity | None = None,
         time: TimeSource = time.time,
     ) -> None:
         self._actor = checked_actor(agent, role)
-        if store is not None and (isinstance(store, str | os.PathLike) or not hasattr(store, "open")):
-            raise MisuseError(
-                f"store: {store!r:.60} is not a store; files are not supported yet, use MemoryStore() or leave it out"
-            )
-        self._store: Store = MemoryStore() if store is None else store
-        self._owns_store = store is None
-        self.identity = identity or Identity()
+        self._lasting = store is not None
+        self._owns_store = store is None or isinstance(store, str | os.PathLike)
+        if store is None:
+            self._store: Store = MemoryStore()
+        elif isinstance(store, str | os.PathLike):
+            from crdtmem.sqlite import SqliteStore
+
+            self._store = SqliteStore(store)
+        elif hasattr(store, "open"):
+            self._store = store
+        else:
+            raise MisuseError(f"store: the path of a file or a Store, not {store!r:.60}")
+        self.identity = identity or _kept(self._store)
         self._time = time
         self._notifier = Notifier()
         self._documents: dict[Namespace, Document] = {}
@@ -86,8 +92,24 @@ class Replica:
                     Clock(self._time),
                     self._notifier,
                     self._usable,
+                    checkpoints=self._lasting,
                 )
         return Memory(document, self._actor)
+
+    def fork(self, memory: Memory, namespace: Namespace | None = None, /, **labels: str | None) -> Memory:
+        """A new memory that begins with all that another, maybe a pinned one, shows; each entry cites its origin.
+
+        >>> replica = Replica("ann")
+        >>> plan = replica.open(tenant="acme", task="plan")
+        >>> _ = plan.sequence("steps").extend(["ask", "write"])
+        >>> list(replica.fork(plan, tenant="acme", task="plan-b").sequence("steps"))
+        ['ask', 'write']
+        """
+        from crdtmem.history import fork
+
+        found = self.open(namespace, **labels) if namespace is None else self.open(namespace)
+        fork(memory, found)
+        return found
 
     def _usable(self) -> None:
         if self._gone is not None:
@@ -117,6 +139,15 @@ class Replica:
     def __repr__(self) -> str:
         state = "closed" if self._gone else f"{len(self._documents)} memories"
         return f"<Replica {self._actor.agent!r}: {state}>"
+
+
+def _kept(store: Store) -> Identity:
+    """The key beside a file, so that what a crash left unsealed can be sealed by the next process; else a new one."""
+    if isinstance(store, MemoryStore):
+        return Identity()
+    from crdtmem.sqlite import SqliteStore
+
+    return Identity.kept(f"{store.path}-key") if isinstance(store, SqliteStore) and not store.readonly else Identity()
 
 
 _ALIVE: weakref.WeakSet[Replica] = weakref.WeakSet()

@@ -6,16 +6,20 @@ any such order (invariant 6). A part with a flaw is void: it is left out, its ch
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from crdtmem.change import PART_SHIFT, SEQUENCE, Change, Head, Version, decode, record
+from crdtmem.change import PART_SHIFT, RECORDS, SEQUENCE, Change, Head, Version
 from crdtmem.change import Ordered as OrderedPart
 from crdtmem.entry import Entry, Stamp, Writer
+from crdtmem.errors import StoreError
 from crdtmem.fields.keyed import Keyed
 from crdtmem.fields.ordered import Ordered, Past
 from crdtmem.identity import client_id
+from crdtmem.pruned import Husk, Pruned
 from crdtmem.store import Log, Record
+from crdtmem.taint import Taint
 from crdtmem.values import encode
 
 
@@ -27,6 +31,7 @@ class Effect(NamedTuple):
     added: list[Entry]
     removed: list[Entry]
     void: list[str]
+    tainted: set[Any]  # the ids of entries that fell with a retraction
 
 
 def introduced(change: Change) -> Writer:
@@ -36,30 +41,34 @@ def introduced(change: Change) -> Writer:
     return Writer(change.session, client_id(change.session), key, agent, role)
 
 
-def walk(log: Log, latest: dict[bytes, int], marks: dict[bytes, int]) -> list[Record]:
+def walk(steps: Iterator[Step], latest: dict[bytes, int], marks: dict[bytes, int]) -> list[Step]:
     """Complete `marks` to all that some changes had seen; return what is kept beyond, newest first.
 
-    Walks the log back only as far as the two differ.
+    Walks back only as far as the two differ.
 
     Args:
-        log: where the changes are kept.
+        steps: the changes that were applied, newest first.
         latest: how far each session has come; what is kept beyond is not looked at. Used up.
         marks: the changes asked for, as the seq of each session; takes what they had seen.
+
+    Raises:
+        StoreError: some of them are damaged.
     """
     ahead = {id for id, seq in latest.items() if seq > marks.get(id, 0)}
-    beyond: list[Record] = []
-    newest_first = log.records(newest_first=True)
+    beyond: list[Step] = []
     while ahead:
-        kept = next(newest_first)
+        kept = next(steps, _END)
         if kept.seq > latest.get(kept.session, 0):
             continue
+        if kept.seq < latest.get(kept.session, 0):
+            raise StoreError("history is not whole as far back as this asks: changes are damaged; a peer may have them")
         latest[kept.session] = kept.seq - 1
         if kept.seq > marks.get(kept.session, 0):
             beyond.append(kept)
             if latest[kept.session] <= marks.get(kept.session, 0):
                 ahead.discard(kept.session)
             continue
-        for dep in decode(record(kept.core, b"")).deps:
+        for dep in kept.change.deps:
             if dep[1] > marks.get(dep[0], 0):
                 marks[dep[0]] = dep[1]
                 if latest[dep[0]] <= dep[1]:
@@ -67,6 +76,10 @@ def walk(log: Log, latest: dict[bytes, int], marks: dict[bytes, int]) -> list[Re
     return beyond
 
 
+Step = Record | Husk
+_NONE: set[Any] = set()
+_NOTHING: list[Any] = []  # never written to
+_END = Record(b"", -1, b"", b"", b"")  # before any change
 _new = tuple.__new__  # a NamedTuple's own constructor costs three times as much
 
 
@@ -78,15 +91,32 @@ class State:
         log: where the changes are kept, for what is no longer live.
     """
 
-    __slots__ = ("_log", "_pasts", "_version", "count", "fields", "heads", "namespace", "sessions")
+    __slots__ = (
+        "_keeps",
+        "_log",
+        "_pasts",
+        "_version",
+        "count",
+        "fields",
+        "heads",
+        "namespace",
+        "pruned",
+        "sessions",
+        "taint",
+        "voids",
+    )
 
     def __init__(self, namespace: bytes, log: Log) -> None:
         self.namespace = namespace
         self._log = log
+        self.pruned = Pruned(log)
+        self._keeps = self.pruned.any()
         self._pasts: dict[bytes, tuple[int, dict[bytes, int]]] = {}  # session -> a seq, and what its change had seen
         self.sessions: dict[bytes, Writer] = {}
         self.heads: dict[bytes, tuple[bytes, int, bytes]] = {}
         self.fields: dict[tuple[int, str], Keyed | Ordered] = {}
+        self.taint = Taint()
+        self.voids: dict[tuple[bytes, int], list[str]] = {}  # changes with void parts, and why
         self.count = 0
         self._version: Version | None = Version(namespace, ())
 
@@ -97,15 +127,36 @@ class State:
             self._version = Version(self.namespace, tuple(Head(*head) for head in sorted(self.heads.values())))
         return self._version
 
-    def hash_of(self, session: bytes, seq: int) -> bytes | None:
-        """The hash of a change that has been applied."""
+    def resumed(self, count: int) -> None:
+        """A checkpoint has filled it with what so many changes add up to."""
+        self.count = count
+        self._version = None
+
+    def live(self) -> int:
+        """How much it holds: entries of keyed fields, units of ordered ones."""
+        return sum([field.size() for field in self.fields.values()])
+
+    def has(self, session: bytes, seq: int, hash: bytes) -> bool:
+        """Whether the change that was applied at this place is that one."""
         known = self.sessions.get(session)
         if known is None or known.seq < seq:
-            return None
+            return False
         if known.seq == seq:
-            return known.hash
+            return known.hash == hash
         kept = self._log.read(session, seq)
-        return kept.hash if kept else None
+        if kept is not None:
+            return kept.hash == hash
+        begun = self.pruned.hash(session, seq)
+        return hash.startswith(begun) if begun else True  # a damaged one: nobody here knows better
+
+    def backwards(self) -> Iterator[Step]:
+        """The changes that were applied, newest first, and then what is left of those that were pruned."""
+        yield from self._log.records(newest_first=True)
+        yield from self.pruned.backwards()
+
+    def beyond(self, marks: dict[bytes, int]) -> list[Step]:
+        """Complete marks to all that the marked changes had seen; return what was applied beyond, newest first."""
+        return walk(self.backwards(), {id: session.seq for id, session in self.sessions.items()}, marks)
 
     def client_of(self, session: bytes) -> int:
         """The Yjs client of a session, known or not."""
@@ -117,6 +168,8 @@ class State:
         found = self.fields.get((kind, name))
         if found is None:
             found = self.fields[kind, name] = Ordered(kind, name) if kind >= SEQUENCE else Keyed(kind, name)
+            if type(found) is Ordered:
+                found.keeps = self._keeps
         return found
 
     def apply(self, change: Change, staged: list[list[Entry]] | None = None) -> Effect:
@@ -129,6 +182,7 @@ class State:
         session = self.sessions.get(change.session)
         if session is None:
             session = self.sessions[change.session] = introduced(change)
+            session.tainted = self.taint.tainted
         session.seq, session.hash = change.seq, change.hash
         if change.deps:
             session.saw = change.seq
@@ -138,24 +192,38 @@ class State:
             if head is not None and head[1] <= dep[1]:
                 del heads[dep[0]]
         heads[change.session] = (change.session, change.seq, change.hash)
-        merged = len(heads) == 1  # all that is here was in its past
         self._version = None
         self.count += 1
         stamp = Stamp(session, change.seq, change.hlc, change.actor)
-        added: list[Entry] = []
-        removed: list[Entry] = []
-        void: list[str] = []
+        added = removed = _NOTHING
+        void: list[str] = _NOTHING
+        fallen: set[Any] = _NONE
         for number, part in enumerate(change.parts):
             field = self.fields.get(part[:2]) or self.field(part.kind, part.field)
             mine = staged[number] if staged else None
             if type(field) is Keyed:
                 came, went = field.apply(part, number, change.digests[number], stamp, mine)  # type: ignore[arg-type]
             else:
-                past = None if merged else self._past(change)
-                came, went = self._order(field, part, number, stamp, mine, past, void)  # type: ignore[arg-type]
+                past = self._past(change) if len(heads) > 1 else None  # None: all that is here was in its past
+                came, went, flaw = self._order(field, part, number, stamp, mine, past)  # type: ignore[arg-type]
+                if flaw:
+                    void = [*void, flaw]
             added = added + came if added else came
             removed = removed + went if removed else went
-        return _new(Effect, (change, stamp, added, removed, void))
+            if field.notable:
+                fallen = fallen | self._note(field, came, went)
+        if void:
+            self.voids[change.session, change.seq] = void
+        return _new(Effect, (change, stamp, added, removed, void, fallen))
+
+    def _note(self, field: Keyed | Ordered, came: list[Entry], went: list[Entry]) -> set[Any]:
+        """Take note of what entries say of others; return what is newly tainted."""
+        fallen: set[Any] = set()
+        for entry in came:
+            if entry._about is not None and len(entry._about) > 1 and entry._about[1]:
+                fallen |= self.taint.rest(entry._id, entry._about[1])
+        field.notable = field.kind == RECORDS and field.name[0] == "@"
+        return fallen | self.taint.notice(field.name, came, went) if field.notable else fallen
 
     def _order(
         self,
@@ -165,15 +233,13 @@ class State:
         stamp: Stamp,
         staged: list[Entry] | None,
         past: Past | None,
-        void: list[str],
-    ) -> tuple[list[Entry], list[Entry]]:
+    ) -> tuple[list[Entry], list[Entry], str | None]:
         moved = self._moved(part)
         flaw = "a move names no entry" if moved is None else field.flaw(part, stamp.writer.client, past)
         if moved is None or flaw:
-            void.append(f"{part.field}: {flaw}")
             field.skip(part, stamp.writer.client)
-            return [], []
-        return field.apply(part, number, stamp, staged, moved, past)
+            return [], [], f"{part.field}: {flaw}"
+        return *field.apply(part, number, stamp, staged, moved, past), None
 
     def _past(self, change: Change) -> Past:
         """Tells of a change whether it was in the past of this one."""
@@ -185,7 +251,7 @@ class State:
             marks = {dep[0]: dep[1] for dep in change.deps}
             if change.seq > 1:
                 marks[id] = change.seq - 1
-            walk(self._log, {s.id: s.seq for s in self.sessions.values()}, marks)
+            self.beyond(marks)
         self._pasts[id] = (change.seq, marks)
         marks[id] = change.seq
         return lambda stamp: stamp.seq <= marks.get(stamp.writer.id, 0)
@@ -199,12 +265,31 @@ class State:
         for _, (session, seq, n) in part.moves:
             if (session, seq) not in read:
                 kept = self._log.read(session, seq) if session in self.sessions else None
-                read[session, seq] = decode(record(kept.core, b"")) if kept else None
-            entry = self._written(part.field, read[session, seq], n)
+                read[session, seq] = kept.change if kept else None
+            entry = self._written(part.field, read[session, seq], n) or self._still(part, (session, seq, n))
             if entry is None:
                 return None
             found.append(entry)
         return found
+
+    def forget(self) -> None:
+        """The log has been pruned."""
+        self._keeps = True
+        for field in self.fields.values():
+            if type(field) is Ordered:
+                field.forget()
+
+    def lost(self, part: OrderedPart) -> tuple[bytes, int] | None:
+        """A pruned change that a move would need to be judged."""
+        for _, id in part.moves:
+            if self.pruned.hash(id[0], id[1]) and self._still(part, id) is None:
+                return id[0], id[1]
+        return None
+
+    def _still(self, part: OrderedPart, id: tuple[bytes, int, int]) -> Entry | None:
+        """A value of a sequence whose change was pruned, if it is here all the same."""
+        field: Any = self.fields.get((part.kind, part.field))
+        return field.written(id) if field is not None and self.pruned.hash(id[0], id[1]) else None
 
     def _written(self, field: str, change: Change | None, n: int) -> Entry | None:
         number, place = divmod(n, 1 << PART_SHIFT)
@@ -220,6 +305,16 @@ class State:
                 return Entry(id, field, None, run[1][place], run[2] if len(run) > 2 else part.about, stamp)
             place -= len(run[1])
         return None
+
+    def find(self, ids: set[Any]) -> tuple[Entry, ...]:
+        """Those of these entries that are live. Walks through the ordered fields, so it is for rare occasions."""
+        found: list[Entry] = []
+        for field in self.fields.values() if ids else ():
+            if type(field) is Keyed:
+                found += [field.by_id[id] for id in ids if id in field.by_id]
+            else:
+                found += {e._id: e for e in field.entries() if e._id in ids}.values()  # type: ignore[union-attr]
+        return tuple(found)
 
     def digest(self) -> bytes:
         """Equal on replicas with the same content."""

@@ -7,10 +7,15 @@ they were applied, with the seals beside them, and one `append` is one commit (i
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from crdtmem.change import Change, decode
+from crdtmem.change import record as joined
 from crdtmem.errors import StoreError
 from crdtmem.namespace import Namespace
+
+if TYPE_CHECKING:
+    from crdtmem.sqlite import Connection
 
 
 class Record(NamedTuple):
@@ -22,9 +27,31 @@ class Record(NamedTuple):
     core: bytes
     seal: bytes
 
+    @property
+    def change(self) -> Change:
+        """The change, decoded. What was kept has been checked before."""
+        return decode(joined(self.core, self.seal), known=self.hash)
+
+    @property
+    def data(self) -> bytes:
+        """The bytes to hand to another replica."""
+        return joined(self.core, self.seal)
+
+
+class Damage(NamedTuple):
+    """What a store found broken. It was set aside and is never served; a change is asked for again from a peer."""
+
+    reason: str
+    session: bytes | None = None
+    seq: int | None = None
+
 
 class Log(Protocol):
-    """The records of one namespace. Its memory serialises the calls."""
+    """The records of one namespace, and a shelf of named blobs for what is derived from them.
+
+    A record has a place, a number above 0 that grows with every record kept. What is found broken is skipped, never
+    served, and listed in `damage`. The memory of the namespace serialises the calls.
+    """
 
     def append(self, records: Sequence[Record]) -> None:
         """Keep these records, all or none.
@@ -33,14 +60,71 @@ class Log(Protocol):
             StoreError: none was kept.
         """
 
+    def mend(self, record: Record) -> None:
+        """Put a record back where a broken one was.
+
+        Raises:
+            StoreError: it is not broken.
+        """
+
     def seal(self, session: bytes, seq: int, seal: bytes) -> None:
-        """Put a seal beside a record."""
+        """Put a seal beside a record.
+
+        Raises:
+            StoreError: there is no such record.
+        """
+
+    def prune(self, session: bytes, upto: int) -> None:
+        """Forget the oldest records of a session, up to this seq; the next to be kept is the same as before."""
+
+    def cut(self, session: bytes, first: int) -> None:
+        """Forget the newest records of a session, from this seq on; the next to be kept is that one.
+
+        It reaches no deeper than `prune` has: what was pruned is not to be kept again.
+        """
 
     def records(self, *, newest_first: bool = False) -> Iterator[Record]:
         """All records, in the order of their append or the reverse."""
 
+    def since(self, place: int) -> Iterator[tuple[int, Record]]:
+        """The records behind a place, each with its own, in the order of their append."""
+
     def read(self, session: bytes, seq: int) -> Record | None:
         """One record."""
+
+    def put(self, name: str, data: bytes) -> None:
+        """Keep a blob under a name, in place of what was there."""
+
+    def get(self, name: str) -> bytes | None:
+        """The blob of that name, or None."""
+
+    def drop(self, name: str) -> None:
+        """Forget a blob, if it is there."""
+
+    def names(self) -> list[str]:
+        """The names of all blobs, sorted."""
+
+    def index(self) -> Connection:
+        """A database for tables derived from the records; it may come back empty.
+
+        The same one each time, and this log's own; other logs of the store may share its tables, so its transactions
+        (`with log.index(): ...`) are short.
+        """
+
+    @property
+    def newest(self) -> int:
+        """The place of the newest record; 0 when nothing was ever kept."""
+
+    @property
+    def damage(self) -> Sequence[Damage]:
+        """What was found broken since this log was opened, and has not been mended."""
+
+    @property
+    def writable(self) -> bool:
+        """Whether it takes records."""
+
+    def size(self) -> int:
+        """How many bytes it takes, about."""
 
 
 class Store(Protocol):
@@ -76,11 +160,16 @@ class MemoryStore:
 
 
 class _MemoryLog:
-    __slots__ = ("_chains", "_records")
+    __slots__ = ("_blobs", "_chains", "_index", "_records")
+
+    damage: Sequence[Damage] = ()
+    writable = True
 
     def __init__(self) -> None:
-        self._records: list[Record] = []
-        self._chains: dict[bytes, list[int]] = {}  # session -> the place of each of its records
+        self._records: list[Record | None] = []  # None where one was removed
+        self._chains: dict[bytes, _Chain] = {}
+        self._blobs: dict[str, bytes] = {}
+        self._index: Connection | None = None
 
     def append(self, records: Sequence[Record]) -> None:
         chains, log = self._chains, self._records
@@ -88,22 +177,84 @@ class _MemoryLog:
         for record in records:
             chain = chains.get(record[0])
             if chain is None:
-                chain = chains[record[0]] = []
-            if record[1] != len(chain) + 1:
+                chain = chains[record[0]] = _Chain()
+            if record[1] != chain.removed + len(chain.places) + 1:
                 for kept in log[size:]:
-                    chains[kept[0]].pop()
+                    chains[kept[0]].places.pop()  # type: ignore[index]
                 del log[size:]
-                raise StoreError(f"record {record[1]} of a session does not follow {len(chain)}")
-            chain.append(len(log))
+                raise StoreError(f"record {record[1]} of a session does not follow the one before")
+            chain.places.append(len(log))
             log.append(record)
 
+    def mend(self, record: Record) -> None:
+        raise StoreError("nothing is broken here")
+
     def seal(self, session: bytes, seq: int, seal: bytes) -> None:
-        place = self._chains[session][seq - 1]
-        self._records[place] = self._records[place]._replace(seal=seal)
+        kept = self.read(session, seq)
+        if kept is None:
+            raise StoreError(f"there is no record {seq} of that session to be sealed")
+        chain = self._chains[session]
+        self._records[chain.places[seq - 1 - chain.removed]] = kept._replace(seal=seal)
+
+    @property
+    def newest(self) -> int:
+        return len(self._records)
+
+    def prune(self, session: bytes, upto: int) -> None:
+        chain = self._chains.get(session, _Chain())
+        gone = max(upto - chain.removed, 0)
+        self._forget(chain.places[:gone])
+        chain.removed += len(chain.places[:gone])
+        del chain.places[:gone]
+
+    def cut(self, session: bytes, first: int) -> None:
+        chain = self._chains.get(session, _Chain())
+        left = max(first - 1 - chain.removed, 0)
+        self._forget(chain.places[left:])
+        del chain.places[left:]
+
+    def _forget(self, places: list[int]) -> None:
+        for place in places:
+            self._records[place] = None
 
     def records(self, *, newest_first: bool = False) -> Iterator[Record]:
-        return reversed(self._records) if newest_first else iter(self._records[:])
+        return filter(None, reversed(self._records) if newest_first else iter(self._records[:]))
+
+    def since(self, place: int) -> Iterator[tuple[int, Record]]:
+        return ((at, kept) for at, kept in enumerate(self._records[place:], place + 1) if kept)
 
     def read(self, session: bytes, seq: int) -> Record | None:
-        chain = self._chains.get(session, ())
-        return self._records[chain[seq - 1]] if 0 < seq <= len(chain) else None
+        chain = self._chains.get(session)
+        if chain is None or not 0 < seq - chain.removed <= len(chain.places):
+            return None
+        return self._records[chain.places[seq - 1 - chain.removed]]
+
+    def put(self, name: str, data: bytes) -> None:
+        self._blobs[name] = data
+
+    def get(self, name: str) -> bytes | None:
+        return self._blobs.get(name)
+
+    def drop(self, name: str) -> None:
+        self._blobs.pop(name, None)
+
+    def names(self) -> list[str]:
+        return sorted(self._blobs)
+
+    def index(self) -> Connection:
+        if self._index is None:
+            from crdtmem.sqlite import scratch
+
+            self._index = scratch()
+        return self._index
+
+    def size(self) -> int:
+        return sum([len(kept.core) for kept in self.records()]) + sum(map(len, self._blobs.values()))
+
+
+class _Chain:
+    __slots__ = ("places", "removed")
+
+    def __init__(self) -> None:
+        self.places: list[int] = []  # of its records in the log
+        self.removed = 0  # its oldest records, which were removed

@@ -74,10 +74,12 @@ class Unwilling:
 class _UnwillingLog:
     def __init__(self, store: Unwilling, kept: Log) -> None:
         self._store = store
-        self.seal, self.records, self.read = kept.seal, kept.records, kept.read
-        self._append = kept.append
+        self._kept = kept
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._kept, name)
 
     def append(self, records: list[Record]) -> None:
         if self._store.full:
             raise StoreError("the disk is full")
-        self._append(records)
+        self._kept.append(records)

@@ -282,7 +282,9 @@ class Tap:
     def __init__(self) -> None:
         self.log = MemoryStore().open(SCOPE)
         self.kept: list[Record] = []
-        self.seal, self.records, self.read = self.log.seal, self.log.records, self.log.read
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.log, name)
 
     def open(self, _: Namespace) -> Log:
         """The log of the one namespace."""

@@ -165,9 +165,9 @@ def lost_counter_total(real):
 def counter_counted_twice(real):
     """The total before stays beside the new one."""
 
-    def supersede(self, entry, session):
+    def supersede(self, entry):
         before = self.total
-        gone = real(self, entry, session)
+        gone = real(self, entry)
         self.total = before + entry._frozen
         return gone
 
@@ -299,7 +299,7 @@ def skipped_dedupe(real):
     return receive
 
 
-@bug((crdtmem.inbox._Plan, "take"))
+@bug((crdtmem.inbox.Plan, "take"))
 def delivery_before_deps(real):
     """A change enters before what it builds on."""
 
@@ -341,7 +341,7 @@ class _Anything(bytes):
         return False
 
 
-@bug((crdtmem.inbox._Plan, "chain"))
+@bug((crdtmem.inbox.Plan, "chain"))
 def chain_not_checked(real):
     """A change may follow another than it says."""
 

@@ -135,7 +135,126 @@ class StoreContract:
             assert memory.at(version).digest() == digest
         again.close()
 
-    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+    def test_a_seal_for_what_is_not_there_is_refused(self, log: Log) -> None:
+        log.append([kept(ANN, 1)])
+        for session, seq in ((ANN, 2), (ANN, 0), (BOB, 1)):
+            with pytest.raises(StoreError):
+                log.seal(session, seq, b"s" * 64)
+
+    def test_places_grow_and_since_gives_what_lies_behind_one(self, log: Log) -> None:
+        assert log.newest == 0
+        log.append([kept(ANN, 1), kept(BOB, 1)])
+        log.append([kept(ANN, 2)])
+        places = [place for place, _ in log.since(0)]
+        assert places == sorted(set(places))
+        assert places[0] > 0
+        assert log.newest == places[-1]
+        assert list(log.since(places[0])) == [(places[1], kept(BOB, 1)), (places[2], kept(ANN, 2))]
+        assert list(log.since(log.newest)) == []
+
+    def test_places_are_never_given_twice(self, store: Store, tmp_path: Path) -> None:
+        log = store.open(HERE)
+        log.append([kept(ANN, 1), kept(ANN, 2)])
+        newest = log.newest
+        log.cut(ANN, 1)
+        store = self.reopen(store, tmp_path)
+        log = store.open(HERE)
+        log.append([kept(ANN, 1)])
+        [(place, _)] = log.since(0)
+        assert place > newest
+        assert list(log.since(newest)) == [(place, kept(ANN, 1))]
+        store.close()
+
+    def test_pruning_takes_the_oldest_of_one_session(self, store: Store, tmp_path: Path) -> None:
+        log = store.open(HERE)
+        log.append([kept(ANN, 1), kept(BOB, 1), kept(ANN, 2), kept(ANN, 3)])
+        log.prune(ANN, 2)
+        log.prune(ANN, 1)
+        log.prune(b"c" * 16, 5)
+        assert list(log.records()) == [kept(BOB, 1), kept(ANN, 3)]
+        assert log.read(ANN, 2) is None
+        assert log.read(ANN, 3) == kept(ANN, 3)
+        log.append([kept(ANN, 4)])
+        log.prune(ANN, 9)
+        store = self.reopen(store, tmp_path)
+        log = store.open(HERE)
+        assert list(log.records()) == [kept(BOB, 1)]
+        with pytest.raises(StoreError):
+            log.append([kept(ANN, 10)])
+        log.append([kept(ANN, 5)])
+        assert [log.read(ANN, seq) for seq in (4, 5)] == [None, kept(ANN, 5)]
+        assert log.damage == ()
+        store.close()
+
+    def test_cutting_takes_the_newest_of_one_session(self, store: Store, tmp_path: Path) -> None:
+        log = store.open(HERE)
+        log.append([kept(ANN, 1), kept(BOB, 1), kept(ANN, 2), kept(ANN, 3), kept(BOB, 2)])
+        log.cut(ANN, 2)
+        log.cut(ANN, 9)
+        log.cut(b"c" * 16, 1)
+        assert list(log.records()) == [kept(ANN, 1), kept(BOB, 1), kept(BOB, 2)]
+        with pytest.raises(StoreError):
+            log.append([kept(ANN, 3)])
+        log.append([kept(ANN, 2, b"another")])
+        log.prune(BOB, 1)
+        log.cut(BOB, 1)
+        store = self.reopen(store, tmp_path)
+        log = store.open(HERE)
+        assert list(log.records()) == [kept(ANN, 1), kept(ANN, 2, b"another")]
+        log.append([kept(BOB, 2, b"another")])
+        assert log.read(BOB, 2) == kept(BOB, 2, b"another")
+        assert log.damage == ()
+        store.close()
+
+    def test_what_is_whole_is_not_mended(self, log: Log) -> None:
+        log.append([kept(ANN, 1)])
+        for record in (kept(ANN, 1, b"other"), kept(ANN, 2), kept(BOB, 1)):
+            with pytest.raises(StoreError):
+                log.mend(record)
+        assert list(log.records()) == [kept(ANN, 1)]
+        assert log.damage == ()
+        assert log.writable
+
+    def test_the_shelf_keeps_blobs_by_name(self, store: Store, tmp_path: Path) -> None:
+        log = store.open(HERE)
+        assert log.get("a") is None
+        assert log.names() == []
+        for name, data in (("b/2", b"two"), ("b/1", b"one"), ("é", b""), ("big", bytes(3_000_000))):
+            log.put(name, data)
+        log.put("b/2", b"again")
+        log.drop("b/1")
+        log.drop("never there")
+        store.open(THERE).put("a", b"there")
+        store = self.reopen(store, tmp_path)
+        log = store.open(HERE)
+        assert log.names() == ["b/2", "big", "é"]
+        assert [log.get(name) for name in ("b/2", "b/1", "é", "big")] == [b"again", None, b"", bytes(3_000_000)]
+        assert log.get("a") is None
+        store.close()
+
+    def test_the_index_is_a_database_for_each_log(self, store: Store) -> None:
+        log = store.open(HERE)
+        here, there = log.index(), store.open(THERE).index()
+        assert log.index() is here
+        with here:
+            here.execute("CREATE TABLE IF NOT EXISTS mine (x)")
+            here.execute("INSERT INTO mine VALUES (?)", (b"x",))
+            log.append([kept(ANN, 1)])
+        with there:
+            there.execute("CREATE TABLE IF NOT EXISTS mine (x)")
+            there.execute("INSERT INTO mine VALUES (?)", (b"y",))
+        assert b"x" in [x for (x,) in here.execute("SELECT x FROM mine")]
+        assert list(log.records()) == [kept(ANN, 1)]
+
+    def test_the_size_follows_what_is_kept(self, log: Log) -> None:
+        before = log.size()
+        log.append([kept(ANN, seq, bytes(10_000)) for seq in range(1, 401)])
+        full = log.size()
+        assert full - before >= 4_000_000
+        log.prune(ANN, 390)
+        assert log.size() < full / 2
+
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors])
     @given(steps=st.lists(st.tuples(st.booleans(), st.lists(st.tuples(st.booleans(), st.integers(-1, 1)), max_size=4))))
     def test_it_does_what_a_list_would(
         self, steps: list[tuple[bool, list[tuple[bool, int]]]], tmp_path_factory: pytest.TempPathFactory

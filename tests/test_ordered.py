@@ -32,7 +32,7 @@ def agrees(memory: Memory) -> None:
     for (kind, _), f in memory._document.state.fields.items():
         assert isinstance(f, Field)
         root = f._doc.get("", type=type(f._root))
-        assert len(f.owners) == len(f.clocks) == len(f.alive) == len(set(map(f._unit, range(len(f.owners)))))
+        assert len(f.owners) == len(f.clocks) == len(f.alive) == len(set(map(f.unit, range(len(f.owners)))))
         assert f.dead == f.alive.count(0)
         assert [type(owner) is not Gone for owner in f.owners] == list(map(bool, f.alive))
         if kind == TEXT:
@@ -517,7 +517,7 @@ def test_a_unit_is_found_by_search_and_by_either_half_of_a_character() -> None:
     for memory in memories:
         text = field(memory, TEXT)
         for at in range(len(text.owners)):
-            client, clock = text._unit(at)
+            client, clock = text.unit(at)
             for hint in (0, 3, len(text.owners), len(text.owners) + 5):
                 text._hint = hint
                 assert text._find((client, clock)) == at

@@ -65,14 +65,16 @@ class BrittleLog:
     broken: Callable[[], bool]
 
     def __init__(self, log: Log) -> None:
-        self.seal, self.records, self.read = log.seal, log.records, log.read
-        self._append = log.append
+        self._log = log
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
 
     def append(self, records: Sequence[Record]) -> None:
         """Keep these records, or none."""
         if self.broken():
             raise StoreError("the disk is full")
-        self._append(records)
+        self._log.append(records)
 
 
 @dataclass

@@ -44,7 +44,8 @@ class Counter(Field[int]):
         return self.value
 
     def _all(self) -> list[Entry]:
-        return oldest_first(entry for entries in self._memory._listed(self._at) for entry in entries)
+        found = (entry for entries in self._memory._listed(self._at) for entry in entries)
+        return oldest_first(entry for entry in found if type(entry.key) is not tuple)
 
 
 def _add(part: KeyedDraft, about: About | None, amount: int) -> Entry:

@@ -12,6 +12,7 @@ Readers take no lock: an index slot holds an entry or an immutable tuple of sibl
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from crdtmem.change import COUNTER, PART_SHIFT, RECORDS, SET
@@ -27,7 +28,7 @@ _number = int.from_bytes
 class Keyed:
     """The live entries of one keyed field."""
 
-    __slots__ = ("by_id", "by_key", "forked", "kind", "mortal", "name", "sum", "total")
+    __slots__ = ("by_id", "by_key", "forked", "kind", "mortal", "name", "notable", "sum", "total")
 
     def __init__(self, kind: int, name: str) -> None:
         self.kind = kind
@@ -38,6 +39,11 @@ class Keyed:
         self.mortal = 0  # entries with a time to live
         self.total = 0  # of a counter
         self.sum = 0  # of the weights of the live entries
+        self.notable = kind == RECORDS and name[:1] == "@"  # whether what came last says something of other entries
+
+    def size(self) -> int:
+        """How many entries are live."""
+        return len(self.by_id)
 
     def live(self, key: Any) -> tuple[Entry, ...]:
         """The entries under a key, siblings included."""
@@ -75,7 +81,7 @@ class Keyed:
         weight = _number(digest[:16], "little")
         for i, entry in enumerate(added):
             if self.kind == COUNTER:
-                gone += self._supersede(entry, stamp.writer.id)
+                gone += self._supersede(entry)
             key = entry.key
             entry._stamp = stamp
             entry._weight = weight * _power(i) & _MASK if i else weight
@@ -86,10 +92,37 @@ class Keyed:
             else:
                 by_key[key] = (*slot, entry) if type(slot) is tuple else (slot, entry)
                 self.forked.add(key)
-            if entry._about is not None and len(entry._about) > _TTL and mortal(entry):
-                self.mortal += 1
+            if entry._about is not None and len(entry._about) > 1:
+                self.notable = True
+                self.mortal += mortal(entry)
             self.sum += entry._weight
         return added, gone
+
+    def resume(self, entries: Iterable[Entry]) -> None:
+        """Take in entries that were live when a checkpoint was made."""
+        by_id, by_key = self.by_id, self.by_key
+        for entry in entries:
+            by_id[entry._id] = entry
+            slot = by_key.get(entry.key)
+            if slot is None:
+                by_key[entry.key] = entry
+            else:
+                by_key[entry.key] = (*slot, entry) if type(slot) is tuple else (slot, entry)
+                self.forked.add(entry.key)
+            self.sum += entry._weight
+            if entry._about is not None and len(entry._about) > _TTL:
+                self.mortal += mortal(entry)
+        if self.kind == COUNTER:
+            self.total = sum([e._frozen for e in by_id.values() if type(e.key) is bytes])  # type: ignore[misc]
+            self.total -= sum([undone(self.live(key)) for key in by_key if type(key) is tuple])
+
+    def written(self, part: Part, number: int, digest: bytes, stamp: Stamp) -> list[Entry]:
+        """The entries that a part added, as they were then."""
+        made = self._entries(part, stamp, number << PART_SHIFT)
+        weight = _number(digest[:16], "little")
+        for i, entry in enumerate(made):
+            entry._weight = weight * _power(i) & _MASK
+        return made
 
     def _entries(self, part: Part, stamp: Stamp, n: int) -> list[Entry]:
         kind, name, said = self.kind, self.name, part.about
@@ -104,18 +137,24 @@ class Keyed:
                 key = value if type(value) is str else key_of(value)
             elif kind == RECORDS:
                 key = add[2]
+            elif kind == COUNTER:
+                key = session if size < 3 else add[2]
             else:
-                key = session if kind == COUNTER else None
+                key = None
             made.append(Entry((session, seq, n), name, key, value, about, stamp, add[3] if size == 4 else None))
             n += 1
         return made
 
-    def _supersede(self, entry: Entry, session: bytes) -> tuple[Entry, ...]:
-        """A total takes the place of its session's earlier one."""
-        before = self.live(session)
-        total: Any = entry._frozen
-        entry.extra = total - (before[0]._frozen if before else 0)
-        self.total += total
+    def _supersede(self, entry: Entry) -> tuple[Entry, ...]:
+        """A total takes the place of its session's earlier one; an increment is undone once, however often it is."""
+        before = self.live(entry.key)
+        amount: Any = entry._frozen
+        if type(entry.key) is tuple:
+            entry.extra = -amount
+            self.total += undone(before) - undone((*before, entry))
+            return ()
+        entry.extra = amount - (before[0]._frozen if before else 0)
+        self.total += amount
         for old in before:
             self._take(old)
         return before
@@ -123,26 +162,33 @@ class Keyed:
     def _take(self, entry: Entry) -> None:
         """Remove a live entry."""
         del self.by_id[entry._id]
-        slot = self.by_key[entry.key]
+        key = entry.key
+        slot = self.by_key[key]
         if slot is entry:
-            del self.by_key[entry.key]
+            del self.by_key[key]
         else:
             rest = tuple([other for other in slot if other is not entry])
             if len(rest) == 1:
-                self.by_key[entry.key] = rest[0]
-                self.forked.discard(entry.key)
+                self.by_key[key] = rest[0]
+                self.forked.discard(key)
             else:
-                self.by_key[entry.key] = rest
+                self.by_key[key] = rest
         if self.kind == COUNTER:
             gone: Any = entry._frozen
             self.total -= gone
-        if mortal(entry):
+        if self.mortal and mortal(entry):
             self.mortal -= 1
         self.sum -= entry._weight
 
     def digest(self) -> bytes:
         """A digest of the live entries; empty when there are none."""
         return (self.sum & _MASK).to_bytes(16, "little") if self.by_id else b""
+
+
+def undone(entries: Iterable[Entry]) -> int:
+    """What these take off a counter: they all undo one increment, so the first of them by id counts."""
+    first = min(entries, key=lambda entry: entry._id, default=None)
+    return first._frozen if first else 0  # type: ignore[return-value]
 
 
 def mortal(entry: Entry) -> bool:

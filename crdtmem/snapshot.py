@@ -1,0 +1,266 @@
+"""A state as bytes, and back.
+
+    state = piece ...        piece = length (4 bytes), msgpack array: what it is, then its content
+
+Taking a snapshot copies references under the lock; encoding it goes on outside, piece by piece, while the memory is
+written to. What is read back was hashed by its owner; still, any bytes give a state or one BadBytes.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+from msgspec.msgpack import decode
+
+from crdtmem.change import COUNTER, RECORDS, SET
+from crdtmem.entry import Entry, Stamp, Writer
+from crdtmem.errors import BadBytes
+from crdtmem.fields.keyed import Keyed
+from crdtmem.fields.ordered import Gone, Moved, Ordered
+from crdtmem.identity import client_id
+from crdtmem.state import State
+from crdtmem.store import Log
+from crdtmem.taint import AFFIRMED, RETRACTED
+from crdtmem.values import encode, key_of
+
+FORMAT = 1
+AT_ONCE = 500  # so many entries make a piece: about a millisecond of work
+_SESSIONS, _FACTS, _RESTS, _KEYED, _ORDERED = range(5)
+
+
+class Snapshot:
+    """A state as it is now. Taking it costs a copy of references; the caller holds the lock."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self._namespace = state.namespace
+        self.digest = state.digest()
+        self.count = state.count
+        self._sessions = [(s.id, s.key, s.agent, s.role, s.seq, s.hash, s.saw) for s in state.sessions.values()]
+        self._facts = (list(state.heads.values()), list(state.voids.items()))
+        self._rests = list(state.taint.causes.items())
+        self._keyed = [
+            (field.kind, field.name, list(field.by_id.values()))
+            for field in state.fields.values()
+            if type(field) is Keyed
+        ]
+        self._ordered = [_frozen(field) for field in state.fields.values() if type(field) is Ordered]
+
+    def pieces(self) -> Iterator[bytes]:
+        """Its bytes, bit by bit."""
+        numbers = {session[0]: number for number, session in enumerate(self._sessions)}
+        yield _piece(FORMAT, self._namespace, self.count)
+        for some in _batches(self._sessions):
+            yield _piece(_SESSIONS, some)
+        yield _piece(_FACTS, *self._facts)
+        for rests in _batches(self._rests):
+            yield _piece(_RESTS, rests)
+        for kind, name, entries in self._keyed:
+            for batch in _batches(entries) if entries else [entries]:  # an empty field has a past
+                yield _piece(_KEYED, kind, name, *_rows(kind, batch, numbers))
+        for ordered in self._ordered:
+            yield _piece(_ORDERED, *_units(ordered, numbers))
+
+
+def restore(data: bytes, namespace: bytes, log: Log) -> State:
+    """The state in these bytes.
+
+    Raises:
+        BadBytes: they are not one.
+    """
+    try:
+        return _Reader(data, namespace, log).state
+    except BadBytes:
+        raise
+    except Exception as error:  # they were hashed, so this is a defect; the log still tells everything
+        raise BadBytes(f"not a checkpoint: {type(error).__name__}: {error}") from None
+
+
+def _piece(*content: Any) -> bytes:
+    data = encode(content)
+    return len(data).to_bytes(4, "big") + data
+
+
+def _batches(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    return (items[start : start + AT_ONCE] for start in range(0, len(items), AT_ONCE))
+
+
+class _Stamps:
+    """The stamps that some rows share, numbered."""
+
+    def __init__(self, numbers: dict[bytes, int]) -> None:
+        self.wire: list[Any] = []
+        self._numbers = numbers
+        self._known: dict[int, int] = {}
+
+    def number(self, stamp: Stamp) -> int:
+        known = self._known.get(id(stamp))
+        if known is None:
+            known = self._known[id(stamp)] = len(self.wire)
+            self.wire.append((self._numbers[stamp.writer.id], stamp.seq, stamp.hlc, stamp.actor))
+        return known
+
+
+def _rows(kind: int, entries: Iterable[Entry], numbers: dict[bytes, int]) -> tuple[Any, ...]:
+    stamps = _Stamps(numbers)
+    rows = []
+    for e in entries:
+        stamp: Any = e._stamp
+        row: tuple[Any, ...] = (stamps.number(stamp), e._id[2], e._frozen, e._weight.to_bytes(16, "little"), e._about)
+        if kind in (RECORDS, COUNTER):
+            row = (*row, e.key, e.extra)
+        rows.append(row)
+    return stamps.wire, rows
+
+
+def _frozen(field: Ordered) -> tuple[Any, ...]:
+    return (
+        field.kind,
+        field.name,
+        field.owners[:],
+        field.clocks.tobytes(),
+        bytes(field.alive),
+        field.chars,
+        list(field.ticks.items()),
+        [(client, clocks[:]) for client, clocks in field.pairs.items()],
+        [(client, clocks[:]) for client, clocks in field.voids.items()],
+        list(field.latest.items()),
+        field.encoded(),
+    )
+
+
+def _units(ordered: tuple[Any, ...], numbers: dict[bytes, int]) -> tuple[Any, ...]:
+    kind, name, owners, *rest = ordered
+    stamps = _Stamps(numbers)
+    places: dict[int, int] = {}
+    table: list[tuple[Any, ...]] = []
+
+    def place(owner: Any) -> int:
+        found = places.get(id(owner))
+        if found is None:
+            if type(owner) is Entry:
+                row: tuple[Any, ...] = (stamps.number(owner._stamp), owner._id[2], owner._frozen, owner._about)  # type: ignore[arg-type]
+            elif type(owner) is Moved:
+                row = (stamps.number(owner._stamp), owner._id[2], place(owner.entry))
+            else:
+                row = (stamps.number(owner._stamp), owner._id[2])
+                if owner.entry is not None:
+                    row = (*row, place(owner.entry), None, None)
+            found = places[id(owner)] = len(table)
+            table.append(row)
+        return found
+
+    runs = []
+    for _, same in groupby(owners, id):
+        run = list(same)
+        runs += [place(run[0]), len(run)]
+    return (kind, name, stamps.wire, table, runs, *rest)
+
+
+class _Reader:
+    """Makes the state, piece by piece."""
+
+    def __init__(self, data: bytes, namespace: bytes, log: Log) -> None:
+        self.state = State(namespace, log)
+        self._writers: list[Writer] = []
+        pieces = self._split(data)
+        format, scope, count = next(pieces)
+        if format != FORMAT or scope != namespace:
+            raise BadBytes("a checkpoint of another format, or of another namespace")
+        takers: dict[int, Callable[..., None]] = {
+            _SESSIONS: self._sessions,
+            _FACTS: self._facts,
+            _RESTS: self._rests,
+            _KEYED: self._keyed,
+            _ORDERED: self._ordered,
+        }
+        for what, *content in pieces:
+            takers[what](*content)
+        for name in (RETRACTED, AFFIRMED):
+            spoken = self.state.fields.get((RECORDS, name))
+            self.state.taint.notice(name, spoken.by_id.values() if type(spoken) is Keyed else (), ())
+        self.state.resumed(count)
+
+    def _split(self, data: bytes) -> Iterator[Any]:
+        view = memoryview(data)
+        at = 0
+        while at < len(data):
+            end = at + 4 + int.from_bytes(view[at : at + 4], "big")
+            if end > len(data):
+                raise BadBytes("a checkpoint that ends too soon")
+            yield decode(view[at + 4 : end])
+            at = end
+
+    def _sessions(self, sessions: list[Any]) -> None:
+        for id, key, agent, role, seq, hash, saw in sessions:
+            writer = self.state.sessions[id] = Writer(id, client_id(id), key, agent, role)
+            writer.seq, writer.hash, writer.saw, writer.tainted = seq, hash, saw, self.state.taint.tainted
+            self._writers.append(writer)
+
+    def _facts(self, heads: list[Any], voids: list[Any]) -> None:
+        self.state.heads = {head[0]: tuple(head) for head in heads}
+        self.state.voids = {tuple(change): why for change, why in voids}
+
+    def _rests(self, rests: list[Any]) -> None:
+        for id, causes in rests:
+            self.state.taint.rest(tuple(id), _tupled(causes))
+
+    def _stamps(self, wire: list[Any]) -> list[Stamp]:
+        writers = self._writers
+        return [Stamp(writers[w], seq, hlc, actor and tuple(actor)) for w, seq, hlc, actor in wire]
+
+    def _keyed(self, kind: int, name: str, wire: list[Any], rows: list[Any]) -> None:
+        field: Any = self.state.field(kind, name)
+        stamps = self._stamps(wire)
+        made = []
+        key: Any = None
+        extra: Any = None
+        for number, n, frozen, weight, about, *more in rows:
+            stamp = stamps[number]
+            if more:
+                key, extra = map(_tupled, more)
+            elif kind == SET:
+                key = frozen if type(frozen) is str else key_of(frozen)
+            id = (stamp.writer.id, stamp.seq, n)
+            about = about and _tupled(about)
+            made.append(Entry(id, name, key, frozen, about, stamp, extra, int.from_bytes(weight, "little")))
+        field.resume(made)
+
+    def _ordered(self, kind: int, name: str, wire: list[Any], table: list[Any], runs: list[int], *rest: Any) -> None:
+        stamps = self._stamps(wire)
+        owners: list[Any] = []
+        for number, n, *more in table:
+            stamp = stamps[number]
+            id = (stamp.writer.id, stamp.seq, n)
+            if not more:
+                owners.append(Gone(id, stamp))
+            elif len(more) == 3:
+                owners.append(Gone(id, stamp, owners[more[0]]))
+            elif len(more) == 1:
+                owners.append(Moved(id, stamp, owners[more[0]]))
+            else:
+                owners.append(Entry(id, name, None, more[0], more[1] and _tupled(more[1]), stamp))
+        units: list[Any] = []
+        for owner, length in zip(runs[::2], runs[1::2], strict=True):
+            units += [owners[owner]] * length
+        field: Any = self.state.field(kind, name)
+        clocks, alive, chars, ticks, pairs, voids, latest, doc = rest
+        field.resume(
+            units,
+            array("Q", clocks),
+            bytearray(alive),
+            chars,
+            dict(ticks),
+            dict(pairs),
+            dict(voids),
+            {client: _tupled(last) for client, last in latest},
+            doc,
+        )
+
+
+def _tupled(wire: Any) -> Any:
+    """Lists as tuples, all the way down."""
+    return tuple([_tupled(item) for item in wire]) if type(wire) is list else wire

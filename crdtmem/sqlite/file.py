@@ -1,0 +1,491 @@
+"""SqliteStore: the logs of a replica in one SQLite file that one process owns.
+
+One connection writes, under one lock; each append is a commit. Between two checkpoints a statement is left unfinished
+on purpose: it keeps the read lock, which saves every commit four system calls (see docs of SQLite's WAL). The
+write-ahead log is checkpointed when `load` says so, after the runs were flushed (rule 1 of runs.py).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Literal, get_args
+from zlib import crc32
+
+import apsw
+import msgspec
+
+from crdtmem.errors import MisuseError, ReadOnly, StoreError
+from crdtmem.namespace import LABELS, Namespace
+from crdtmem.sqlite import schema, wal
+from crdtmem.sqlite.log import HAS_MOVED, SHIFT, SqliteLog
+from crdtmem.sqlite.owner import Owner, owned
+from crdtmem.store import Damage, Log, Record
+
+logger = logging.getLogger("crdtmem")
+
+Durability = Literal["process", "power"]
+_WAL_LIMIT = 4 << 20
+_QUARANTINED = 1 << 20  # of damaged bytes, so many are kept at most
+
+
+class SqliteStore:
+    """A store in a file. One process owns it; others may read it meanwhile.
+
+    Args:
+        path: the file; it is made if it is not there, its folder is not.
+        durability: what an acknowledged write survives: the end of the process, also by kill -9, or of power.
+        readonly: read a file, whoever owns it.
+
+    Raises:
+        StoreError: it cannot be opened; the message says why and what to do.
+        UpgradeNeeded: a newer crdtmem has written it.
+
+    >>> from crdtmem import Replica
+    >>> with SqliteStore("ann.db") as store, Replica("ann", store=store) as replica:
+    ...     _ = replica.open(tenant="acme").set("seen").add("a")
+    >>> with SqliteStore("ann.db") as store, Replica("ann", store=store) as replica:
+    ...     sorted(replica.open(tenant="acme").set("seen"))
+    ['a']
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        durability: Durability = "process",
+        readonly: bool = False,
+        _vfs: str | None = None,
+    ) -> None:
+        self.path = _checked(path)
+        if durability not in get_args(Durability):
+            raise MisuseError(f"durability: {durability!r} is neither 'process' nor 'power'")
+        self.readonly = readonly
+        self.writable = not readonly
+        self.lock = threading.RLock()
+        self.load, self.limit = 0, _WAL_LIMIT
+        self.damage: tuple[Damage, ...] = ()
+        self._gone = ""
+        self._vfs = _vfs
+        self._loss = b""
+        self._held: apsw.Cursor | None = None
+        self._indexes: dict[SqliteLog, apsw.Connection] = {}
+        self._logs: dict[bytes, SqliteLog] = {}
+        self._owner = None if readonly else Owner(self.path)
+        try:
+            with self.explained("open it"):
+                self.db = self._open()
+                _OPEN[self] = self.path
+                self._start(durability)
+        except BaseException:
+            self._let_go()
+            raise
+
+    # -- opening -----------------------------------------------------------------------------------
+
+    def _open(self) -> apsw.Connection:
+        path, there = self.path, os.path.exists(self.path)
+        if not there and not self.writable:
+            raise StoreError(f"{path}: no such file; without readonly=True it would be made")
+        if not there and schema.size(path + "-wal"):
+            raise StoreError(f"{path} is gone, but {path}-wal is there: put the file back, or remove that one too")
+        if there and not os.path.getsize(path):
+            raise StoreError(f"{path} is empty, which no store is: restore it, or remove it to start anew")
+        if not there:
+            schema.create(path, self._vfs)
+        if path in _OPEN.values() or (self.readonly and owned(path)):
+            return self._connect()  # what is in the write-ahead log is under way
+        promised = wal.promise(path)
+        db = self._connect()
+        loss = wal.lost(path, _frames(db), promised)
+        if loss and loss.main_is_newer and self.writable:
+            db.close()  # the frames left are older than the main file: not to be read over it
+            os.replace(path + "-wal", path + "-wal-damaged")
+            db = self._connect()
+        if loss:
+            self.damage = (Damage(loss.reason),)
+            logger.warning("%s is damaged: %s", path, loss.reason)
+            self._loss = loss.raw
+        return db
+
+    def _connect(self) -> apsw.Connection:
+        try:
+            db = schema.connect(self.path, self._vfs, readonly=not self.writable)
+            db.pragma("schema_version")  # opening reads nothing yet
+        except (apsw.CantOpenError, apsw.ReadOnlyError):
+            if self.writable or schema.size(self.path + "-wal"):
+                raise
+            db = schema.connect(self.path, self._vfs, readonly=True, immutable=True)
+        return db
+
+    def _start(self, durability: Durability) -> None:
+        db = self.db
+        version = schema.check(db, self.path)
+        if self.writable:
+            db.pragma("synchronous", "full" if durability == "power" else "normal")
+            db.pragma("journal_size_limit", 2 * _WAL_LIMIT)
+            schema.migrate(db, version)
+        self.execute = db.cursor().execute  # one cursor for all: making one costs more than binding the values
+        self.look = db.file_control
+        self.moved = ctypes.c_int(0)  # what `look` finds: whether the file is no longer where it was
+        self.moved_at = ctypes.addressof(self.moved)
+        self.load = schema.size(self.path + "-wal")
+        self._version = db.data_version()
+        self._rows = self._namespaces()
+        if self.damage:
+            self.quarantine(None, None, Record(b"", 0, b"", self._loss, b""), self.damage[0].reason)
+            self._loss = b""
+
+    def _namespaces(self) -> dict[bytes, tuple[int, bytes, int, int | None]]:
+        """Digest -> number, labels, the last place in the runs, how many sessions; None if that is broken."""
+        rows: dict[bytes, tuple[int, bytes, int, int | None]] = {}
+        ids = []
+        for id, digest, labels, upto, sessions, crc in self.db.execute(
+            "SELECT id, CAST(digest AS BLOB), CAST(labels AS BLOB), upto, sessions, crc FROM namespaces ORDER BY id"
+        ):
+            ids.append(id)
+            if _crc(id, digest, labels, upto, sessions) == crc:
+                rows[digest] = (id, labels, upto, sessions)
+                continue
+            rows[digest] = (id, labels, 0, None)  # one of the two is whole, if not both
+            with suppress(StoreError):
+                rows[self._namespace(labels).digest] = (id, labels, 0, None)
+        last = self.db.execute("SELECT max(place) FROM changes").get or 0
+        if ids != list(range(1, len(ids) + 1)) or last >> SHIFT > len(ids):
+            raise StoreError(f"{self.path} is damaged: it does not list all its namespaces; restore the file")
+        return rows
+
+    def _namespace(self, labels: bytes) -> Namespace:
+        try:
+            given: dict[str, Any] = dict(zip(LABELS, msgspec.msgpack.decode(labels), strict=True))
+            return Namespace(**given)
+        except (ValueError, TypeError) as error:
+            raise StoreError(f"{self.path} is damaged: it does not tell the labels of a namespace") from error
+
+    def open(self, namespace: Namespace) -> Log:
+        """The log of a namespace, empty if nothing was kept."""
+        with self.lock, self.explained("open the log of a namespace"):
+            self.usable()
+            log = self._logs.get(namespace.digest)
+            if log is None:
+                row = self._rows.get(namespace.digest) or self._add(namespace)
+                if row[3] is None:
+                    self._rows[namespace.digest] = (row[0], _packed(namespace), 0, None)
+                log = self._logs[namespace.digest] = SqliteLog(self, row[0], row[2], row[3])
+                if log.stale and self.writable:
+                    self.checkpoint()
+            return log
+
+    def _add(self, namespace: Namespace) -> tuple[int, bytes, int, int | None]:
+        if not self.writable:
+            return (0, b"", 0, 0)
+        id, labels = max([row[0] for row in self._rows.values()], default=0) + 1, _packed(namespace)
+        row = (id, labels, id << SHIFT, 0)
+        with self.writing():
+            crc = _crc(id, namespace.digest, *row[1:])
+            self.db.execute("INSERT INTO namespaces VALUES (?, ?, ?, ?, ?, ?)", (id, namespace.digest, *row[1:], crc))
+        self._rows[namespace.digest] = row
+        self.wrote()
+        return row
+
+    def namespaces(self) -> list[Namespace]:
+        """Every namespace in this file.
+
+        >>> with SqliteStore("two.db") as store:
+        ...     _ = store.open(Namespace(tenant="acme")), store.open(Namespace(tenant="acme", task="t"))
+        ...     store.namespaces()
+        [Namespace(tenant='acme'), Namespace(tenant='acme', task='t')]
+        """
+        with self.lock, self.explained("list its namespaces"):
+            self.usable()
+            rows = self._rows.values() if self.writable else self._namespaces().values()
+            return [self._namespace(row[1]) for row in rows]
+
+    # -- what its logs use -------------------------------------------------------------------------
+
+    def usable(self, *, write: bool = False) -> None:
+        """Raise if this store may not be used so."""
+        if self._gone:
+            raise StoreError(f"{self.path} {self._gone}")
+        if write and not self.writable:
+            raise ReadOnly(f"{self.path} was opened with readonly=True; its owner writes it")
+
+    def check_moved(self) -> None:
+        """Raise if the file has been deleted or replaced: what was written is in no file that will be found."""
+        self.look("main", HAS_MOVED, self.moved_at)
+        if self.moved.value:
+            self.lost()
+
+    def lost(self) -> None:
+        """Nothing can be kept any more."""
+        self._gone = "was deleted or replaced while it was open; nothing more is kept. Open a new store"
+        self._forget_chains()
+        self.usable()
+
+    def again(self, error: apsw.Error, sql: str, row: tuple[object, ...]) -> None:
+        """Try a commit once more without the read lock, if someone else has written; else explain what went wrong."""
+        with self.explained("keep a record"):
+            if not isinstance(error, apsw.BusyError):
+                raise error
+            self._release()
+            self.db.execute(sql, row)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """One transaction, whole or not at all."""
+        with self.explained("write"):
+            try:
+                self.db.execute("BEGIN IMMEDIATE")
+            except apsw.BusyError:
+                self._release()
+                self.db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self.db.execute("COMMIT")
+            except BaseException:
+                if self.db.in_transaction:
+                    self.db.execute("ROLLBACK")
+                raise
+
+    def wrote(self) -> None:
+        """After a commit: hold the read lock for the next ones, or checkpoint."""
+        if self.load > self.limit:
+            self.checkpoint()
+        elif self._held is None:
+            self._hold()
+
+    def _hold(self) -> None:
+        with suppress(apsw.Error):  # it only saves time
+            self._held = self.db.execute("SELECT id FROM namespaces")
+
+    def _release(self) -> None:
+        if self._held is not None:
+            self._held.close(force=True)
+            self._held = None
+
+    def checkpoint(self) -> None:
+        """Bring the write-ahead log into the main file. What is acknowledged is safe either way."""
+        self.load = 0
+        self._release()
+        try:
+            self.flush()
+            self.db.wal_checkpoint()
+        except (StoreError, apsw.Error) as error:
+            logger.warning("%s: no checkpoint, the write-ahead log grows on: %s", self.path, error)
+        self._hold()
+
+    def flush(self) -> None:
+        """Write the runs that are not on the disk."""
+        logs = [(digest, log, log.settle()) for digest, log in self._logs.items()]
+        logs = [(digest, log, active) for digest, log, active in logs if log.stale or log.place != log.upto]
+        if not logs:
+            return
+        with self.writing():
+            plans = []
+            for digest, log, active in logs:
+                row = (log.id, self._rows[digest][1], log.place, len(log.runs.chains))
+                if log.stale:
+                    log.runs.wipe()
+                plans.append((digest, log, active, row, log.runs.flush()))
+                sql = "REPLACE INTO namespaces VALUES (?, ?, ?, ?, ?, ?)"
+                self.db.execute(sql, (log.id, digest, *row[1:], _crc(log.id, digest, *row[1:])))
+        for digest, log, active, row, plan in plans:
+            log.runs.flushed(plan, active)
+            log.upto, log.stale = row[2], False
+            self._rows[digest] = row
+
+    def give_back(self) -> None:
+        """Give free pages back to the disk, once there are many."""
+        free, pages = self.db.pragma("freelist_count"), self.db.pragma("page_count")
+        if free >= max(16, pages // 8):
+            with self.explained("give space back"):
+                self._release()
+                self.db.execute("PRAGMA incremental_vacuum").fetchall()
+            self.checkpoint()
+            self._release()
+            with suppress(apsw.BusyError, apsw.LockedError):  # someone reads; the next checkpoint but one does it
+                self.db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        self.wrote()
+
+    def refresh(self, log: SqliteLog) -> None:
+        """For a reader: see what the owner has committed since."""
+        if self.writable:
+            return
+        with self.explained("read what was written since"):
+            version = self.db.data_version()
+            if version != self._version:
+                self._version = version
+                self._rows = self._namespaces()
+                for digest, known in self._logs.items():
+                    if row := self._rows.get(digest):
+                        known.reread(row[0], row[2], row[3])
+
+    def quarantine(self, log: int | None, place: int | str | None, raw: Record, reason: str) -> None:
+        """Set aside what is broken, if it can be; it is not served in any case."""
+        if not self.writable or self.db.in_transaction:
+            return
+        kept = Record(*raw[:3], (raw[3] or b"")[:_QUARANTINED], raw[4])
+        row = (log, place, *kept, reason, time.time())
+        try:
+            with self.writing():
+                self.db.execute("INSERT INTO quarantine VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+                if isinstance(place, int):
+                    self.db.execute("DELETE FROM changes WHERE place = ?", (place,))
+                elif place is not None:
+                    self.db.execute("DELETE FROM blobs WHERE log = ? AND name = ?", (log, place))
+        except StoreError as error:
+            logger.warning("%s: what is broken stays where it is: %s", self.path, error)
+
+    def index(self, log: SqliteLog) -> apsw.Connection:
+        """A connection for what is derived from a log: to a file of its own, so that neither waits for the other.
+
+        A file that is no database, or another one's, is made anew. For a reader it is empty and in memory.
+        """
+        with self.lock:
+            self.usable()
+            db = self._indexes.get(log)
+            if db is None:
+                with self.explained("open the index beside it"):
+                    db = self._indexes[log] = schema.beside(self.path) if self.writable else apsw.Connection(":memory:")
+            return db
+
+    def reindex(self) -> None:
+        """Make the index of the blobs anew."""
+        if self.writable:
+            try:
+                with self.writing():
+                    self.db.execute("REINDEX blobs")
+            except StoreError as error:
+                logger.warning("%s: the index of the blobs stays broken: %s", self.path, error)
+
+    def _forget_chains(self) -> None:
+        """Send the next append the long way, which looks whether it may."""
+        for log in self._logs.values():
+            log.pause()
+
+    def size(self) -> int:
+        """How many bytes the file and its write-ahead log take."""
+        with self.lock, self.explained("read its size"):
+            self.usable()
+            pages = int(self.db.pragma("page_count")) * int(self.db.pragma("page_size"))
+            return pages + sum(
+                schema.size(self.path + suffix) for suffix in ("-wal", schema.INDEX, f"{schema.INDEX}-wal")
+            )
+
+    @contextmanager
+    def explained(self, what: str) -> Iterator[None]:
+        """Turn the errors of SQLite into a StoreError that says what to do."""
+        try:
+            yield
+        except (apsw.Error, UnicodeDecodeError) as error:
+            why = next((why for kind, why in _WHY if isinstance(error, kind)), str(error))
+            code = self.db.system_errno if isinstance(error, apsw.IOError) and "db" in self.__dict__ else 0
+            detail = os.strerror(code) if code else str(error)
+            raise StoreError(f"{self.path}: could not {what}: {why} [{detail}]") from error
+
+    # -- closing -----------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Bring everything into the main file and let others own it; closing twice does nothing."""
+        with self.lock:
+            if not self._gone:
+                if self.writable:
+                    self.checkpoint()
+                    self.db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
+                self._gone = _CLOSED
+                self._forget_chains()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        _OPEN.pop(self, None)
+        if "db" in self.__dict__:
+            self._release()
+            for db in (*self._indexes.values(), self.db):
+                db.close(force=True)
+            self._indexes.clear()
+            del self.db
+        if self._owner is not None:
+            self._owner.release()
+            self._owner = None
+
+    def _disown(self) -> None:
+        """In a forked child. Not even closing is allowed: SQLite would take the parent's locks for its own."""
+        self.lock = threading.RLock()
+        for mine in (self.db, self._held, *self._indexes.values()):
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(mine))  # for ever: its end would close it
+        del self.db
+        self._held = None
+        self._indexes.clear()
+        self._gone = "was opened before fork(); open a file of its own in the child process"
+        self._forget_chains()
+        if self._owner is not None:
+            self._owner.disown()
+            self._owner = None
+
+    def __enter__(self) -> SqliteStore:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._gone else "writing" if self.writable else "reading"
+        return f"<SqliteStore {self.path!r}: {state}, {len(self._rows)} namespaces>"
+
+
+_OPEN: weakref.WeakKeyDictionary[SqliteStore, str] = weakref.WeakKeyDictionary()  # what this process has open
+_CLOSED = "has been closed; open a new SqliteStore"
+_WHY: list[tuple[type[Exception], str]] = [
+    (apsw.FullError, "the disk is full; free some space and try again"),
+    (apsw.ReadOnlyError, "the file may not be written; look at its permissions, or read it with readonly=True"),
+    (apsw.CantOpenError, "the file, or one beside it, cannot be opened; look at the permissions of file and folder"),
+    (apsw.NotADBError, "it is no database, or its first page is damaged; a store needs a file of its own"),
+    (apsw.CorruptError, "the file is damaged; restore it, or start a new one and let peers fill it"),
+    (apsw.BusyError, "another program holds the file; let it finish and try again"),
+    (apsw.IOError, "the disk failed; nothing was kept by this call, try again when the cause is gone"),
+    (apsw.SQLError, "the file does not hold the tables it should; it is damaged"),
+    (UnicodeDecodeError, "the file is damaged; restore it, or start a new one and let peers fill it"),
+]
+
+
+def _checked(path: object) -> str:
+    """The path of a file in a folder that is there, without links."""
+    if not isinstance(path, str | os.PathLike):
+        raise MisuseError(f"path: {path!r:.60} is not a path; give a str or a pathlib.Path")
+    name = os.fspath(path)
+    if not isinstance(name, str) or not name or name == ":memory:":
+        raise MisuseError(f"path: {name!r} is not a file; for a store in memory use MemoryStore(), or leave store= out")
+    name = os.path.realpath(name)
+    if os.path.isdir(name):
+        raise StoreError(f"{name} is a folder; give the path of a file in it")
+    if not os.path.isdir(os.path.dirname(name)):
+        raise StoreError(f"{name}: there is no folder {os.path.dirname(name)}; make it first")
+    return name
+
+
+def _frames(db: apsw.Connection) -> int:
+    """How many frames of the write-ahead log SQLite took."""
+    return max(0, db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)[0])
+
+
+def _packed(namespace: Namespace) -> bytes:
+    return msgspec.msgpack.encode([getattr(namespace, name) for name in LABELS])
+
+
+def _crc(*row: object) -> int:
+    return crc32(repr(row).encode())
+
+
+def _disown() -> None:
+    for store in list(_OPEN):
+        store._disown()
+    _OPEN.clear()
+
+
+os.register_at_fork(after_in_child=_disown)

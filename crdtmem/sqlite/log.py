@@ -1,0 +1,531 @@
+"""The log of one namespace in a store file: its rows, their checksums, and what of them is broken.
+
+1. Every row that is read is summed; what does not fit is set aside, noted in `damage`, and never served.
+2. What is missing is noted too: each place that the runs speak of is looked at, one by one where the rows have a gap
+   or SQLite stumbles over a page.
+3. An append changes memory after its commit alone, so a failure leaves all as it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+import apsw
+
+from crdtmem.errors import StoreError
+from crdtmem.sqlite.runs import NOWHERE, Broken, Chain, Runs
+from crdtmem.store import Damage, Record
+
+if TYPE_CHECKING:
+    from crdtmem.sqlite.file import SqliteStore
+
+logger = logging.getLogger("crdtmem")
+
+HAS_MOVED = apsw.SQLITE_FCNTL_HAS_MOVED
+SHIFT = 40  # the places of log n begin at n << SHIFT
+CHUNK, CHUNK_BYTES = 512, 1 << 20  # read under one hold of the lock
+_UNSEEN = 100_000  # more places than a write-ahead log holds between two checkpoints
+_FRAMES = 2600  # bytes that an append costs in the write-ahead log, beside its core
+_TROUBLE = (apsw.Error, UnicodeDecodeError, TypeError)  # of reading a page or row that is not what was written
+
+_INSERT = "INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?)"
+_FORWARD = "SELECT * FROM changes WHERE place > ? AND place < ? ORDER BY place"
+_BACKWARD = _FORWARD + " DESC"
+_POINT = (  # whatever type a damaged row claims for its columns
+    "SELECT CAST(session AS BLOB), CAST(seq AS INTEGER), CAST(hash AS BLOB), CAST(core AS BLOB), CAST(seal AS BLOB), "
+    "CAST(crc AS INTEGER) FROM changes WHERE place = ?"
+)
+_record = tuple.__new__  # a NamedTuple's own constructor costs three times as much
+
+
+def crc(place: int, record: Record) -> int:
+    """The checksum of a row; place and seq give the value it starts from."""
+    return crc32(record[0] + record[2] + record[4] + record[3], (place * 31 + record[1]) & 0xFFFFFFFF)
+
+
+class SqliteLog:
+    """The Log that SqliteStore opens.
+
+    Args:
+        store: the file, whose lock, connection and checkpoints all its logs share.
+        id: the number of the log in the file.
+        upto: the last place that the runs on the disk know.
+        sessions: how many sessions are on the disk; None has all that can be derived made again from the rows.
+    """
+
+    def __init__(self, store: SqliteStore, id: int, upto: int, sessions: int | None) -> None:
+        self.id = id
+        self._store = store
+        self._first = id << SHIFT
+        self.upto = upto
+        self.stale = False  # the runs on the disk are broken, and those here are not written yet
+        self._place = 0
+        self._noted: dict[Any, Damage] = {}  # by (session, seq) where these are known
+        self._settled()
+        self.runs = Runs(store.db, id)
+        self.load(upto, sessions)
+
+    def load(self, upto: int, sessions: int | None) -> None:
+        """Take in what is on the disk, and look whether it is all there."""
+        try:
+            if sessions is None:
+                raise Broken
+            self.reload(upto, sessions)
+            self._look_at_shelf()
+            self._count()
+            self._absorb(upto, pruned=False)
+        except (Broken, apsw.CorruptError, apsw.IOError):
+            self._rebuild()
+
+    def reload(self, upto: int, sessions: int) -> None:
+        """Take in the runs on the disk; no chain is active then."""
+        self._settled()
+        self._place = self.upto = max(upto, self._first)
+        self.runs.load(sessions)
+
+    def _settled(self) -> None:
+        self._session, self._due = b"", 0
+        self._chain: Chain | None = None
+
+    def settle(self) -> Chain | None:
+        """Bring the active chain up to date with the appends since; gives it."""
+        if self._chain is not None:
+            self._chain.newest = self._due - 1
+        return self._chain
+
+    @property
+    def place(self) -> int:
+        """The last place given away."""
+        return self._place
+
+    # -- opening -----------------------------------------------------------------------------------
+
+    def _count(self) -> None:
+        """Rows can vanish without a word from SQLite: a bit in the cell count of a page is enough."""
+        kept = self.runs.kept
+        with contextlib.suppress(apsw.CorruptError, apsw.IOError):
+            sql = "SELECT count(*) FROM changes WHERE place > ? AND place <= ?"
+            if self._store.db.execute(sql, (self._first, self.upto)).get == kept:
+                return
+        found = sum(1 for _ in self._scan(self._first, self.upto + 1))
+        places = [self.runs.find(*key) for key in self._noted if isinstance(key, tuple)]
+        if found + sum(1 for place in places if place is not None and place <= self.upto) != kept:
+            raise Broken
+
+    def _look_at_shelf(self) -> None:
+        """The same names must stand in the table and in its index."""
+        names = [
+            self._store.db.execute(f"SELECT name FROM blobs {how} WHERE log = ? ORDER BY name", (self.id,)).fetchall()
+            for how in ("NOT INDEXED", "INDEXED BY sqlite_autoindex_blobs_1")
+        ]
+        if names[0] != names[1]:
+            self._note("shelf", "the index of the blobs was broken, and with it maybe a blob")
+            self._store.reindex()
+
+    def _absorb(self, after: int, *, pruned: bool) -> None:
+        """Make runs from the rows behind a place. A gap in a chain gets the places where rows are broken or missing.
+
+        Args:
+            after: behind this one.
+            pruned: rows may be missing for good, one by one or the oldest of a session.
+        """
+        lost: list[int] = []
+        for place, record in self._scan(after, self._end(after), lost=lost):
+            if not pruned and place > self._place + 1:
+                lost[:] = sorted({*lost, *range(self._place + 1, place)})
+            session, seq = record[:2]
+            chain = self.runs.chains.get(session)
+            due = chain.newest + 1 if chain else seq if pruned else 1
+            self._place = place
+            if seq < due:
+                self._note(place, "a record stands where it does not belong")
+                continue
+            for missing in range(due, seq):
+                self.runs.add(session, missing, lost.pop(0) if lost else NOWHERE)
+                self._note((session, missing), "missing", session, missing)
+            self.runs.add(session, seq, place)
+        for place in lost:
+            self._note(place, "a record is broken, and nothing tells whose it was")
+            self._place = max(self._place, place)
+
+    def _end(self, after: int) -> int:
+        """Behind the last row, as far as a damaged page can be believed."""
+        known = max(self.upto, after)
+        try:
+            sql = "SELECT max(place) FROM changes WHERE place < ?"
+            last = self._store.db.execute(sql, ((self.id + 1) << SHIFT,)).get or 0
+        except (apsw.CorruptError, apsw.IOError):
+            last = known + _UNSEEN
+        if last > known + _UNSEEN and not isinstance(self._point(last), Record):
+            last = known + _UNSEEN
+        return max(last, known) + 1
+
+    def _rebuild(self) -> None:
+        """Make the runs anew from the rows."""
+        self._noted.clear()
+        self._note("runs", "the index of the records was broken; it has been made again from what is there")
+        self._settled()
+        self.runs.clear()
+        self._place = max(self.upto, self._first)
+        self.stale = True
+        self._absorb(self._first, pruned=True)
+
+    def reread(self, id: int, upto: int, sessions: int | None) -> None:
+        """For a reader: what the owner has written since."""
+        self.id, self._first = id, id << SHIFT
+        self.runs = Runs(self._store.db, id)
+        self.load(upto, sessions)
+
+    def pause(self) -> None:
+        """Send the next append the long way, which looks whether it may."""
+        self.settle()
+        self._settled()
+
+    # -- writing -----------------------------------------------------------------------------------
+
+    def append(self, records: Sequence[Record]) -> None:
+        """Keep these records, all or none."""
+        if len(records) == 1:
+            session, seq, hash, core, seal = records[0]
+            store = self._store
+            with store.lock:
+                if session == self._session and seq == self._due:
+                    place = self._place + 1
+                    row = (place, *records[0], crc32(session + hash + seal + core, (place * 31 + seq) & 0xFFFFFFFF))
+                    try:
+                        store.execute(_INSERT, row)
+                    except apsw.Error as error:
+                        store.again(error, _INSERT, row)
+                    store.look("main", HAS_MOVED, store.moved_at)
+                    if store.moved.value:
+                        store.lost()
+                    self._place = place
+                    self._due = seq + 1
+                    store.load += _FRAMES + len(core)
+                    if store.load > store.limit:
+                        store.checkpoint()
+                    return
+        if records:
+            self._append(records)
+
+    def _append(self, records: Sequence[Record]) -> None:
+        store = self._store
+        with store.lock:
+            store.usable(write=True)
+            self.settle()
+            due: dict[bytes, int] = {}
+            for record in records:
+                chain = self.runs.chains.get(record[0])
+                wanted = due.get(record[0]) or (chain.newest + 1 if chain else 1)
+                if record[1] != wanted:
+                    raise StoreError(
+                        f"record {record[1]} of session {record[0].hex()} does not follow the one before; {wanted} does"
+                    )
+                due[record[0]] = wanted + 1
+            rows = [(at, *record, crc(at, record)) for at, record in enumerate(records, self._place + 1)]
+            if len(rows) == 1:
+                try:
+                    store.execute(_INSERT, rows[0])
+                except apsw.Error as error:
+                    store.again(error, _INSERT, rows[0])
+            else:
+                with store.writing():
+                    store.db.executemany(_INSERT, rows)
+            store.check_moved()
+            for row in rows:
+                self._chain = self.runs.add(row[1], row[2], row[0])
+                self._noted.pop((row[1], row[2]), None)  # it was broken, and cut
+            self._place = row[0]
+            if self._noted:
+                self._settled()  # the short way looks for nothing of the kind
+            else:
+                self._session, self._due = row[1], row[2] + 1
+            store.load += _FRAMES + sum(len(record[3]) + 300 for record in records)
+            store.wrote()
+
+    def mend(self, record: Record) -> None:
+        """Put a record back where a broken one was."""
+        store, key = self._store, (record[0], record[1])
+        with store.lock:
+            store.usable(write=True)
+            place = self._find(*key)
+            if place is None or (key not in self._noted and self._served(place, *key)):
+                raise StoreError(f"record {record[1]} of session {record[0].hex()} is not broken here")
+            if place == NOWHERE:
+                raise StoreError(f"nothing tells where record {record[1]} of session {record[0].hex()} was")
+            with store.writing():
+                store.db.execute(_INSERT.replace("INSERT", "REPLACE"), (place, *record, crc(place, record)))
+            self._noted.pop(key, None)
+            self._noted.pop(place, None)
+            store.wrote()
+
+    def seal(self, session: bytes, seq: int, seal: bytes) -> None:
+        """Put a seal beside a record. One that is broken is mended with its seal."""
+        store = self._store
+        with store.lock:
+            store.usable(write=True)
+            place = self._find(session, seq)
+            if place is None:
+                raise StoreError(f"there is no record {seq} of session {session.hex()} to be sealed")
+            record = self._served(place, session, seq)
+            if record is None:
+                return
+            sealed = Record(*record[:4], seal)
+            with store.writing():
+                row = (seal, crc(place, sealed), place)
+                store.db.execute("UPDATE changes SET seal = ?, crc = ? WHERE place = ?", row)
+            store.wrote()
+
+    def prune(self, session: bytes, upto: int) -> None:
+        """Forget the oldest records of a session, up to this seq; the next to be kept is the same as before."""
+        with self._store.lock:
+            self._store.usable(write=True)
+            self.settle()
+            if chain := self.runs.chains.get(session):
+                last = min(upto, chain.newest)
+                self._forget(session, 1, last, chain.newest)
+                for key in [key for key in self._noted if key[0] == session and key[1] <= last]:
+                    del self._noted[key]
+
+    def cut(self, session: bytes, first: int) -> None:
+        """Forget the newest records of a session, from this seq on; the next to be kept is that one.
+
+        It cuts no deeper than to what is kept: what was pruned before is not to be kept again.
+        """
+        with self._store.lock:
+            self._store.usable(write=True)
+            self.settle()
+            if chain := self.runs.chains.get(session):
+                self._store.flush()
+                first = max(first, self.runs.oldest(chain))
+                self._forget(session, first, chain.newest, first - 1)
+
+    def _forget(self, session: bytes, first: int, last: int, newest: int) -> None:
+        store = self._store
+        if first > last:
+            return
+        store.flush()
+        try:
+            with store.writing():
+                gone = list(self.runs.remove(session, first, last, newest))
+                store.db.executemany("DELETE FROM changes WHERE place BETWEEN ? AND ?", gone)
+        except Broken:
+            self._rebuild()
+            raise StoreError(f"{store.path}: the index of the records was broken; try again") from None
+        finally:
+            self.reload(self._place, len(self.runs.chains))
+        store.give_back()
+
+    # -- reading -----------------------------------------------------------------------------------
+
+    def records(self, *, newest_first: bool = False) -> Iterator[Record]:
+        """All records, in the order of their append or the reverse."""
+        self._fresh()
+        return (record for _, record in self._scan(self._first, self._place + 1, backward=newest_first))
+
+    def since(self, place: int) -> Iterator[tuple[int, Record]]:
+        """The records behind a place, each with its own, in the order of their append."""
+        self._fresh()
+        first = self._first
+        found = self._scan(first + place, self._place + 1)
+        return ((at - first, record) for at, record in found)
+
+    @property
+    def newest(self) -> int:
+        """The place of the newest record; 0 when nothing was ever kept."""
+        with self._store.lock:
+            self._fresh()
+            return self._place - self._first
+
+    def read(self, session: bytes, seq: int) -> Record | None:
+        """One record."""
+        with self._store.lock:
+            self._fresh()
+            place = self._find(session, seq)
+            return None if place is None else self._served(place, session, seq)
+
+    def _fresh(self) -> None:
+        self._store.usable()
+        self.settle()
+        self._store.refresh(self)
+
+    def _find(self, session: bytes, seq: int) -> int | None:
+        self.settle()
+        try:
+            return self.runs.find(session, seq)
+        except (Broken, apsw.CorruptError, apsw.IOError):
+            self._rebuild()
+            return self.runs.find(session, seq)
+
+    def _served(self, place: int, session: bytes, seq: int) -> Record | None:
+        """The record that is to be there, or None and a note."""
+        record = self._point(place)
+        if isinstance(record, Record) and record[:2] == (session, seq):
+            return record
+        self._note((session, seq), record if isinstance(record, str) else "missing", session, seq)
+        return None
+
+    def _scan(
+        self, after: int, before: int, *, backward: bool = False, lost: list[int] | None = None
+    ) -> Iterator[tuple[int, Record]]:
+        """The records between two places.
+
+        Args:
+            after: behind this one.
+            before: and before that.
+            backward: the last first.
+            lost: given when the runs do not know these rows, to take the places of what is broken.
+        """
+        while after + 1 < before:
+            with self._store.lock:
+                self._store.usable()
+                try:
+                    rows, reached = self._chunk(after, before, backward=backward, lost=lost)
+                except Broken:
+                    self._rebuild()
+                    continue
+            yield from rows
+            after, before = (after, reached) if backward else (reached, before)
+
+    def _chunk(
+        self, after: int, before: int, *, backward: bool, lost: list[int] | None
+    ) -> tuple[list[tuple[int, Record]], int]:
+        """Some of these records, and the last place that has been looked at."""
+        rows: list[tuple[int, Record]] = []
+        step, due, end = (-1, before - 1, after + 1) if backward else (1, after + 1, before - 1)
+        size = 0
+        try:
+            cursor = self._store.db.execute(_BACKWARD if backward else _FORWARD, (after, before))
+            for place, session, seq, hash, core, seal, sum in cursor:
+                if place != due and (lost is None or place < due):
+                    break
+                if crc32(session + hash + seal + core, (place * 31 + seq) & 0xFFFFFFFF) != sum:
+                    break
+                rows.append((place, _record(Record, (session, seq, hash, core, seal))))
+                due = place + step
+                size += len(core)
+                if len(rows) == CHUNK or size > CHUNK_BYTES:
+                    cursor.close()
+                    return rows, place
+            else:
+                if lost is not None or due == end + step:
+                    return rows, end
+            cursor.close()
+        except _TROUBLE:
+            pass
+        return rows, end if due == end + step else self._probe(rows, due, end, lost)
+
+    def _probe(self, rows: list[tuple[int, Record]], due: int, end: int, lost: list[int] | None) -> int:
+        """Look at some places one by one, from here on; the last that has been looked at."""
+        wanted: Iterator[tuple[int, bytes | None, int]]
+        if lost is not None:
+            wanted = ((place, None, 0) for place in range(due, end + 1))
+        elif due <= end:
+            wanted = iter(self.runs.between(due, end))
+        else:
+            wanted = reversed(list(self.runs.between(end, due)))
+        for looked, (place, session, seq) in enumerate(wanted, 1):
+            found = self._point(place)
+            if isinstance(found, Record) and (session is None or found[:2] == (session, seq)):
+                rows.append((place, found))
+            elif session is not None:
+                self._note((session, seq), found if isinstance(found, str) else "missing", session, seq)
+            elif lost is not None and found != "missing":
+                lost.append(place)
+            if looked == CHUNK:
+                return place
+        return end
+
+    def _point(self, place: int) -> Record | str:
+        """The record at this place, or what is wrong there."""
+        try:
+            row = self._store.db.execute(_POINT, (place,)).fetchone()
+        except _TROUBLE as error:
+            return f"unreadable ({error})"
+        if row is None:
+            return "missing"
+        record = Record(*row[:5])
+        with contextlib.suppress(TypeError):
+            if crc(place, record) == row[5]:
+                return record
+        self._store.quarantine(self.id, place, record, "its checksum does not fit")
+        return "its checksum does not fit"
+
+    # -- the shelf, and tables derived from the records ----------------------------------------------
+
+    def put(self, name: str, data: bytes) -> None:
+        """Keep a blob under a name, in place of what was there."""
+        store = self._store
+        with store.lock:
+            store.usable(write=True)
+            with store.writing():
+                row = (self.id, name, data, crc32(data, crc32(name.encode())))
+                store.db.execute("REPLACE INTO blobs (log, name, data, crc) VALUES (?, ?, ?, ?)", row)
+            self._noted.pop(name, None)
+            store.load += len(data)
+            store.wrote()
+
+    def get(self, name: str) -> bytes | None:
+        """The blob of that name, or None."""
+        store = self._store
+        with store.lock:
+            self._fresh()
+            sql = "SELECT CAST(data AS BLOB), CAST(crc AS INTEGER) FROM blobs WHERE log = ? AND name = ?"
+            try:
+                row = store.db.execute(sql, (self.id, name)).fetchone()
+            except _TROUBLE as error:
+                self._note(name, f"blob {name!r} is unreadable ({error})")
+                return None
+            if row is None:
+                return None
+            data: bytes = row[0]
+            if crc32(data, crc32(name.encode())) == row[1]:
+                return data
+            self._note(name, f"the checksum of blob {name!r} does not fit")
+            store.quarantine(self.id, name, Record(b"", 0, b"", data, b""), "its checksum does not fit")
+            return None
+
+    def drop(self, name: str) -> None:
+        """Forget a blob, if it is there."""
+        store = self._store
+        with store.lock:
+            store.usable(write=True)
+            with store.writing():
+                store.db.execute("DELETE FROM blobs WHERE log = ? AND name = ?", (self.id, name))
+            self._noted.pop(name, None)
+            store.wrote()
+
+    def names(self) -> list[str]:
+        """The names of all blobs, sorted."""
+        with self._store.lock, self._store.explained("read the names of blobs"):
+            self._fresh()
+            rows = self._store.db.execute("SELECT name FROM blobs WHERE log = ? ORDER BY name", (self.id,))
+            return [name for (name,) in rows]
+
+    def index(self) -> apsw.Connection:
+        """A database for tables derived from the records; it may come back empty."""
+        return self._store.index(self)
+
+    @property
+    def damage(self) -> Sequence[Damage]:
+        """What was found broken since this log was opened, and has not been mended."""
+        with self._store.lock:
+            return (*self._store.damage, *self._noted.values())
+
+    @property
+    def writable(self) -> bool:
+        """Whether it takes records."""
+        return self._store.writable
+
+    def size(self) -> int:
+        """How many bytes the file takes, with all its logs."""
+        return self._store.size()
+
+    def _note(self, key: object, reason: str, session: bytes | None = None, seq: int | None = None) -> None:
+        if key not in self._noted:
+            damage = self._noted[key] = Damage(reason, session, seq)
+            logger.warning("%s is damaged: %s", self._store.path, damage)
