@@ -11,8 +11,10 @@
 """
 
 import logging
+from typing import TYPE_CHECKING, Any
 
 from crdtmem.change import Version
+from crdtmem.checkpoint import Checkpoint
 from crdtmem.entry import Entry, EntryId
 from crdtmem.errors import (
     AmbiguousMatch,
@@ -31,19 +33,27 @@ from crdtmem.errors import (
     UpgradeNeeded,
     ValueRefused,
 )
+from crdtmem.event import Event
+from crdtmem.explain import Explanation
 from crdtmem.fields.counter import Counter
 from crdtmem.fields.records import Records
 from crdtmem.fields.register import Register
 from crdtmem.fields.sequence import Sequence
 from crdtmem.fields.set import Set
 from crdtmem.fields.text import Text
+from crdtmem.history import Difference
 from crdtmem.identity import Identity
 from crdtmem.inbox import Received, Refusal
 from crdtmem.memory import Conflict, Memory
 from crdtmem.namespace import Namespace
 from crdtmem.notify import Batch, Watch
 from crdtmem.replica import Replica
-from crdtmem.store import MemoryStore, Record, Store
+from crdtmem.retention import Pruning
+from crdtmem.store import Damage, MemoryStore, Record, Store
+from crdtmem.timeline import Timeline
+
+if TYPE_CHECKING:
+    from crdtmem.sqlite import SqliteStore
 
 __version__ = "0.1.0"
 
@@ -51,12 +61,17 @@ __all__ = [
     "AmbiguousMatch",
     "BadBytes",
     "Batch",
+    "Checkpoint",
     "Closed",
     "Conflict",
     "Counter",
     "CrdtmemError",
+    "Damage",
+    "Difference",
     "Entry",
     "EntryId",
+    "Event",
+    "Explanation",
     "ForkedReplica",
     "Identity",
     "KindMismatch",
@@ -67,6 +82,7 @@ __all__ = [
     "NamespaceError",
     "NoMatch",
     "NotReached",
+    "Pruning",
     "ReadOnly",
     "Received",
     "Record",
@@ -76,9 +92,11 @@ __all__ = [
     "Replica",
     "Sequence",
     "Set",
+    "SqliteStore",
     "Store",
     "StoreError",
     "Text",
+    "Timeline",
     "Undecided",
     "UpgradeNeeded",
     "ValueRefused",
@@ -87,3 +105,11 @@ __all__ = [
 ]
 
 logging.getLogger("crdtmem").addHandler(logging.NullHandler())
+
+
+def __getattr__(name: str) -> Any:
+    if name == "SqliteStore":  # loaded on first use
+        from crdtmem.sqlite import SqliteStore
+
+        return SqliteStore
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -109,7 +109,8 @@ class KeyedDraft:
             adds = [_record(e, said) for e in self._adds.values()]
         elif field.kind == COUNTER:
             id = session.id
-            adds = [(e._frozen,) if e._about is said and e.key is id else _counted(e, said) for e in self._adds.values()]
+            entries = self._adds.values()
+            adds = [(e._frozen,) if e._about is said and e.key is id else _counted(e, said) for e in entries]
         else:
             adds = [(e._frozen,) if e._about is said else (e._frozen, e._about) for e in self._adds.values()]
         return _part(KeyedPart, (field.kind, field.name, said, tuple(adds), tuple(self._removes)))

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from crdtmem import Memory, Namespace, Record, Replica, StoreError, UpgradeNeeded
 from crdtmem.sqlite import SqliteStore
-from tests.crew import tick
+from tests.crew import Time
 
 SCOPES = Namespace(tenant="acme"), Namespace(tenant="acme", task="other")
 
@@ -42,13 +42,14 @@ class Template(NamedTuple):
 # -- making one --------------------------------------------------------------------------------------
 
 
-def template(folder: Path, *, killed: bool, limit: int = 60_000) -> Template:
+def template(folder: Path, *, killed: bool, limit: int = 300_000) -> Template:
     """A store that was closed, or killed with some commits in the main file and some in the write-ahead log alone."""
     folder.mkdir()
     child = os.fork()
     if not child:
         code = 1
         try:
+            os.urandom = random.Random(1).randbytes  # the same sessions each time, so that a case can be replayed
             _fill(folder / "store.db", limit, killed=killed)
             code = 0
         finally:
@@ -70,7 +71,7 @@ def template(folder: Path, *, killed: bool, limit: int = 60_000) -> Template:
 
 
 def _memories(store: SqliteStore) -> dict[Namespace, Memory]:
-    replica = Replica("ann", store=store, time=tick)
+    replica = Replica("ann", store=store, time=Time())
     return {scope: replica.open(scope) for scope in SCOPES}
 
 
@@ -78,7 +79,7 @@ def _fill(path: Path, limit: int, *, killed: bool) -> None:
     store = SqliteStore(path)
     store.limit = limit
     mine = _memories(store)
-    others = {scope: Replica("bob", time=tick).open(scope) for scope in SCOPES}
+    others = {scope: Replica("bob", time=Time()).open(scope) for scope in SCOPES}
     for number in range(60):
         for scope, memory in mine.items():
             other = others[scope]

@@ -148,9 +148,9 @@ class SqliteLog:
                 self.runs.add(session, missing, lost.pop(0) if lost else NOWHERE)
                 self._note((session, missing), "missing", session, missing)
             self.runs.add(session, seq, place)
-        for place in lost:
-            self._note(place, "a record is broken, and nothing tells whose it was")
-            self._place = max(self._place, place)
+        if lost:
+            self._note("lost", f"{len(lost)} of the newest records are broken, and nothing tells whose they were")
+            self._place = max(self._place, lost[-1])
 
     def _end(self, after: int) -> int:
         """Behind the last row, as far as a damaged page can be believed."""
@@ -158,15 +158,16 @@ class SqliteLog:
         try:
             sql = "SELECT max(place) FROM changes WHERE place < ?"
             last = self._store.db.execute(sql, ((self.id + 1) << SHIFT,)).get or 0
-        except (apsw.CorruptError, apsw.IOError):
-            last = known + _UNSEEN
+        except (apsw.CorruptError, apsw.IOError) as error:
+            self._note("end", f"the newest records are unreadable, nothing tells how many ({error})")
+            return known + 1
         if last > known + _UNSEEN and not isinstance(self._point(last), Record):
             last = known + _UNSEEN
         return max(last, known) + 1
 
     def _rebuild(self) -> None:
         """Make the runs anew from the rows."""
-        self._noted.clear()
+        self._noted = {key: damage for key, damage in self._noted.items() if key == "shelf"}
         self._note("runs", "the index of the records was broken; it has been made again from what is there")
         self._settled()
         self.runs.clear()
@@ -260,7 +261,6 @@ class SqliteLog:
             with store.writing():
                 store.db.execute(_INSERT.replace("INSERT", "REPLACE"), (place, *record, crc(place, record)))
             self._noted.pop(key, None)
-            self._noted.pop(place, None)
             store.wrote()
 
     def seal(self, session: bytes, seq: int, seal: bytes) -> None:
@@ -528,4 +528,5 @@ class SqliteLog:
     def _note(self, key: object, reason: str, session: bytes | None = None, seq: int | None = None) -> None:
         if key not in self._noted:
             damage = self._noted[key] = Damage(reason, session, seq)
-            logger.warning("%s is damaged: %s", self._store.path, damage)
+            if len(self._noted) <= 10:
+                logger.warning("%s is damaged: %s", self._store.path, damage)
