@@ -23,9 +23,9 @@ lint: $(READY) ## ruff check, ruff format --check, mypy --strict
 	$(RUN) -m ruff format --check
 	$(RUN) -m mypy
 
-bench: $(READY) ## measure speed and size against raw pycrdt
+bench: $(READY) ## measure speed and size against raw pycrdt and SQLite
 	$(RUN) -m benchmarks local
-	$(RUN) -m benchmarks growth --quick
+	$(RUN) -m benchmarks growth store --quick
 
 campaign: $(READY) ## the long searches for failures; ARGS="--help" lists them
 	$(RUN) -m tests.campaign $(ARGS)

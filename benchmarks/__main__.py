@@ -1,4 +1,4 @@
-"""The command: python -m benchmarks NAME [--quick] [--json FILE]. Ends with 1 when a target is not met."""
+"""The command: python -m benchmarks NAME ... [--quick] [--json FILE]. Ends with 1 when a target is not met."""
 
 from __future__ import annotations
 
@@ -15,19 +15,24 @@ from benchmarks.effort import FULL, QUICK, Effort
 from benchmarks.rows import Row, table, unmet
 from benchmarks.setting import setting
 
-NAMES = ("local", "growth")
+NAMES = ("local", "growth", "store")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run benchmarks by name; print tables, and JSON on request."""
     asked = _parser().parse_args(arguments)
-    effort = QUICK if asked.quick else FULL
-    result: dict[str, Any] = {"format": 1, "setting": setting(), "effort": effort._asdict(), "benchmarks": []}
+    effort = (QUICK if asked.quick else FULL)._replace(folder=asked.folder)
+    result: dict[str, Any] = {
+        "format": 1,
+        "setting": setting(asked.folder),
+        "effort": effort._asdict(),
+        "benchmarks": [],
+    }
     shown = sys.stderr if asked.json == "-" else sys.stdout
     for what, words in result["setting"].items():
         print(f"{what}: {words}", file=shown)
     missed: list[str] = []
-    for name in NAMES if asked.name == "all" else (asked.name,):
+    for name in NAMES if "all" in asked.names else asked.names:
         done = _run(name, effort, shown)
         result["benchmarks"].append(done)
         missed += done["unmet"]
@@ -63,8 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description="Measure crdtmem beside what it is built on."
     )
-    parser.add_argument("name", choices=[*NAMES, "all"], help="which benchmark")
+    parser.add_argument("names", nargs="+", choices=[*NAMES, "all"], metavar="NAME", help=f"{', '.join(NAMES)} or all")
     parser.add_argument("--quick", action="store_true", help="smaller and fewer rounds: for a first look")
+    parser.add_argument("--folder", default=".", help="where files are written: on the disk to be measured")
     parser.add_argument(
         "--json", metavar="FILE", help="write the result as JSON too; - prints it, and the tables to stderr"
     )

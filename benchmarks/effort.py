@@ -1,4 +1,4 @@
-"""How much work a run puts in: the full figures, or a quick look."""
+"""How much work a run puts in: the full figures, or a quick look. And where its files are."""
 
 from __future__ import annotations
 
@@ -14,7 +14,28 @@ class Effort(NamedTuple):
     grown_together: int  # the same where two authors take turns, one write each
     starts: int  # process starts of a long-lived memory
     churn: int  # writes into a memory that stays small
+    opened: int  # changes of a file that is opened
+    audited: int  # changes that are audited
+    folder: str = "."  # where files are written, and taken away again
 
 
-FULL = Effort(rounds=15, operations=2_000, grown=100_000, grown_together=100_000, starts=100_000, churn=10_000)
-QUICK = Effort(rounds=3, operations=1_000, grown=20_000, grown_together=4_000, starts=5_000, churn=10_000)
+FULL = Effort(
+    rounds=15,
+    operations=2_000,
+    grown=100_000,
+    grown_together=100_000,
+    starts=100_000,
+    churn=10_000,
+    opened=100_000,
+    audited=1_000_000,
+)
+QUICK = Effort(
+    rounds=3,
+    operations=1_000,
+    grown=20_000,
+    grown_together=4_000,
+    starts=5_000,
+    churn=10_000,
+    opened=20_000,
+    audited=20_000,
+)

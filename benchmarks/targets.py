@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 RAW = "x raw"  # raw: one pycrdt map set in a transaction of its own, its update taken by an observer
 GROWN = "x at 1,000"
+CAS = "x a CAS loop"  # the time of a write, beside an uncontended compare-and-swap loop on SQLite
+CONTENDING = "x 8 CAS loops"  # the time of a write, beside eight that contend for a row: over the sum of what they do
 
 
 class Target(NamedTuple):
@@ -23,6 +25,27 @@ WRITE, IN_A_CHANGE, RECEIVE, READ, FLAT = (
     Target(1, "us"),
     Target(2, GROWN),
 )
+LASTING, LASTING_IN_A_CHANGE, WAIT = Target(1, CAS), Target(1 / 6, CAS), Target(50, "ms")
+
+KEYED = ("set.add", "register.assign", "records.put", "counter.add")
+
+STORE: Mapping[str, Target] = {
+    **{f"{operation}, to disk": LASTING for operation in KEYED},
+    **{f"{operation}, to disk, in a change of 100": LASTING_IN_A_CHANGE for operation in KEYED},
+    "1 agent, beside 8 CAS loops": Target(1 / 1.5, CONTENDING),
+    "8 agents, beside 8 CAS loops": Target(1 / 1.5, CONTENDING),
+    "bytes on disk, one of each": Target(450, "bytes a change"),
+    "opening from the log alone, all live": Target(1000, "ms"),
+    "opening from a checkpoint, all live": Target(300, "ms"),
+    "audit, one entry": Target(5, "ms"),
+    "audit, all of it from nothing": Target(10, "us a change"),
+    "audit, bringing it up to date": Target(10, "us a change"),
+    "reading the past, one key": WAIT,
+    "reading the past, all keys": WAIT,
+    "reading the past, one key, first time": WAIT,
+    "reading the past, all keys, first time": WAIT,
+    "waiting for a checkpoint, the longest write": WAIT,
+}
 
 TARGETS: Mapping[str, Target] = {
     "set.add, with why": WRITE,
@@ -49,4 +72,5 @@ TARGETS: Mapping[str, Target] = {
     "state after churn, beyond the live entries": Target(60, "bytes an entry"),
     "version token after process starts": Target(200, "bytes"),
     "opening and exchanging versions": Target(200, "ms"),
+    **STORE,
 }

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from crdtmem.change import PART_SHIFT, SEQUENCE, TEXT, Change, Version, utf16
 from crdtmem.entry import Entry, EntryId, is_id
-from crdtmem.errors import BadBytes, NamespaceError, NotReached, ValueRefused
+from crdtmem.errors import BadBytes, NamespaceError, NotReached, StoreError, ValueRefused
 from crdtmem.event import Event, Teller, said_in
 from crdtmem.follow import Follower
 from crdtmem.namespace import Namespace
@@ -77,6 +77,7 @@ class Audit:
         self._follower = Follower(self._trail, log, state)
         self._teller = Teller(state, self._trail, self.read)
         self._known: dict[ChangeId, Change] = {}
+        self._complete = False  # while somebody holds them open
 
     def timeline(
         self,
@@ -152,16 +153,24 @@ class Audit:
 
     @contextmanager
     def opened(self) -> Iterator[None]:
-        """Hold the tables, complete: all that the state has seen is in them (invariant 8).
+        """Have the tables complete: all that the state has seen is in them (invariant 8).
 
-        Whoever asks much holds them for all of it: looking whether they are complete takes 10 us.
+        Whoever asks much asks inside one: looking whether they are complete takes 10 us.
         """
-        if self._trail.db is not None:
+        before = self._complete
+        try:
+            if not before:
+                self._follower.follow()
+            self._complete = True
             yield
-            return
-        with self._trail.opened():
-            self._follower.follow()
-            yield
+        except Exception as error:
+            from crdtmem.sqlite import Error  # it is loaded, if this is one
+
+            if isinstance(error, Error):
+                raise StoreError(f"the tables of the audit could not be read or written: {error}") from error
+            raise
+        finally:
+            self._complete = before
 
     def history(self, entry: EntryId) -> list[Event]:
         """All that happened to an entry, and what it did to others, in order; asked inside `opened`."""
@@ -203,10 +212,7 @@ class Audit:
             kept = self._log.read(session, seq)
             if kept is None:
                 return None
-            try:
-                found = kept.change
-            except BadBytes:
-                return None
+            found = kept.change
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
             self._known[session, seq] = found

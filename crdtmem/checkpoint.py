@@ -1,6 +1,6 @@
 """Checkpoints: states kept on the shelf of a log, so that opening need not replay all of it.
 
-A checkpoint is some parts and, written last, a manifest: how many parts, their hash, the digest of the state. It
+A checkpoint is some parts and, written last, a manifest: how many parts, the digest of the state, a hash of all. It
 counts once its parts have been read back and their hash is right. Three are kept; opening takes the newest that is
 whole and whose state has the digest it had, and falls back to an older one, at last to the log alone.
 """
@@ -32,9 +32,9 @@ from crdtmem.values import encode
 log = logging.getLogger("crdtmem")
 KEPT = 3
 PART = 128 * 1024
-EVERY = 4096  # changes, or half as many as there are live entries: what making one costs stays small beside them
+EVERY = 16384  # changes, or half as many as there are live entries: what making one costs stays small beside them
 _FOLDER = "checkpoint/"
-_MANIFEST = Decoder(tuple[int, int, int, int, bytes, bytes, int]).decode
+_MANIFEST = Decoder(tuple[int, int, int, int, bytes, int, bytes]).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class Checkpoints:
             with self._lock:
                 data = self._log.get(name)
             with suppress(BadBytes):
-                place, hlc, _, size, _, _, count = _manifest(data)
+                place, hlc, _, size, _, count, _ = _manifest(data)
                 found.append(Checkpoint(moment(hlc), count, size, place))
         return found
 
@@ -123,14 +123,12 @@ class Checkpoints:
         return None
 
     def _read(self, name: str, namespace: bytes) -> tuple[State, int, int]:
-        place, hlc, parts, _, hash, digest, _ = _manifest(self._log.get(name))
+        manifest = _manifest(self._log.get(name))
+        place, hlc, parts, _, digest, _, hash = manifest
         data = b"".join(self._parts(name, parts))
-        if blake2b(data, digest_size=32).digest() != hash:
+        if blake2b(data + encode(manifest[:-1]), digest_size=32).digest() != hash:
             raise BadBytes("a part of it")
-        state = restore(data, namespace, self._log)
-        if state.digest() != digest:
-            raise BadBytes("it does not give the state it was made of")
-        return state, place, hlc
+        return restore(data, namespace, self._log, digest), place, hlc
 
     def _parts(self, name: str, count: int) -> Iterator[bytes]:
         for number in range(count):
@@ -178,8 +176,10 @@ class Checkpoints:
             pause()
         if again.digest() != hash.digest():
             raise StoreError("a checkpoint did not read back as it was written; the log is unharmed")
+        told = (place, hlc, parts, size, snapshot.digest, snapshot.count)
+        hash.update(encode(told))
         with self._lock:
-            self._log.put(name, encode((place, hlc, parts, size, hash.digest(), snapshot.digest, snapshot.count)))
+            self._log.put(name, encode((*told, hash.digest())))
         self._tidy(pause)
 
     def _tidy(self, pause: Callable[[], None]) -> None:
@@ -198,7 +198,7 @@ class Checkpoints:
             return sorted((n for n in self._log.names() if n.startswith(_FOLDER) and len(n) == size), reverse=True)
 
 
-def _manifest(data: bytes | None) -> tuple[int, int, int, int, bytes, bytes, int]:
+def _manifest(data: bytes | None) -> tuple[int, int, int, int, bytes, int, bytes]:
     try:
         return _MANIFEST(data or b"")
     except DecodeError:

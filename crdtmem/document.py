@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from crdtmem import recovery
 from crdtmem.audit import Audit
-from crdtmem.change import Head, Intro, Version, compose
+from crdtmem.change import Change, Head, Intro, Version, compose
 from crdtmem.checkpoint import Checkpoints
 from crdtmem.clock import Clock, stamp
 from crdtmem.draft import Draft, Staged, build
@@ -31,6 +31,7 @@ from crdtmem.identity import Identity, client_id, session_id
 from crdtmem.inbox import SEAL_EVERY, Inbox, Received, Refusal
 from crdtmem.namespace import Namespace
 from crdtmem.notify import Batch, Callback, Notifier, Watch
+from crdtmem.observer import Observer, failed, made, taken, told
 from crdtmem.past import PastState
 from crdtmem.recovery import collection_paused
 from crdtmem.snapshot import Snapshot
@@ -91,15 +92,16 @@ class Document:
         self._waiters = 0
         self._session: Writer | None = None
         self._sealed: dict[bytes, int] = {}  # how far our sessions are sealed, where more may follow
+        self.observer: Observer | None = None
         self._load()
         self.audit = Audit(namespace, self.log, self.state, self.past)
 
     def _load(self) -> None:
         with collection_paused():  # all that is made here stays; to look through it again and again doubles the time
-            self.state, place, hlc = self.checkpoints.newest(self.namespace.digest) or (self._empty(), 0, 0)
-            self.checkpoints.done(self.state)
-            self._clock.saw(hlc)
-            found = recovery.resume(self.state, self.log, place, self._clock)
+            try:
+                found = self._resumed()
+            except StoreError:  # it met damage that nobody knew of; now that it is known, the way leads around it
+                found = self._resumed()
         self._sealed = {
             id: seq for id, seq in found.sealed.items() if self.state.sessions[id].key == self._identity.key
         }
@@ -113,8 +115,12 @@ class Document:
             self.receive(recovery.set_aside(self.state, self.log, found.astray, self._identity), "")
             self._seal()
 
-    def _empty(self) -> State:
-        return State(self.namespace.digest, self.log)
+    def _resumed(self) -> recovery.Resumed:
+        empty = State(self.namespace.digest, self.log), 0, 0
+        self.state, place, hlc = self.checkpoints.newest(self.namespace.digest) or empty
+        self.checkpoints.done(self.state)
+        self._clock.saw(hlc)
+        return recovery.resume(self.state, self.log, place, self._clock)
 
     def _snapshot(self) -> tuple[Snapshot, int, int]:
         """The state, the place of the last record in it, and a stamp above all in it; sealed as far as it goes."""
@@ -140,16 +146,18 @@ class Document:
         The caller holds the lock.
         """
         self.usable()
-        if self._inbox.newer is not None:
-            raise UpgradeNeeded(
-                f"{self.namespace!r} holds changes of format {self._inbox.newer}, written by a newer crdtmem; "
-                "upgrade this program to write (reading goes on)"
-            )
-        session, intro = (self._session, None) if self._session is not None else self._introduce()
-        seq = session.seq + 1
+        observer = self.observer
+        started = 0 if observer is None else time.perf_counter_ns()
         staged: list[list[Entry]] = []
         change = None
         try:
+            if self._inbox.newer is not None:
+                raise UpgradeNeeded(
+                    f"{self.namespace!r} holds changes of format {self._inbox.newer}, written by a newer crdtmem; "
+                    "upgrade this program to write (reading goes on)"
+                )
+            session, intro = (self._session, None) if self._session is not None else self._introduce()
+            seq = session.seq + 1
             parts = build(drafts, said, session, seq, staged, cites=cites)
             if not parts:
                 return
@@ -165,12 +173,14 @@ class Document:
                 parts,
             )
             self.log.append([_record(Record, (session.id, seq, change.hash, change.core, change.seal))])
-        except BaseException:
+        except BaseException as error:
             for entries in staged:
                 for entry in entries:
                     entry._id = None
             if change is not None:
                 self._session = None  # half of it may be on the disk: this session is never continued
+            if observer is not None:
+                told(observer.committed, failed, started, self.state, drafts, actor, said, error)
             raise
         effect = self.state.apply(change, staged)
         if intro is not None:
@@ -178,6 +188,8 @@ class Document:
             self._sealed[session.id] = 0
         if self._waiters or self._watches:
             self._tell((effect,), local=True)
+        if observer is not None:
+            told(observer.committed, made, started, self.state, effect, said)
         if self.state.count >= self.checkpoints.due:
             self.checkpoints.soon()
 
@@ -198,15 +210,22 @@ class Document:
             self.usable()
             if not self.log.writable:
                 raise ReadOnly("this replica was opened for reading; it takes in no changes")
-            if self.log.damage:
+            observer = self.observer
+            started = 0 if observer is None else time.perf_counter_ns()
+            if self.log.damage or observer is not None:
                 records = list(records)
-                recovery.mend(self.state, self.log, records)
+            if self.log.damage:
+                recovery.mend(self.state, self.log, list(records))
             changes, refused = self._inbox.admit(records, sender)
+            effects: list[Effect] = []
             if changes:
                 try:
                     self.log.append([_record(Record, (c.session, c.seq, c.hash, c.core, c.seal)) for c in changes])
-                except BaseException:
+                except BaseException as error:
                     self._inbox.keep(changes, sender)
+                    if observer is not None:
+                        got = self._received(0, refused)
+                        told(observer.received, taken, started, self.state, records, sender, effects, got, error)
                     raise
                 if not self._clock.saw(max([change.hlc for change in changes])):
                     for change in changes:
@@ -215,21 +234,46 @@ class Document:
                                 "a change of %s is stamped far ahead of this clock; it holds, and is not followed",
                                 change.session.hex(),
                             )
-                effects: list[Effect] = []
-                told = self._waiters or self._watches
-                for change in changes:
-                    effect = self.state.apply(change)
+                wanted = self._waiters or self._watches or observer is not None
+                for at, change in enumerate(changes):
+                    try:
+                        effect = self.state.apply(change)
+                    except StoreError as error:  # it met damage that nobody knew of: nothing behind it can be judged
+                        refused.append(Refusal(str(error), change.session, change.seq))
+                        self._put_back(changes[at:], sender)
+                        changes = changes[:at]
+                        break
                     if effect[4]:
                         refused += [Refusal(f"void: {why}", change.session, change.seq) for why in effect.void]
-                    if told:
+                    if wanted:
                         effects.append(effect)
-                if told:
+                if wanted:
                     self._tell(effects, local=False)
                 if self.state.count >= self.checkpoints.due:
                     self.checkpoints.soon()
             self.refusals.extend(refused)
-            missing = self.missing() if len(self._inbox) or self.log.damage else ()
-            return Received(len(changes), len(self._inbox), tuple(refused), missing)
+            received = self._received(len(changes), refused)
+            if observer is not None:
+                told(observer.received, taken, started, self.state, records, sender, effects, received)
+            return received
+
+    def _put_back(self, changes: Sequence[Change], sender: str) -> None:
+        """Let stored changes that could not be applied wait again."""
+        first: dict[bytes, int] = {}
+        for change in changes:
+            first.setdefault(change.session, change.seq)
+        for session, seq in first.items():
+            self.log.cut(session, seq)
+        self._inbox.keep(changes, sender)
+
+    def _received(self, applied: int, refused: Sequence[Refusal]) -> Received:
+        missing = self.missing() if len(self._inbox) or self.log.damage else ()
+        return Received(applied, len(self._inbox), tuple(refused), missing)
+
+    @property
+    def waiting(self) -> int:
+        """How many received changes wait for others."""
+        return len(self._inbox)
 
     def missing(self) -> tuple[tuple[bytes, int], ...]:
         """What to ask others for: what waiting changes rest on, and what was found damaged."""
@@ -247,12 +291,18 @@ class Document:
         with self.lock:
             self.usable()
             self._seal()
-            if since is None or not since.heads:
-                if self.state.pruned.any():
-                    raise StoreError("the oldest changes were pruned here; ask a replica that keeps them")
-                return [kept.data for kept in self.log.records()]
-            _, beyond = self._back(since)
-            return [kept.data for kept in reversed(_whole(beyond))]
+            found = [kept.data for kept in self._unseen(since)]
+            if self.observer is not None:
+                told(self.observer.sent, sum, [len(data) for data in found])
+            return found
+
+    def _unseen(self, since: Version | None) -> Iterable[Record]:
+        if since is None or not since.heads:
+            if self.state.pruned.any():
+                raise StoreError("the oldest changes were pruned here; ask a replica that keeps them")
+            return self.log.records()
+        _, beyond = self._back(since)
+        return reversed(_whole(beyond))
 
     def _seal(self) -> None:
         """Seal what we wrote since the last flush: its newest change, and every 64th on the way."""

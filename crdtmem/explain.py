@@ -208,7 +208,8 @@ def _lines(found: Explanation, indent: str) -> Iterator[str]:
         yield f"{indent}  {_line(said.action, said)}"
     for event in found.later:
         heir = next((new for new in found.replaced_by if event.via is not None and new.entry == event.via), None)
-        now = f"; now {brief(heir.value)}" if heir else ""
+        cut = event.action == "removed" and event.kind == "text"
+        now = f"; now {brief(heir.value)}" if heir else f": {brief(event.value)}" if cut else ""
         yield f"{indent}  {_line(event.action, event)}{now}"
     if found.note:
         yield f"{indent}  ({found.note})"

@@ -8,6 +8,7 @@ session are unknown from there on, and what depends on them is told as lost.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from crdtmem.change import COUNTER, RECORDS
@@ -70,18 +71,17 @@ class Follower:
     def follow(self) -> None:
         """Be complete: all that the state has seen is in the tables, and nothing else."""
         trail, namespace = self._trail, self._state.namespace
-        with trail.opened():
-            try:
-                if not trail.load(namespace):
-                    trail.empty(namespace)
-                whole = not self._mended() and self._catch_up()
-                if not whole or self._amiss() not in ({}, self._accepted):
-                    trail.empty(namespace)
-                    self._catch_up()
-                    self._accepted = self._amiss()
-            except BaseException:
-                trail.forget()  # a batch is kept whole or not at all, and what is remembered may be ahead of it
-                raise
+        try:
+            if not trail.load(namespace):
+                trail.empty(namespace)
+            whole = not self._mended() and self._catch_up()
+            if not whole or self._amiss() not in ({}, self._accepted):
+                trail.empty(namespace)
+                self._catch_up()
+                self._accepted = self._amiss()
+        except BaseException:
+            trail.forget()  # a batch is kept whole or not at all, and what is remembered may be ahead of it
+            raise
 
     def _mended(self) -> bool:
         """Whether a change that was lost is here again. Of several in a row the newest comes back first."""
@@ -98,24 +98,15 @@ class Follower:
 
     def _catch_up(self) -> bool:
         """Follow the log to its end; False if it tells something again that the tables have."""
-        while records := self._records():
-            with self._trail.db:
+        records = self._log.since(self._trail.place)
+        while some := _some(records):
+            with self._trail.writing():
                 batch = _Batch()
-                for place, kept in records:
+                for place, kept in some:
                     if not self._take(place, kept, batch):
                         return False
-                self._keep(batch, records[-1][0])
+                self._keep(batch, some[-1][0])
         return True
-
-    def _records(self) -> list[tuple[int, Record]]:
-        found: list[tuple[int, Record]] = []
-        size = 0
-        for place, kept in self._log.since(self._trail.place):
-            found.append((place, kept))
-            size += len(kept.core)
-            if len(found) >= BATCH or size >= BATCH_BYTES:
-                break
-        return found
 
     def _keep(self, batch: _Batch, place: int) -> None:
         trail, db = self._trail, self._trail.db
@@ -155,6 +146,8 @@ class Follower:
             if seq <= trail.last[session]:
                 return False
             self._miss(session, seq - 1, batch)
+            if self._state.pruned.hash(kept.session, seq - 1):
+                trail.pruned[session] = seq - 1
         trail.last[session] = seq
         batch.sessions.add(session)
         change = kept.change
@@ -248,3 +241,15 @@ class Follower:
         for at in [at for at in trail.ticks if at[1] == session]:
             del trail.ticks[at]
             batch.unknown.append(at)
+
+
+def _some(records: Iterator[tuple[int, Record]]) -> list[tuple[int, Record]]:
+    """The next of these, as many as make a transaction."""
+    found: list[tuple[int, Record]] = []
+    size = 0
+    for place, kept in records:
+        found.append((place, kept))
+        size += len(kept.core)
+        if len(found) >= BATCH or size >= BATCH_BYTES:
+            break
+    return found

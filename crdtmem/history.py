@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Set
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import groupby, zip_longest
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from crdtmem.change import COUNTER, KINDS, MAX_RUNS, PART_SHIFT, RECORDS, SEQUENCE, TEXT
@@ -146,7 +147,7 @@ def _rewrite(past: PastState, draft: Draft, said: About | None, *, undoing: bool
         if at[0] == COUNTER:
             steps += _recount(past, at[1], part, said, undoing=undoing)
         elif type(now) is Keyed:
-            steps += _rekey(now, then, part, said, fallen, undoing=undoing)  # type: ignore[arg-type]
+            steps += _rekey(now, then, part, said, fallen, past.changes[0].hlc if undoing else inf)  # type: ignore[arg-type]
         else:
             steps += _reorder(now, then, part, said, fallen)  # type: ignore[arg-type]
     return steps
@@ -167,7 +168,7 @@ def _respeak(now: Keyed, then: Keyed, part: KeyedDraft, said: About | None) -> i
     return len(over) + len(back)
 
 
-def _rekey(now: Keyed, then: Keyed, part: KeyedDraft, said: About | None, fallen: Set[Any], *, undoing: bool) -> int:
+def _rekey(now: Keyed, then: Keyed, part: KeyedDraft, said: About | None, fallen: Set[Any], undone: float) -> int:
     steps = 0
     for key in dict.fromkeys([*now.by_key, *then.by_key]):
         here = {entry._id: entry for entry in now.live(key)}
@@ -175,8 +176,8 @@ def _rekey(now: Keyed, then: Keyed, part: KeyedDraft, said: About | None, fallen
         there = [entry for entry in then.live(key) if entry._id not in fallen]
         over = [entry for id, entry in here.items() if id not in were]
         back = [entry for entry in there if entry._id not in here]
-        if undoing and back and here and not over:
-            continue  # what was written over it stands
+        if back and not over and any(entry.stamp.hlc > undone for entry in here.values()):
+            continue  # what was written there since stands
         if back and (len(there) > 1 or back[0].extra is not None):
             over, back = list(here.values()), [_folded(there)]  # siblings come back as what was read
         for entry in over:
@@ -442,6 +443,9 @@ def known(memory: Memory, entry: Entry | EntryId | str) -> Id:
 
 def _origin(memory: Memory, id: Id) -> tuple[int, str, int]:
     """Which field an entry was written to, and how much it added to a counter."""
+    state: Any = memory._document.state
+    if type(state) is State and state.pruned.hash(id[0], id[1]):
+        return _live(state, id)
     past = memory._document.without(id[0], id[1])
     [change] = past.changes
     number, place = id[2] >> PART_SHIFT, id[2] & _PLACE
@@ -451,6 +455,14 @@ def _origin(memory: Memory, id: Id) -> tuple[int, str, int]:
             return COUNTER, part.field, next(a for entry, a in increments(past, part.field) if entry._id == id)
         return part.kind, part.field, 0
     raise ValueRefused(f"no entry {EntryId(*id)} was written to {memory.namespace!r}")
+
+
+def _live(state: State, id: Id) -> tuple[int, str, int]:
+    """The field in which an entry whose change was pruned is live; if it is in none, it says nothing any more."""
+    for (kind, name), field in list(state.fields.items()):
+        if any(entry._id == id for entry in (field.by_id.values() if type(field) is Keyed else field.entries())):  # type: ignore[union-attr]
+            return kind, name, 0
+    return RECORDS, RETRACTED, 0
 
 
 def _count(part: Any) -> int:

@@ -28,7 +28,7 @@ MAX_REASON = 200  # characters: what is refused is remembered, and hostile bytes
 KEPT_SEAL_DISTANCE = 512  # a seal is verified, and so kept, at least this often
 
 
-_STORE = "store"  # what waits for the store to work again
+_STORE = "store"  # what waits for the store to work, or to be whole, again
 
 
 class Refusal(NamedTuple):
@@ -364,6 +364,8 @@ class Plan:
                 absent = missing(part, client, field.ticks if field else {}, planned)  # type: ignore[arg-type, union-attr]
                 if absent is not None:
                     return absent
+        if client and self._state.hidden(change, ahead=bool(self.changes)):
+            return _STORE
         if client:
             for part in change.parts:
                 if type(part) is OrderedPart:

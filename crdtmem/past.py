@@ -65,6 +65,7 @@ class PastState:
         self.count = state.count - len(self.changes)
         self._place = log.newest
         self._read: dict[tuple[bytes, int], Change] = {}
+        self._made: dict[tuple[bytes, int, int], list[Entry]] = {}
         self._since: dict[At, list[tuple[Change, int]]] = {}
         for change in self.changes:
             self._leave_out(change)
@@ -159,12 +160,15 @@ class PastState:
 
     def _written(self, field: Keyed, id: Id) -> Entry | None:
         """An entry as it was written."""
+        number, place = id[2] >> PART_SHIFT, id[2] & _PLACE
         change = self.change(id[0], id[1])
-        number, place = int(id[2]) >> PART_SHIFT, int(id[2]) & _PLACE
         part = change.parts[number] if number < len(change.parts) else None
-        if type(part) is not KeyedPart or part[:2] != (field.kind, field.name) or place >= len(part.adds):
+        if type(part) is not KeyedPart or part[:2] != (field.kind, field.name):
             return None
-        return self.written(change, number)[place]
+        made = self._made.get((id[0], id[1], number))
+        if made is None:
+            made = self._made[id[0], id[1], number] = self.written(change, number)
+        return made[place] if place < len(made) else None
 
     # -- ordered fields ----------------------------------------------------------------------------
 
@@ -180,7 +184,7 @@ class PastState:
                         if part[:2] == at and not self._void(change, part):
                             for client, clock, length in part[4]:
                                 gone.difference_update((client, clock + i) for i in range(length))
-        owners: dict[Id, Any] = {}
+        owners = {owner._id: owner for owner, live in zip(here.owners, here.alive, strict=True) if live}
 
         def alive(owner: Any, unit: Unit, shows: bool) -> Any:  # noqa: FBT001
             if shows:

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from msgspec.msgpack import Decoder
 
 from crdtmem.change import Change, decode, record
 from crdtmem.clock import Clock
-from crdtmem.errors import BadBytes
+from crdtmem.errors import BadBytes, StoreError
 from crdtmem.identity import Identity, verify
 from crdtmem.inbox import Plan
 from crdtmem.state import State
@@ -81,7 +81,8 @@ def _here(state: State, session: bytes, seq: int) -> bool:
 def set_aside(state: State, log: Log, astray: Sequence[Record], identity: Identity) -> list[bytes]:
     """Take what is astray out of the log; return, for the door, all that was ever set aside and is not back yet."""
     if astray:
-        log.put(f"{_ASTRAY}{log.newest:016}", encode([kept.data for kept in astray]))
+        name = f"{_ASTRAY}{log.newest:016}"  # nothing may have come since others were set aside
+        log.put(name, encode([*_blobs(log.get(name) or encode([])), *[kept.data for kept in astray]]))
     beyond = {(kept.session, kept.seq) for kept in astray} | _lost(log)
     for session in {id for id, seq in beyond if not _here(state, id, seq)}:
         log.cut(session, state.sessions[session].seq + 1 if session in state.sessions else 1)
@@ -100,7 +101,7 @@ def _sealed_again(state: State, changes: Sequence[Change], identity: Identity) -
     """Their records, with a seal on the newest of each session of ours: the door takes in nothing unsealed."""
     keys = {id: session.key for id, session in state.sessions.items()}
     keys |= {change.session: change.intro.key for change in changes if change.intro}
-    newest = {change.session: change for change in changes}
+    newest = {change.session: change for change in sorted(changes, key=lambda change: change.seq)}
     found = []
     for change in changes:
         seal = change.seal
@@ -128,7 +129,8 @@ def mend(state: State, log: Log, records: Sequence[bytes]) -> None:
         for change in changes:
             if change.hash == hash and session is not None:
                 sound = bool(change.seal) and verify(session.key, change.seal, change.hash)
-                log.mend(Record(id, seq, change.hash, change.core, change.seal if sound else b""))
+                with suppress(StoreError):  # then it stays damaged, and is asked for again
+                    log.mend(Record(id, seq, change.hash, change.core, change.seal if sound else b""))
                 break
 
 

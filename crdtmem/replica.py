@@ -107,7 +107,7 @@ class Replica:
         """
         from crdtmem.history import fork
 
-        found = self.open(namespace, **labels) if namespace is None else self.open(namespace)
+        found = self.open(namespace, **labels)
         fork(memory, found)
         return found
 

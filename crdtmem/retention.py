@@ -45,6 +45,7 @@ def prune(document: Document, before: int | None, keep: int) -> Pruning:
         while batch := _oldest(document, before, min(spare - pruned, _AT_ONCE)):
             document.state.pruned.add(batch[-1][0], [kept for _, kept in batch])
             newest = {kept.session: kept.seq for _, kept in batch}
+            document.audit.prune(newest)
             for session, seq in newest.items():
                 log.prune(session, seq)
             pruned += len(batch)

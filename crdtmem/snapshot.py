@@ -65,14 +65,17 @@ class Snapshot:
             yield _piece(_ORDERED, *_units(ordered, numbers))
 
 
-def restore(data: bytes, namespace: bytes, log: Log) -> State:
-    """The state in these bytes.
+def restore(data: bytes, namespace: bytes, log: Log, digest: bytes) -> State:
+    """The state in these bytes, which is to have this digest.
 
     Raises:
-        BadBytes: they are not one.
+        BadBytes: they are not one, or not that one.
     """
     try:
-        return _Reader(data, namespace, log).state
+        state = _Reader(data, namespace, log).state
+        if state.digest() != digest:
+            raise BadBytes("it does not give the state it was made of")
+        return state
     except BadBytes:
         raise
     except Exception as error:  # they were hashed, so this is a defect; the log still tells everything
@@ -110,8 +113,10 @@ def _rows(kind: int, entries: Iterable[Entry], numbers: dict[bytes, int]) -> tup
     for e in entries:
         stamp: Any = e._stamp
         row: tuple[Any, ...] = (stamps.number(stamp), e._id[2], e._frozen, e._weight.to_bytes(16, "little"), e._about)
-        if kind in (RECORDS, COUNTER):
+        if kind == RECORDS:
             row = (*row, e.key, e.extra)
+        elif kind == COUNTER:  # a step may not fit an int64; the total before it does
+            row = (*row, e.key, None if type(e.key) is tuple else e._frozen - e.extra)
         rows.append(row)
     return stamps.wire, rows
 
@@ -222,6 +227,8 @@ class _Reader:
             stamp = stamps[number]
             if more:
                 key, extra = map(_tupled, more)
+                if kind == COUNTER:
+                    extra = -frozen if extra is None else frozen - extra
             elif kind == SET:
                 key = frozen if type(frozen) is str else key_of(frozen)
             id = (stamp.writer.id, stamp.seq, n)
@@ -243,11 +250,14 @@ class _Reader:
                 owners.append(Moved(id, stamp, owners[more[0]]))
             else:
                 owners.append(Entry(id, name, None, more[0], more[1] and _tupled(more[1]), stamp))
+        clocks, alive, *more = rest
+        if min(runs[1::2], default=1) < 1 or not sum(runs[1::2]) == len(alive) == len(clocks) // 8:
+            raise BadBytes("runs that do not add up")
         units: list[Any] = []
         for owner, length in zip(runs[::2], runs[1::2], strict=True):
             units += [owners[owner]] * length
         field: Any = self.state.field(kind, name)
-        clocks, alive, chars, ticks, pairs, voids, latest, doc = rest
+        chars, ticks, pairs, voids, latest, doc = more
         field.resume(
             units,
             array("Q", clocks),

@@ -178,7 +178,13 @@ class State:
         Args:
             change: the change.
             staged: for our own write, the entries of each part, to be completed.
+
+        Raises:
+            StoreError: what it takes to judge the change turns out to be damaged; nothing was done.
         """
+        parts = change.parts
+        ordered = parts[0][0] >= SEQUENCE or (len(parts) > 1 and any(part[0] >= SEQUENCE for part in parts))
+        seen = self._seen(change) if ordered else None
         session = self.sessions.get(change.session)
         if session is None:
             session = self.sessions[change.session] = introduced(change)
@@ -198,14 +204,13 @@ class State:
         added = removed = _NOTHING
         void: list[str] = _NOTHING
         fallen: set[Any] = _NONE
-        for number, part in enumerate(change.parts):
+        for number, part in enumerate(parts):
             field = self.fields.get(part[:2]) or self.field(part.kind, part.field)
             mine = staged[number] if staged else None
             if type(field) is Keyed:
                 came, went = field.apply(part, number, change.digests[number], stamp, mine)  # type: ignore[arg-type]
             else:
-                past = self._past(change) if len(heads) > 1 else None  # None: all that is here was in its past
-                came, went, flaw = self._order(field, part, number, stamp, mine, past)  # type: ignore[arg-type]
+                came, went, flaw = self._order(field, part, number, stamp, mine, seen)  # type: ignore[arg-type]
                 if flaw:
                     void = [*void, flaw]
             added = added + came if added else came
@@ -241,16 +246,25 @@ class State:
             return [], [], f"{part.field}: {flaw}"
         return *field.apply(part, number, stamp, staged, moved, past), None
 
-    def _past(self, change: Change) -> Past:
-        """Tells of a change whether it was in the past of this one."""
+    def _seen(self, change: Change) -> Past | None:
+        """Tells of a change whether it was in the past of this one; None when all that is here was.
+
+        Raises:
+            StoreError: that, or a value that it moves, is damaged.
+        """
+        for part in change.parts:
+            if type(part) is OrderedPart and part.moves:
+                self._moved(part)
+        deps = {dep[0]: dep[1] for dep in change.deps}
+        deps[change.session] = change.seq - 1
+        if all(head[1] <= deps.get(head[0], 0) for head in self.heads.values()):
+            return None
         id = change.session
         known = self._pasts.get(id)
-        if known is not None and self.sessions[id].saw <= known[0]:
+        if known is not None and not change.deps and self.sessions[id].saw <= known[0]:
             marks = known[1]  # it has seen nothing new of others since
         else:
-            marks = {dep[0]: dep[1] for dep in change.deps}
-            if change.seq > 1:
-                marks[id] = change.seq - 1
+            marks = {other: seq for other, seq in deps.items() if seq}
             self.beyond(marks)
         self._pasts[id] = (change.seq, marks)
         marks[id] = change.seq
@@ -268,6 +282,9 @@ class State:
                 read[session, seq] = kept.change if kept else None
             entry = self._written(part.field, read[session, seq], n) or self._still(part, (session, seq, n))
             if entry is None:
+                known = self.sessions.get(session)
+                if read[session, seq] is None and known is not None and seq <= known.seq:
+                    raise StoreError("the value that a move shows elsewhere is damaged, or was pruned")
                 return None
             found.append(entry)
         return found
@@ -286,10 +303,35 @@ class State:
                 return id[0], id[1]
         return None
 
+    def hidden(self, change: Change, *, ahead: bool) -> bool:
+        """Whether damage hides what is needed to judge a change.
+
+        Args:
+            change: the change.
+            ahead: whether others are to be applied before it.
+        """
+        parts = [part for part in change.parts if type(part) is OrderedPart]
+        if not self._log.damage or not parts:
+            return False
+        for part in parts:
+            for _, id in part.moves:
+                if id[0] in self.sessions and not self._log.read(id[0], id[1]) and not self._still(part, id):
+                    return bool(self.sessions[id[0]].seq >= id[1])
+        marks = {dep[0]: dep[1] for dep in change.deps}
+        if change.seq > 1:
+            marks[change.session] = change.seq - 1
+        if not ahead and all(head[1] <= marks.get(head[0], 0) for head in self.heads.values()):
+            return False
+        try:
+            self.beyond(marks)
+        except StoreError:
+            return True
+        return False
+
     def _still(self, part: OrderedPart, id: tuple[bytes, int, int]) -> Entry | None:
-        """A value of a sequence whose change was pruned, if it is here all the same."""
+        """A value of a sequence whose change was pruned, or is damaged, if it is here all the same."""
         field: Any = self.fields.get((part.kind, part.field))
-        return field.written(id) if field is not None and self.pruned.hash(id[0], id[1]) else None
+        return field.written(id) if field is not None and not self._log.read(id[0], id[1]) else None
 
     def _written(self, field: str, change: Change | None, n: int) -> Entry | None:
         number, place = divmod(n, 1 << PART_SHIFT)

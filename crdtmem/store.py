@@ -108,7 +108,7 @@ class Log(Protocol):
         """A database for tables derived from the records; it may come back empty.
 
         The same one each time, and this log's own; other logs of the store may share its tables, so its transactions
-        (`with log.index(): ...`) are short.
+        are short, and begin with BEGIN IMMEDIATE: apsw's own `with` keeps the GIL while it waits for the other.
         """
 
     @property

@@ -132,8 +132,9 @@ def _what(event: Event, before: tuple[Event, ...]) -> str:
         value = ""
     else:
         value = brief(event.value)
-    if any(brief(old.value) != value for old in before):
-        value = f"{', '.join(brief(old.value) for old in before)} -> {value}"
+    gone = ["?" if old.note else brief(old.value) for old in before]
+    if any(old != value for old in gone):
+        value = f"{', '.join(gone)} -> {value}"
     said = [value] if value else []
     if event.why:
         said.append(f"why: {one_line(event.why)}")

@@ -87,23 +87,10 @@ class Trail:
     """
 
     def __init__(self, log: Log, state: State) -> None:
-        self._log = log
-        self.db: Any = None  # while it is opened
+        self.db = log.index()
         self.ns = 0
         self._client = state.client_of
         self.forget()
-
-    @contextmanager
-    def opened(self) -> Iterator[None]:
-        """Hold the database: all else is done inside."""
-        if self.db is not None:
-            yield
-            return
-        with self._log.index() as self.db:
-            try:
-                yield
-            finally:
-                self.db = None
 
     def forget(self) -> None:
         """Know nothing of the tables."""
@@ -119,6 +106,18 @@ class Trail:
         self.lost: list[tuple[int, int]] = []  # of changes that are not there, the newest of each row of them
         self.blind: set[int] = set()  # sessions with such
 
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """One transaction. apsw's own keeps the GIL while it waits, and whoever it waits for needs that."""
+        self.db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self.db.execute("COMMIT")
+        except BaseException:
+            if self.db.in_transaction:
+                self.db.execute("ROLLBACK")
+            raise
+
     # -- what is in them ---------------------------------------------------------------------------
 
     def load(self, namespace: bytes) -> bool:
@@ -126,7 +125,7 @@ class Trail:
         db = self.db
         if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'audit_scope'").get is None:
             return False
-        at = db.execute("SELECT ns, format, place FROM audit_scope WHERE namespace = ?", (namespace,)).fetchone()
+        at: Any = db.execute("SELECT ns, format, place FROM audit_scope WHERE namespace = ?", (namespace,)).fetchone()
         if at is None or at[1] != FORMAT:
             return False
         if (at[0], at[2]) == (self.ns, self.place):
@@ -158,7 +157,7 @@ class Trail:
         """Make the tables, and all that is in them of this memory none."""
         db = self.db
         self.forget()
-        with db:
+        with self.writing():
             made = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'audit_scope'").get is not None
             if made and db.execute("SELECT 1 FROM audit_scope WHERE format <> ?", (FORMAT,)).get is not None:
                 old = "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'audit\\_%' ESCAPE '\\'"
@@ -168,7 +167,7 @@ class Trail:
                 rowid = "" if table == "scope" else " WITHOUT ROWID"
                 db.execute(f"CREATE TABLE IF NOT EXISTS audit_{table} ({columns}){rowid}")
             db.execute("INSERT OR IGNORE INTO audit_scope VALUES (NULL, ?, ?, 0)", (namespace, FORMAT))
-            ns = db.execute("SELECT ns FROM audit_scope WHERE namespace = ?", (namespace,)).get
+            ns: Any = db.execute("SELECT ns FROM audit_scope WHERE namespace = ?", (namespace,)).get
             for table in list(TABLES)[1:]:
                 db.execute(f"DELETE FROM audit_{table} WHERE ns = {ns}")
             db.execute(f"UPDATE audit_scope SET place = 0 WHERE ns = {ns}")
@@ -179,7 +178,7 @@ class Trail:
         for id, seq in upto.items():
             number = self.numbers[id]
             self.pruned[number] = max(seq, self.pruned[number])
-        with self.db:
+        with self.writing():
             self.db.executemany(
                 f"UPDATE audit_session SET pruned = ? WHERE ns = {self.ns} AND number = ?",
                 [(self.pruned[self.numbers[id]], self.numbers[id]) for id in upto],
@@ -262,7 +261,7 @@ class Trail:
     def removers(self, id: Any) -> dict[tuple[int, str], list[ChangeId]]:
         """The changes that name an entry to remove it from a keyed field, by field; it stands in one at most."""
         found: dict[tuple[int, str], list[ChangeId]] = {}
-        rows = self.db.execute(
+        rows: Any = self.db.execute(
             "SELECT field, by_session, by_seq FROM audit_named "
             "WHERE ns = ? AND session = ? AND seq = ? AND n = ? AND how = ?",
             (self.ns, self.numbers.get(id[0]), id[1], id[2], REMOVES),
@@ -285,7 +284,7 @@ class Trail:
 
     def made(self, kind: int, field: str, client: int, clock: int) -> Edit | None:
         """The part that made a unit, or None if that is lost."""
-        row = self.db.execute(
+        row: Any = self.db.execute(
             "SELECT session, seq, part, clock, units FROM audit_edit WHERE ns = ? AND field = ? AND session = ? "
             "AND clock BETWEEN 0 AND ? ORDER BY clock DESC, seq DESC LIMIT 1",
             (self.ns, self.fields.get((kind, field)), self.clients.get(client), clock),
@@ -303,7 +302,7 @@ class Trail:
         )
 
     def _changes(self, sql: str, values: tuple[Any, ...]) -> list[ChangeId]:
-        rows = self.db.execute(sql, (self.ns, *values)).fetchall()
+        rows: Any = self.db.execute(sql, (self.ns, *values)).fetchall()
         return [(self.ids[session], seq) for session, seq in rows]
 
 

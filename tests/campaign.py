@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, Phase, reproduce_failure, seed, settings
 from hypothesis.errors import DidNotReproduce
 from hypothesis.stateful import get_state_machine_test
 
-from tests import hostile
+from tests import disk, faults, hostile, kills
 from tests.exhaustive import CALLS, Case, explore, histories
 from tests.machine import Convergence
 
@@ -129,6 +129,9 @@ COMMANDS: dict[str, Command] = {
     "exhaustive": Command("every causal order of every small history", _exhaustive_options, _exhaustive),
     "machine": Command("the state machine against the model, with fresh examples", _machine_options, _machine),
     "hostile": Command(*hostile.COMMAND),
+    "damage": Command(*faults.DAMAGE),
+    "faults": Command(*disk.FAULTS),
+    "kill": Command(*kills.KILL),
 }
 
 

@@ -225,6 +225,20 @@ class Convergence(RuleBasedStateMachine):
         """A site comes back with what its store holds."""
         self.world.crash(self._site(number))
 
+    @rule(number=small)
+    def keep(self, number: int) -> None:
+        """A site makes a checkpoint, from which it may come back one day."""
+        self.world.keep(self._site(number))
+
+    @rule(number=small, calls=st.lists(CALLS, min_size=1, max_size=3))
+    def come_back(self, number: int, calls: list[Any]) -> None:
+        """A site comes back from a checkpoint and what it did since."""
+        site = self._site(number)
+        self.world.keep(site)
+        for call in calls:
+            perform(self.world, site, call, outside=True)
+        self.world.crash(site)
+
     @rule(number=small, to=small, calls=st.lists(CALLS, min_size=1, max_size=2))
     def fill_disk(self, number: int, to: int, calls: list[Any]) -> None:
         """For one write and one delivery the store refuses."""
@@ -272,5 +286,8 @@ class Convergence(RuleBasedStateMachine):
             try:
                 if self.steady:
                     self.world.settle()
+                    for taken in {0, len(self.world.versions) // 2} if self.world.versions else ():
+                        self.world.go_back(self.world.sites[taken % len(self.world.sites)], taken)
+                    self.world.retract(self.world.sites[0])
             finally:
                 self.world.close()

@@ -8,16 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from types import SimpleNamespace
 from typing import Any
 
 import crdtmem.draft
 import crdtmem.fields.field
+import crdtmem.fields.keyed
 import crdtmem.fields.records
 import crdtmem.fields.register
 import crdtmem.fields.resolve
+import crdtmem.history
 import crdtmem.inbox
-from crdtmem import Entry, Memory, StoreError
-from crdtmem.change import COUNTER, REGISTER, TEXT, Head, Intro
+import crdtmem.recovery
+import crdtmem.taint
+from crdtmem import BadBytes, Entry, Memory, Record, StoreError
+from crdtmem.audit import Audit
+from crdtmem.change import COUNTER, REGISTER, TEXT, Head, Intro, decode
 from crdtmem.clock import Clock
 from crdtmem.document import Document
 from crdtmem.draft import KeyedDraft, OrderedDraft
@@ -26,7 +32,11 @@ from crdtmem.fields.keyed import Keyed
 from crdtmem.fields.ordered import Moved, Ordered
 from crdtmem.identity import client_id, session_id
 from crdtmem.inbox import Inbox
+from crdtmem.past import PastState
+from crdtmem.recovery import Resumed
+from crdtmem.snapshot import Snapshot
 from crdtmem.state import State
+from crdtmem.taint import Taint
 
 Bug = Callable[[], AbstractContextManager[object]]
 BUGS: dict[str, Bug] = {}
@@ -470,3 +480,142 @@ def first_change_not_sent(real):
         return real(self, since)[0 if since is None else 1 :]
 
     return send
+
+
+@bug((State, "apply"))
+def taint_stops_at_the_superseded(real):
+    """What has been replaced passes no taint on."""
+
+    def apply(self, *args):
+        effect = real(self, *args)
+        for entry in effect.removed:
+            self.taint.causes.pop(entry._id, None)
+        return effect
+
+    return apply
+
+
+class _Everything(frozenset):  # type: ignore[type-arg]
+    def __rsub__(self, other):
+        return set()
+
+
+@bug((crdtmem.taint, "_named"))
+def affirmation_answers_all(real):
+    """An affirmation holds against whatever is retracted later."""
+    return lambda entry: _Everything()
+
+
+@bug((Taint, "_settle"))
+def circle_that_holds_itself(real):
+    """When a retraction is lifted, what fell is looked at again, but not from nothing."""
+
+    def settle(self):
+        self._spread(list(self.tainted))
+
+    return settle
+
+
+@bug((crdtmem.fields.keyed, "undone"))
+def undo_counted_twice(real):
+    """Whoever takes an increment back takes it off."""
+    return lambda entries: sum(entry._frozen for entry in entries)
+
+
+@bug((PastState, "since"))
+def pinned_memory_that_drifts(real):
+    """What comes after the past was asked for is taken for part of it."""
+    return lambda self, at: self._since.get(at, [])
+
+
+@bug((Audit, "removers"))
+def past_forgets_the_removals_of_others(real):
+    """What one removes after two had comes back."""
+    return lambda self, id: {}
+
+
+@bug((crdtmem.history, "_rekey"))
+def restore_resurrects_the_retracted(real):
+    """What was taken back for being wrong is there again."""
+    return lambda now, then, part, said, fallen, undone: real(now, then, part, said, set(), undone)
+
+
+@bug((crdtmem.history, "_again"))
+def restore_cites_nothing(real):
+    """What is written again stands on its own."""
+    return lambda entry, said: said
+
+
+@bug((crdtmem.history, "zip_longest"))
+def fork_takes_one_of_several(real):
+    """Of siblings only the oldest is copied."""
+    return lambda *keys: [[entries[0] for entries in keys]]
+
+
+@bug((Snapshot, "__init__"))
+def checkpoint_forgets_who_had_seen_what(real):
+    """Who writes on where he left off is taken to have seen nothing in between."""
+
+    def init(self, state):
+        real(self, state)
+        self._sessions = [(*session[:6], 0) for session in self._sessions]
+
+    return init
+
+
+@bug((Snapshot, "__init__"))
+def checkpoint_forgets_what_is_empty(real):
+    """A field that holds nothing has no past."""
+
+    def init(self, state):
+        real(self, state)
+        self._keyed = [field for field in self._keyed if field[2]]
+
+    return init
+
+
+@bug((crdtmem.recovery, "resume"))
+def checkpoint_without_its_tail(real):
+    """What came after the checkpoint is not applied."""
+
+    def resume(state, log, place, clock):
+        return Resumed([], {}) if place else real(state, log, place, clock)
+
+    return resume
+
+
+@bug((crdtmem.recovery, "_fits"), (crdtmem.recovery, "Plan"))
+def damage_not_noticed(real):
+    """What rests on a damaged change is applied as if it were there."""
+    return (lambda state, change: True) if real.__name__ == "_fits" else lambda state: SimpleNamespace(take=_nothing)
+
+
+def _nothing(change):
+    return None
+
+
+@bug((crdtmem.recovery, "set_aside"))
+def set_aside_and_forgotten(real):
+    """What rests on a damaged change is taken out of the log and kept nowhere."""
+
+    def set_aside(state, log, *args):
+        found = real(state, log, *args)
+        for name in log.names():
+            if name.startswith("astray/"):
+                log.drop(name)
+        return found
+
+    return set_aside
+
+
+@bug((crdtmem.recovery, "mend"))
+def hole_filled_by_anybody(real):
+    """Whatever claims the place of a damaged change is put there."""
+
+    def mend(state, log, records):
+        for data in records:
+            with suppress(BadBytes, StoreError):
+                change = decode(data)
+                log.mend(Record(change.session, change.seq, change.hash, change.core, b""))
+
+    return mend

@@ -1,7 +1,9 @@
 """The audit: what it tells against a slow fold of the log, whatever came when; every question; damage and restarts."""
 
 import random
+import threading
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +27,7 @@ from crdtmem.audit import Audit
 from crdtmem.change import COUNTER, SEQUENCE, SET, TEXT, Keyed, Ordered
 from crdtmem.event import Event
 from crdtmem.explain import Explanation, explain
+from crdtmem.sqlite import SqliteStore
 from crdtmem.timeline import Timeline
 from tests.crew import SCOPE, Time, alone, crew, exchange, tell
 from tests.forger import Forger
@@ -94,7 +97,7 @@ def act(memory: Any, what: int, n: int) -> None:
     elif what == 10:
         t.insert(n % (len(t) + 1), f"{n}\U0001f600é")
     elif what == 11 and len(t):
-        t.delete(0, min(n + 1, len(t)))
+        t.delete(n % len(t), min(n % len(t) + 3, len(t)))
     elif what == 12:
         with memory.change(why="block"):
             one = memory.acting_as(memory.agent).set("s").add("x")
@@ -142,7 +145,7 @@ FAMILIES = {
 def some_steps(families: list[str]) -> Any:
     """Who does what; what one run does is of few kinds, so that they meet."""
     what = st.sampled_from([act for family in families for act in FAMILIES[family]])
-    return st.lists(st.tuples(st.integers(0, 2), what, st.integers(0, 9), st.integers(0, 2)), max_size=16)
+    return st.lists(st.tuples(st.integers(0, 2), what, st.integers(0, 9), st.integers(0, 2)), min_size=6, max_size=20)
 
 
 steps = st.lists(st.sampled_from(sorted(FAMILIES)), min_size=1, max_size=2).flatmap(some_steps)
@@ -545,6 +548,17 @@ def test_retractions_and_affirmations_are_told_of_the_entry_they_speak_of() -> N
     assert back in list(audit(ann, entry=source))
 
 
+def test_affirming_again_takes_nothing_back() -> None:
+    ann = alone()
+    causes = ann.set("s").update(["x", "y"])
+    entry = ann.register("r").assign("rests", because=causes)
+    for cause in causes:
+        ann.retract(cause, why="wrong")
+        ann.affirm(entry, why="holds")
+    assert [event.action for event in audit(ann, entry=entry)] == ["added", "affirmed", "affirmed"]
+    assert (why(ann, entry).status, why(ann, entry).tainted) == ("live", False)
+
+
 def test_a_void_part_is_told_with_its_flaw_and_its_units_still_count() -> None:
     mallory, ann, bob = Forger(), *crew("ann", "bob")
     m = mallory.client
@@ -759,7 +773,8 @@ def test_tables_that_vanished_or_do_not_fit_are_made_anew(spoil: str, lasting: s
     if not (lasting and "session" in spoil):  # what is remembered of the tables is right, and is not read again
         memory._document.log.index().execute(spoil)
     assert list((kept if lasting else new(memory)).timeline(limit=10_000)) == before
-    assert whole(memory) == before
+    act(memory, 11, 0)
+    assert [brief(event) for event in whole(memory)] == told(memory)
 
 
 def test_two_audits_over_one_database_follow_each_other() -> None:
@@ -823,6 +838,7 @@ def test_a_damaged_change_is_told_as_lost_until_it_is_mended(seen: str) -> None:
     assert (added.action, added.entry) == ("added", second)
     assert (superseded.action, superseded.entry, superseded.via) == ("superseded", first, second)
     assert (superseded.value, superseded.note) == (None, "what it was is not in the log here any more")
+    assert "changed     r  ? -> 'second'  why: b" in str(audit(memory))
     assert [event.action for event in audit(memory, entry=first)] == ["superseded"]
     found = why(memory, first)
     assert (found.said, found.status, found.note) == (None, "superseded", "its change cannot be read here any more")
@@ -897,18 +913,20 @@ def test_a_change_that_was_kept_but_never_applied_is_not_told_before_it_is(known
 
 
 def test_records_that_were_cut_and_kept_again_are_told_once() -> None:
-    _, memory = four_writes()
+    (_, memory), bob = four_writes(), alone("bob")
     memory.text("t").append("two")
-    kept, before = new(memory), whole(memory)
-    assert list(kept.timeline()) == before
+    bob.text("t").append("bob")
+    tell(bob, memory)
+    kept = new(memory)
+    assert [brief(event) for event in kept.timeline()] == told(memory)
     log = memory._document.log
-    [*_, four, five] = log.records()
+    [*_, four, five, _] = log.records()
     log.cut(four.session, 4)
     log.append([four, five])
     memory.text("t").append("end")
     memory.text("t").delete(2, 7)
     assert [brief(event) for event in kept.timeline()] == told(memory)
-    assert list(kept.timeline())[: len(before)] == before
+    assert kept.touching(TEXT, "t") == SlowTrail(log).touching(TEXT, "t")
 
 
 def test_a_deleted_stretch_whose_maker_is_lost_is_told_as_lost() -> None:
@@ -959,3 +977,55 @@ def test_what_fails_half_way_leaves_the_tables_whole() -> None:
     writer.role = role
     assert list(kept.timeline(limit=10_000))[: len(expected)] == expected
     assert [brief(event) for event in kept.timeline(limit=10_000)] == told(memory)
+
+
+# -- files -----------------------------------------------------------------------------------------
+
+
+def test_the_audit_of_a_file_outlives_the_process_and_can_be_read_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "ann.db"
+    with Replica("ann", store=path, time=Time()) as replica:
+        memory = replica.open(SCOPE)
+        for n in range(36):
+            act(memory, n % 18, n)
+        before = list(memory.audit(limit=1000))
+        assert [brief(event) for event in before] == told(memory)
+        with Replica("eve", store=SqliteStore(path, readonly=True)) as reader:
+            assert list(reader.open(SCOPE).audit(limit=1000)) == before
+    for lost in (False, True):
+        if lost:
+            for file in tmp_path.glob("*-index*"):
+                file.unlink()
+        with Replica("bob", store=path, time=Time(1_800_000_000 + lost)) as replica:
+            memory = replica.open(SCOPE)
+            assert list(memory.audit(limit=1000))[: len(before)] == before
+            act(memory, 7, 0)
+            act(memory, 12, 1)
+            assert [brief(event) for event in memory.audit(limit=1000)] == told(memory)
+
+
+def test_audits_of_several_namespaces_of_a_file_wait_for_each_other(tmp_path: Path) -> None:
+    with Replica("ann", store=tmp_path / "ann.db", time=Time()) as replica:
+        one, other = replica.open(tenant="a"), replica.open(tenant="b")
+        one.set("s").add("x")
+        other.audit()
+        index = other._document.log.index()
+        index.execute("BEGIN IMMEDIATE")  # it is writing just now
+        begun, found = threading.Event(), list[Event]()
+
+        def ask() -> None:
+            found.extend(one.audit())
+
+        def note(_: object, sql: str, __: object) -> bool:
+            if sql.startswith("BEGIN"):
+                begun.set()
+            return True
+
+        one._document.log.index().exec_trace = note
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        begun.wait(20)
+        index.execute("COMMIT")
+        asking.join(20)
+        assert actions(found) == [("added", "s", "x")]

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import harness, rows, targets
-from benchmarks.effort import FULL, QUICK
+from benchmarks import cas, harness, rows, store, targets
+from benchmarks.effort import FULL, QUICK, Effort
 from benchmarks.harness import Figure, Run, Side, measure
+from benchmarks.race import race
 from benchmarks.rows import Row, table, unmet
 from benchmarks.targets import RAW, TARGETS, Target
 from tests.layout import ROOT
@@ -142,11 +144,55 @@ def test_all_runs_every_benchmark(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert asked == [f"benchmarks.{name}" for name in command.NAMES]
 
 
-def test_a_quick_run_of_all_ends_in_json_with_a_row_for_every_target(tmp_path: Path) -> None:
+def test_several_may_be_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(command.importlib, "import_module", lambda name: asked.append(name) or _Planted)
+    command.main(["growth", "store", "--quick", "--folder", str(tmp_path), "--json", str(tmp_path / "some.json")])
+    assert asked == ["benchmarks.growth", "benchmarks.store"]
+    assert json.loads((tmp_path / "some.json").read_text())["setting"]["folder"].startswith(f"{tmp_path}, ")
+
+
+def test_a_race_counts_what_all_have_done(tmp_path: Path) -> None:
+    path = tmp_path / "row.db"
+    cas.made(path, "normal").close()
+    for worker in (cas.swapping, cas.queueing):
+        nanoseconds = race(worker, [(str(path), "normal")] * 2, seconds=0.1)()
+        assert nanoseconds is not None
+        version, value = apsw.Connection(str(path)).execute("SELECT version, value FROM memory").get
+        assert json.loads(value)["why"] == cas.WHY
+    assert version > 0.1e9 / nanoseconds  # no write was lost, neither of this race nor of the one before
+
+
+TINY = Effort(
+    rounds=1,
+    operations=100,
+    grown=1_000,
+    grown_together=100,
+    starts=10,
+    churn=100,
+    opened=200,
+    audited=200,
+)
+
+
+def test_a_tiny_run_of_the_store_has_a_row_for_every_target_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "race", lambda *given: lambda: 1_000)
+    measured = list(store.rows(TINY._replace(folder=str(tmp_path))))
+    names = [row.name for row in measured]
+    assert len(names) == len(set(names))
+    assert set(targets.STORE) <= set(names)
+    assert all(row.figure is not None and row.verdict for row in measured)
+    assert "set.add, to disk" in table(measured)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_quick_run_ends_in_json_with_a_row_for_every_target(tmp_path: Path) -> None:
     """The real thing, once: every target is measured by some row, and local takes less than 30 seconds."""
     file = tmp_path / "result.json"
     ran = subprocess.run(
-        [sys.executable, "-m", "benchmarks", "all", "--quick", "--no-check", "--json", str(file)],
+        [sys.executable, "-m", "benchmarks", "local", "growth", "--quick", "--no-check", "--json", str(file)],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -155,14 +201,14 @@ def test_a_quick_run_of_all_ends_in_json_with_a_row_for_every_target(tmp_path: P
     assert (ran.returncode, ran.stderr) == (0, "")
     result = json.loads(file.read_text())
     assert result["effort"] == QUICK._asdict() != FULL._asdict()
-    assert set(result["setting"]) == {"machine", "load", "commit", "versions"}
+    assert set(result["setting"]) == {"machine", "load", "commit", "folder", "versions"}
     local, growth = result["benchmarks"]
     assert (local["name"], growth["name"]) == ("local", "growth")
     assert local["seconds"] < 30
     measured = [row for done in result["benchmarks"] for row in done["rows"]]
     names = [row["name"] for row in measured]
     assert len(names) == len(set(names))
-    assert set(TARGETS) <= set(names)
+    assert TARGETS.keys() - targets.STORE.keys() <= set(names)
     for row in measured:
         if row["measured"] is not None:
             assert row["measured"]["low"] <= row["measured"]["median"] <= row["measured"]["high"]

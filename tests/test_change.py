@@ -525,3 +525,22 @@ def test_the_layout_of_a_record_is_spelled_out_here() -> None:
     assert data == pack((header, parts, b"s" * 64))
     assert change.digests == [blake2b(part, digest_size=32).digest() for part in parts]
     assert change.hash == blake2b(header + b"".join(change.digests), digest_size=32).digest()
+
+
+@given(changes())
+def test_a_kept_record_is_decoded_to_what_it_was_when_it_came(change: Change) -> None:
+    data = record(change.core, b"s" * 64)
+    assert decode(data, known=change.hash) == decode(data)
+
+
+def test_an_increment_is_taken_back_by_its_amount_and_id() -> None:
+    back, other = (5, None, (OTHER, 1, 0)), (-2, ("why",), (OTHER, 2, 0))
+    [part] = decode(keyed(COUNTER, back, other, (7,))).parts
+    assert part.adds == (back, other, (7,))
+    for bad in ((1, None, "x"), (1, None, (OTHER, 1)), (1, None, (b"short", 1, 0)), ("x", *back[1:]), (*back, 1)):
+        with pytest.raises(BadBytes):
+            decode(keyed(COUNTER, bad))
+    with pytest.raises(BadBytes, match="two adds for one key"):
+        decode(keyed(COUNTER, back, (6, *back[1:])))
+    with pytest.raises(BadBytes):
+        decode(keyed(SET, ("x", None, (OTHER, 1, 0))))

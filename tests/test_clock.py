@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crdtmem.clock import DRIFT, MAX_STAMP, Clock, moment
+from crdtmem.clock import DRIFT, MAX_STAMP, Clock, moment, stamp
 from tests.crew import Time
 
 steps = st.one_of(
@@ -36,8 +36,8 @@ def test_every_stamp_is_later_than_all_given_and_followed(moves: list[tuple[str,
 def test_nothing_seen_drags_it_further_than_the_drift(seen: list[int]) -> None:
     time = Time()
     clock = Clock(time)
-    for stamp in seen:
-        clock.saw(stamp)
+    for foreign in seen:
+        clock.saw(foreign)
     assert moment(clock.now()).timestamp() - time() <= (DRIFT >> 16) / 1000 + 1
 
 
@@ -80,3 +80,12 @@ def test_beyond_the_calendar_the_moment_at_its_end_shows() -> None:
 def test_without_a_time_source_it_reads_the_wall_clock() -> None:
     before = datetime.now(UTC).timestamp()
     assert before - 1 <= moment(Clock().now()).timestamp() <= datetime.now(UTC).timestamp() + 1
+
+
+@given(st.integers(0, MAX_STAMP >> 2))
+def test_the_stamp_of_a_moment_is_the_last_one_in_its_millisecond(at: int) -> None:
+    when = moment(at)
+    if when.year < 9999:
+        last = stamp(when)
+        assert at <= last
+        assert moment(last) == when < moment(last + 1)

@@ -107,3 +107,29 @@ def test_a_block_reads_its_own_increments() -> None:
     assert (first.why, second.why) == ("batch", "own")
     assert ann.counter("n").value == 111
     assert len(ann.counter("n").entries()) == 1
+
+
+def test_what_is_taken_back_shows_in_no_listing_and_in_no_block_twice() -> None:
+    ann, bob = crew("ann", "bob")
+    first, second = ann.counter("n").add(5), ann.counter("n").add(7)
+    with ann.change(why="never happened"):
+        ann.retract(first, why="wrong")
+        assert ann.counter("n").value == 7
+        ann.counter("n").add(1)
+        ann.retract(first, why="wrong")
+        ann.retract(second, why="wrong")
+        assert ann.counter("n").value == 1
+    exchange(ann, bob)
+    assert bob.counter("n").value == 1
+    assert [(entry.value, entry.extra) for entry in bob.counter("n").entries()] == [(13, 1)]
+
+
+def test_taking_back_leaves_the_running_total_alone_and_the_next_increment_goes_on_from_it() -> None:
+    ann = alone()
+    entry = ann.counter("n").add(MAX_INT - 1)
+    ann.undo(entry, why="wrong")
+    assert ann.counter("n").value == 0
+    assert ann.counter("n").add(1).value == MAX_INT
+    with pytest.raises(ValueRefused, match="the total of one session would leave int64"):
+        ann.counter("n").add(1)
+    assert ann.counter("n").value == 1

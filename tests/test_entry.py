@@ -286,3 +286,12 @@ def test_a_value_is_a_fresh_copy_each_time() -> None:
 
 def test_an_entry_shows_who_said_what_and_when() -> None:
     assert repr(entry()) == "<Entry notes: 'x' by ann at 2026-03-01 12:00:00>"
+
+
+def test_an_entry_is_tainted_as_long_as_its_memory_says_so() -> None:
+    writer = Writer(bytes(16), 1, b"", "ann", None)
+    entry = Entry((bytes(16), 1, 0), "f", None, 1, None, Stamp(writer, 1, 0, None))
+    assert not entry.tainted
+    writer.tainted = {(bytes(16), 1, 0)}
+    assert entry.tainted
+    assert not Entry(None, "f", None, 1, None, None).tainted  # of an open block

@@ -1,10 +1,15 @@
 """Who writes: keys that seal, session ids that nobody can claim, and clients derived from them."""
 
+import os
+import re
+import threading
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crdtmem import Identity
+from crdtmem import BadBytes, Identity
 from crdtmem.change import Intro
 from crdtmem.identity import client_id, session_id, verify
 
@@ -68,3 +73,59 @@ def test_a_client_fits_yjs_and_is_never_zero(session: bytes) -> None:
 def test_the_extremes_of_a_client() -> None:
     assert client_id(bytes(16)) == 1
     assert client_id(b"\xff" * 16) < 2**53
+
+
+# -- kept in a file --------------------------------------------------------------------------------
+
+
+def test_a_kept_identity_is_made_once_and_read_by_its_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "ann.key"
+    identity = Identity.kept(path)
+    assert Identity.kept(str(path)).key == identity.key
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert re.fullmatch(rb"[0-9a-f]{64}\n", path.read_bytes())
+    assert [found.name for found in tmp_path.iterdir()] == ["ann.key"]
+    assert Identity.kept(tmp_path / "bob.key").key != identity.key
+
+
+@pytest.mark.parametrize("text", [b"", b"\n", b"0" * 64, b"0" * 63 + b"\n", b"0" * 65 + b"\n", b"G" * 64 + b"\n"])
+def test_a_file_that_holds_no_key_is_refused_and_left_alone(text: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "ann.key"
+    path.write_bytes(text)
+    with pytest.raises(BadBytes, match=r"ann.key is not a key; move it away to begin with a new one"):
+        Identity.kept(path)
+    assert path.read_bytes() == text
+
+
+def test_of_several_who_begin_at_once_all_take_the_key_of_the_first(tmp_path: Path) -> None:
+    path, found = tmp_path / "ann.key", []
+    barrier = threading.Barrier(8)
+
+    def begin() -> None:
+        barrier.wait(20)
+        found.append(Identity.kept(path).key)
+
+    threads = [threading.Thread(target=begin) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert len(found) == 8
+    assert len(set(found)) == 1
+    assert [left.name for left in tmp_path.iterdir()] == ["ann.key"]
+
+
+def test_whoever_was_first_between_looking_and_writing_keeps_the_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "ann.key"
+    first = Identity.kept(path)
+    monkeypatch.setattr(os.path, "exists", lambda path: False)
+    assert Identity.kept(path).key == first.key
+    assert [left.name for left in tmp_path.iterdir()] == ["ann.key"]
+
+
+def test_where_nothing_can_be_written_nothing_is_left(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        Identity.kept(tmp_path / "no" / "such" / "folder" / "ann.key")
+    assert list(tmp_path.iterdir()) == []

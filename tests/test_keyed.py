@@ -181,3 +181,99 @@ def test_entries_with_a_time_to_live_are_counted_in_and_out() -> None:
 
 def test_every_kind_has_a_word() -> None:
     assert [KINDS[kind] for kind in (SET, COUNTER, REGISTER, RECORDS)] == ["set", "counter", "register", "records"]
+
+
+@given(
+    st.sampled_from([SET, COUNTER, REGISTER, RECORDS]),
+    st.lists(st.tuples(st.integers(0, 1), st.sampled_from(["write", "erase", "tell"]), st.integers(0, 9)), max_size=14),
+)
+def test_a_field_resumed_from_its_live_entries_is_the_same_field(kind: int, steps: list[tuple[int, str, int]]) -> None:
+    memories = crew("ann", "bob")
+    for who, what, n in steps:
+        if what == "tell":
+            tell(memories[who], memories[1 - who])
+        elif what == "write" or kind == COUNTER:
+            entry = write(memories[who], kind, n)
+            if kind == COUNTER and n % 3 == 0:
+                memories[who].retract(entry, why="miscounted")
+        else:
+            erase(memories[who], kind, n)
+    here = memories[0]._document.state.field(kind, "f")
+    assert isinstance(here, Field)
+    again = Field(kind, "f")
+    again.resume(here.by_id.values())
+    assert (again.digest(), again.total, again.forked, again.mortal) == (
+        here.digest(),
+        here.total,
+        here.forked,
+        here.mortal,
+    )
+    assert {key: set(here.live(key)) for key in here.held()} == {key: set(again.live(key)) for key in again.held()}
+    assert again.size() == here.size() == len(here.by_id)
+
+
+def test_a_resumed_field_knows_which_of_its_entries_are_mortal() -> None:
+    ann = alone()
+    ann.set("f").add(1, ttl=5)
+    ann.set("f").add(2, tags=["t"])
+    again = Field(SET, "f")
+    again.resume(field(ann, SET).by_id.values())
+    assert again.mortal == 1
+
+
+def test_a_resumed_field_knows_its_siblings() -> None:
+    memories = crew("ann", "bob", "cyd")
+    for n, memory in enumerate(memories):
+        memory.register("f").assign(n)
+    exchange(*memories)
+    again = Field(REGISTER, "f")
+    again.resume(field(memories[0], REGISTER).by_id.values())
+    assert len(again.live(None)) == 3
+    assert again.forked == {None}
+
+
+def test_what_a_part_added_can_be_made_again_with_its_weights() -> None:
+    ann = alone()
+    with ann.change():
+        ann.set("f").update([1, "x", [2]])
+    change = ann._document.log.read(ann.version.heads[0].session, 1).change
+    here = field(ann, SET)
+    stamp = next(iter(here.by_id.values())).stamp
+    made = here.written(change.parts[0], 0, change.digests[0], stamp)
+    assert {e._id: (e._weight, e.key) for e in made} == {e._id: (e._weight, e.key) for e in here.by_id.values()}
+
+
+def test_an_increment_is_taken_back_once_whoever_does_it() -> None:
+    ann, bob = crew("ann", "bob")
+    entry = ann.counter("f").add(5)
+    ann.counter("f").add(2)
+    tell(ann, bob)
+    for memory in (ann, bob):
+        memory.retract(entry, why="miscounted")
+    exchange(ann, bob)
+    assert ann.counter("f").value == 2
+    assert len(field(ann, COUNTER).live(tuple(entry.id))) == 2
+
+
+def test_what_takes_increments_back_counts_once_whatever_comes_first() -> None:
+    """Two may say different amounts, or take back what never was: the one with the lower id holds, for all."""
+    authors = [Forger() for _ in range(3)]
+    target = (bytes(16), 1, 0)
+    records = [
+        author.write(Keyed(COUNTER, "f", None, ((100,), (amount, None, target)), ()))
+        for author, amount in zip(authors, (5, 7, -9), strict=True)
+    ]
+    found = set()
+    for order in permutations(records):
+        reader = alone("reader")
+        for record in order:
+            assert reader.receive([record]).applied == 1
+        f = field(reader, COUNTER)
+        assert len(f.live(target)) == 3
+        assert f.forked == {target}
+        assert len(reader.counter("f").entries()) == 3
+        found.add((f.total, reader.digest()))
+    [(total, _)] = found
+    lowest = min(zip([author.session for author in authors], (5, 7, -9), strict=True))
+    assert total == 300 - lowest[1]
+    assert f.live(target)[0].extra == -f.live(target)[0].value

@@ -250,3 +250,51 @@ def test_a_loop_that_is_gone_is_passed_over() -> None:
     ann.set("s").add(1)
     other.next()
     assert inbox.rest() == []
+
+
+def test_one_batch_names_all_that_fell_with_a_retraction_however_long_the_chain() -> None:
+    ann, bob = crew("ann", "bob")
+    source = ann.set("s").add("source")
+    figure = ann.register("figure").assign(1, because=[source])
+    table = ann.sequence("q").append("table", because=[figure])
+    brief = ann.text("t").append("brief", because=[table])
+    gone = ann.register("gone").assign(1, because=[brief])
+    ann.register("gone").assign(2)
+    ann.text("t").insert(2, "!")
+    ann.sequence("q").insert(0, "before")
+    ann.sequence("q").move(1, 0)
+    tell(ann, bob)
+    mine, his, some, none = Inbox(), Inbox(), Inbox(), Inbox()
+    ann.changed(mine)
+    bob.changed(his)
+    bob.changed(some, fields=["t"])
+    bob.changed(none, fields=["gone", "nothing"])
+    note = ann.retract(source, why="wrong")
+    tell(ann, bob)
+    for inbox in (mine, his, some):
+        batch = inbox.next()
+        assert set(batch.tainted) == {figure, table, brief}  # the fourth is not live any more
+        assert (batch.changes, batch.fields) == (1, {"s", "@retracted"})
+        assert batch.removed == (source,)
+    assert gone.tainted
+    bob.affirm(figure, why="holds")
+    assert his.next().tainted == ()
+    bob.retract(figure, why="no")
+    assert set(his.next().tainted) == {table, brief}
+    bob.undo(note, why="lifted")
+    assert his.next().tainted == ()
+    assert none.rest() == []
+
+
+def test_what_comes_in_and_falls_at_once_is_named_too() -> None:
+    ann, bob, inbox = *crew("ann", "bob"), Inbox()
+    source = ann.set("s").add("x")
+    tell(ann, bob)
+    ann.retract(source, why="wrong")
+    late = bob.register("r").assign(1, because=[source])
+    ann.changed(inbox)
+    tell(bob, ann)
+    batch = inbox.next()
+    assert (batch.added, batch.tainted) == ((late,), (late,))
+    own = ann.register("own").assign(1, because=[late])
+    assert inbox.next().tainted == (own,)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crdtmem import Memory
+from crdtmem import Identity, Memory, MemoryStore
 from crdtmem.change import SEQUENCE, TEXT, Ordered
 from crdtmem.entry import Entry
 from crdtmem.fields.ordered import MANY, Gone, missing, shown_by
@@ -582,3 +582,61 @@ def test_what_is_not_here_yet_is_waited_for() -> None:
         assert missing(part, 5, short, {client: 1}) is None
     assert missing(part, 7, {**here, 7: 2}, {}) is None
     assert missing(part, 7, {**here, 7: 1}, {}) == 7
+
+
+@given(steps)
+def test_it_goes_on_from_a_checkpoint_and_shows_each_version_as_it_was(
+    moves: list[tuple[int, str, int, int, str]],
+) -> None:
+    stores = [MemoryStore(), MemoryStore()]
+    key = Identity(bytes(32))  # a restart seals what was left unsealed
+    memories = [alone(f"agent{n}", store=store, identity=key) for n, store in enumerate(stores)]
+    was = []
+    for step, (who, what, at, to, piece) in enumerate(moves):
+        who %= 2
+        if what == "tell":
+            tell(memories[who], memories[who - 1])
+        elif what == "block":
+            memories[who].checkpoint()
+            if step % 3 == 0:
+                memories[who].sequence("l").append(piece, ttl=10**9)
+            memories[who] = alone(f"again{step}", store=stores[who], identity=key)
+            agrees(memories[who])
+        else:
+            act(memories[who], what, at, to, piece)
+        text, items = memories[who].text("t"), memories[who].sequence("l")
+        was.append((memories[who].version, str(text), items.entries(), [(e.id, e.value) for e in text.entries()]))
+    exchange(*memories)
+    for memory in memories:
+        agrees(memory)
+        for version, read, entries, shares in was:
+            then = memory.at(version)
+            assert (str(then.text("t")), then.sequence("l").entries()) == (read, entries)
+            assert [(entry.id, entry.value) for entry in then.text("t").entries()] == shares
+
+
+def test_once_the_log_was_pruned_a_late_move_still_finds_a_value_deleted_since() -> None:
+    ann, bob = alone("ann", store=MemoryStore()), alone("bob")
+    entries = ann.sequence("l").extend([1, 2, 3])
+    tell(ann, bob)
+    since = bob.version
+    bob.sequence("l").move(0, 2)
+    ann.prune()
+    assert field(ann, SEQUENCE).written(tuple(entries[0].id)) == entries[0]
+    assert field(ann, SEQUENCE).written((bytes(16), 1, 0)) is None
+    ann.sequence("l").remove(0)
+    assert ann.receive(bob.changes(since)).waiting == 0
+    assert list(ann.sequence("l")) == [2, 3, 1]
+    assert field(ann, SEQUENCE).size() == 4
+
+
+def test_of_a_value_deleted_before_the_log_was_pruned_nothing_is_left_and_a_late_move_waits() -> None:
+    ann, bob = alone("ann", store=MemoryStore()), alone("bob")
+    ann.sequence("l").extend([1, 2, 3])
+    tell(ann, bob)
+    since = bob.version
+    bob.sequence("l").move(0, 2)
+    ann.sequence("l").remove(0)
+    ann.prune()
+    assert ann.receive(bob.changes(since)).waiting == 1
+    assert list(ann.sequence("l")) == [2, 3]

@@ -298,3 +298,25 @@ def test_an_entry_that_never_was_is_not_in_the_past() -> None:
         ann.receive([mallory.write(Keyed(SET, "s", None, (), (tuple(EntryId(*entry.id[:2], n)),)), seen=ann)])
     ann.receive([mallory.write(Keyed(SET, "other", None, (), (tuple(entry.id),)), seen=ann)])
     assert (ann.at(before).digest(), ann.digest()) == (digest, digest)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_what_two_removed_at_once_is_gone_in_a_version_that_had_heard_of_one(first: int) -> None:
+    """The other removal comes later, names the same, and has nothing to bring back."""
+    memories = crew("ann", "bob")
+    with memories[0].change():
+        memories[0].set("s").add("x")
+        memories[0].register("r").assign("x")
+        memories[0].records("d").put("k", {"a": 1})
+        memories[0].text("t").append("abc")
+        memories[0].sequence("q").extend([1, 2])
+    exchange(*memories)
+    for memory in memories:
+        with memory.change():
+            for act in ("delete", "clear", "cut", "remove"):
+                ACTS[act](memory, 0, 2)
+            memory.set("s").discard("x")
+    version, digest, shown = memories[first].version, memories[first].digest(), content(memories[first])
+    exchange(*memories)
+    for memory in memories:
+        assert (memory.at(version).digest(), content(memory.at(version))) == (digest, shown)

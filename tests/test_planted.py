@@ -11,12 +11,13 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests import test_inbox, test_laws
+from tests import test_draft, test_history, test_inbox, test_laws, test_past, test_recovery, test_snapshot, test_taint
 from tests.crew import SCOPE
 from tests.exhaustive import explore
 from tests.hostile import Evil
 from tests.machine import Convergence
 from tests.planted import BUGS
+from tests.stories import STEPS
 
 SPOTS = st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 7)), min_size=1, max_size=6)
 ROTTEN = (TypeError, AttributeError, NameError, ImportError)  # the bug no longer fits the code it is planted in
@@ -54,11 +55,25 @@ def law(test: Any, **drawn: Any) -> Callable[[], None]:
     return lambda: check()
 
 
+def drawn(test: Any, **strategies: Any) -> Callable[[], None]:
+    """One property of the module it belongs to, on few examples."""
+    few = settings(max_examples=150, derandomize=True, database=None, deadline=None, phases=[Phase.generate])
+    check = few(given(**strategies)(test.hypothesis.inner_test))
+    return lambda: check()
+
+
 def chain() -> None:
     """One test of the door."""
     test_inbox.test_a_change_must_continue_its_chain(Evil(random.Random(1), SCOPE.digest))
 
 
+def damage() -> None:
+    """One or two damaged records of a small history."""
+    test_recovery.test_whichever_one_or_two_records_are_damaged_nothing_intact_is_lost_and_all_comes_back(0)
+
+
+PICKS = test_history.picks
+FIXPOINT = drawn(test_taint.test_it_is_the_least_fixpoint_on_every_replica_at_every_moment, moves=test_taint.steps)
 CAUGHT_BY: dict[str, Callable[[], None]] = {
     "removal_by_value": scope("set", some=None),
     "removal_that_does_not_travel": scope("set"),
@@ -76,7 +91,7 @@ CAUGHT_BY: dict[str, Callable[[], None]] = {
     "place_by_order_of_arrival": scope("text"),
     "move_that_duplicates": scope("sequence"),
     "first_place_holds": scope("sequence"),
-    "block_without_snapshot": machine,
+    "block_without_snapshot": test_draft.test_for_thirty_seconds_a_block_is_open_while_others_write_and_receive,
     "right_neighbour_forgotten": scope("sequence"),
     "right_neighbour_of_the_day": scope("sequence"),
     "right_neighbour_of_last_time": scope("sequence", some=None),
@@ -99,6 +114,27 @@ CAUGHT_BY: dict[str, Callable[[], None]] = {
     "tail_left_unsealed": machine,
     "past_is_present": law(test_laws.test_the_past_stays),
     "first_change_not_sent": machine,
+    "taint_stops_at_the_superseded": FIXPOINT,
+    "affirmation_answers_all": FIXPOINT,
+    "circle_that_holds_itself": FIXPOINT,
+    "undo_counted_twice": drawn(test_history.test_two_who_restore_at_once_end_the_same, steps=STEPS, chosen=PICKS),
+    "pinned_memory_that_drifts": drawn(
+        test_past.test_a_pinned_memory_stays_what_it_was_when_more_comes_before_it_is_read, steps=STEPS
+    ),
+    "past_forgets_the_removals_of_others": lambda: (
+        test_past.test_what_two_removed_at_once_is_gone_in_a_version_that_had_heard_of_one(0)
+    ),
+    "restore_resurrects_the_retracted": test_history.test_retractions_stand_and_what_they_took_stays_out,
+    "restore_cites_nothing": test_history.test_what_is_restored_says_why_and_rests_on_what_it_was,
+    "fork_takes_one_of_several": test_history.test_siblings_survive_a_fork_in_their_order,
+    "checkpoint_forgets_who_had_seen_what": drawn(
+        test_snapshot.test_it_comes_back_the_same_and_takes_what_follows_the_same_way, before=STEPS, after=STEPS
+    ),
+    "checkpoint_forgets_what_is_empty": test_snapshot.test_a_field_that_has_been_emptied_keeps_its_past,
+    "checkpoint_without_its_tail": machine,
+    "damage_not_noticed": damage,
+    "set_aside_and_forgotten": damage,
+    "hole_filled_by_anybody": test_recovery.test_a_hole_is_asked_for_and_only_the_true_change_fills_it,
 }
 
 

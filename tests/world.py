@@ -380,6 +380,47 @@ class World:
         site.store.broken = False
         site.start()
 
+    def keep(self, site: Site) -> None:
+        """Make a checkpoint: where the next process begins, with what came since."""
+        made = site.memory.checkpoint()
+        assert made.changes == len(site.has)
+        assert site.memory.checkpoints[0] == made
+
+    def go_back(self, site: Site, taken: int) -> None:
+        """Restore a version, and undo that; each time everybody follows.
+
+        For the end of a run: of these changes the model knows nothing but what they must lead to.
+        """
+        version, view = self.versions[taken]
+        before, start = self.values(site.memory), site.memory.version
+        site.memory.restore(str(version), why="back")
+        assert self.values(site.memory) == self.history.values(view), "what was restored is not what was there"
+        self._follow(site)
+        for change in map(decode, site.memory.changes(start)):
+            site.memory.undo(EntryId(change.session, change.seq, 0), why="forth")
+            assert self.values(site.memory) == before, "what was undone has left something"
+        self._follow(site)
+        assert site.memory.at(start).version == start
+        assert self.values(site.memory.at(start)) == before
+
+    def retract(self, site: Site) -> None:
+        """Retract some of what is left: it goes, and taints what rests on it. For the very end of a run."""
+        for kind, name in (("sequence", "q"), ("set", "s")):
+            for entry in getattr(site.memory, kind)(name).entries()[:2]:
+                resting = site.memory.register("r").assign("resting", because=[entry])
+                site.memory.retract(entry, why="wrong")
+                assert entry not in getattr(site.memory, kind)(name).entries()
+                assert resting.tainted
+        self._follow(site)
+        tainted = {entry.tainted for s in self.sites for entry in s.memory.register("r").entries()}
+        assert len(tainted) <= 1
+
+    def _follow(self, site: Site) -> None:
+        records = site.memory.changes()
+        for other in self.sites:
+            other.memory.receive(records)
+            assert other.memory.digest() == site.memory.digest(), "not everybody took it the same way"
+
     def settle(self) -> None:
         """Heal everything, deliver everything, and compare everybody with everybody."""
         for site in self.sites:

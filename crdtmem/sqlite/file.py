@@ -14,24 +14,24 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import Any, Literal, get_args
-from zlib import crc32
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from typing import Literal, get_args
 
 import apsw
-import msgspec
 
 from crdtmem.errors import MisuseError, ReadOnly, StoreError
-from crdtmem.namespace import LABELS, Namespace
+from crdtmem.namespace import Namespace
 from crdtmem.sqlite import schema, wal
-from crdtmem.sqlite.log import HAS_MOVED, SHIFT, SqliteLog
+from crdtmem.sqlite.log import HAS_MOVED, SqliteLog
 from crdtmem.sqlite.owner import Owner, owned
+from crdtmem.sqlite.scopes import SHIFT, Scope, packed, scoped, unpacked
+from crdtmem.sqlite.trouble import checked, explained
 from crdtmem.store import Damage, Log, Record
 
 logger = logging.getLogger("crdtmem")
 
 Durability = Literal["process", "power"]
-_WAL_LIMIT = 4 << 20
+_WAL_LIMIT = 16 << 20
 _QUARANTINED = 1 << 20  # of damaged bytes, so many are kept at most
 
 
@@ -63,7 +63,7 @@ class SqliteStore:
         readonly: bool = False,
         _vfs: str | None = None,
     ) -> None:
-        self.path = _checked(path)
+        self.path = checked(path)
         if durability not in get_args(Durability):
             raise MisuseError(f"durability: {durability!r} is neither 'process' nor 'power'")
         self.readonly = readonly
@@ -117,7 +117,8 @@ class SqliteStore:
     def _connect(self) -> apsw.Connection:
         try:
             db = schema.connect(self.path, self._vfs, readonly=not self.writable)
-            db.pragma("schema_version")  # opening reads nothing yet
+            with suppress(apsw.CorruptError, apsw.NotADBError):  # the write-ahead log is looked at first
+                db.pragma("schema_version")  # opening reads nothing yet
         except (apsw.CantOpenError, apsw.ReadOnlyError):
             if self.writable or schema.size(self.path + "-wal"):
                 raise
@@ -136,63 +137,39 @@ class SqliteStore:
         self.moved = ctypes.c_int(0)  # what `look` finds: whether the file is no longer where it was
         self.moved_at = ctypes.addressof(self.moved)
         self.load = schema.size(self.path + "-wal")
-        self._version = db.data_version()
-        self._rows = self._namespaces()
+        self._version = db.pragma("data_version")
+        self._scopes = scoped(db, self.path)
         if self.damage:
             self.quarantine(None, None, Record(b"", 0, b"", self._loss, b""), self.damage[0].reason)
             self._loss = b""
 
-    def _namespaces(self) -> dict[bytes, tuple[int, bytes, int, int | None]]:
-        """Digest -> number, labels, the last place in the runs, how many sessions; None if that is broken."""
-        rows: dict[bytes, tuple[int, bytes, int, int | None]] = {}
-        ids = []
-        for id, digest, labels, upto, sessions, crc in self.db.execute(
-            "SELECT id, CAST(digest AS BLOB), CAST(labels AS BLOB), upto, sessions, crc FROM namespaces ORDER BY id"
-        ):
-            ids.append(id)
-            if _crc(id, digest, labels, upto, sessions) == crc:
-                rows[digest] = (id, labels, upto, sessions)
-                continue
-            rows[digest] = (id, labels, 0, None)  # one of the two is whole, if not both
-            with suppress(StoreError):
-                rows[self._namespace(labels).digest] = (id, labels, 0, None)
-        last = self.db.execute("SELECT max(place) FROM changes").get or 0
-        if ids != list(range(1, len(ids) + 1)) or last >> SHIFT > len(ids):
-            raise StoreError(f"{self.path} is damaged: it does not list all its namespaces; restore the file")
-        return rows
-
-    def _namespace(self, labels: bytes) -> Namespace:
-        try:
-            given: dict[str, Any] = dict(zip(LABELS, msgspec.msgpack.decode(labels), strict=True))
-            return Namespace(**given)
-        except (ValueError, TypeError) as error:
-            raise StoreError(f"{self.path} is damaged: it does not tell the labels of a namespace") from error
-
     def open(self, namespace: Namespace) -> Log:
         """The log of a namespace, empty if nothing was kept."""
         with self.lock, self.explained("open the log of a namespace"):
-            self.usable()
+            return self._log(namespace)
+
+    def _log(self, namespace: Namespace) -> SqliteLog:
+        with self.steady():
             log = self._logs.get(namespace.digest)
             if log is None:
-                row = self._rows.get(namespace.digest) or self._add(namespace)
-                if row[3] is None:
-                    self._rows[namespace.digest] = (row[0], _packed(namespace), 0, None)
-                log = self._logs[namespace.digest] = SqliteLog(self, row[0], row[2], row[3])
+                scope = self._scopes.get(namespace.digest) or self._add(namespace)
+                if scope.sessions is None:
+                    self._scopes[namespace.digest] = scope._replace(digest=namespace.digest, labels=packed(namespace))
+                log = self._logs[namespace.digest] = SqliteLog(self, scope.id, scope.upto, scope.sessions)
                 if log.stale and self.writable:
                     self.checkpoint()
             return log
 
-    def _add(self, namespace: Namespace) -> tuple[int, bytes, int, int | None]:
+    def _add(self, namespace: Namespace) -> Scope:
         if not self.writable:
-            return (0, b"", 0, 0)
-        id, labels = max([row[0] for row in self._rows.values()], default=0) + 1, _packed(namespace)
-        row = (id, labels, id << SHIFT, 0)
+            return Scope(0, namespace.digest, b"", 0, 0)
+        id = max([scope.id for scope in self._scopes.values()], default=0) + 1
+        scope = Scope(id, namespace.digest, packed(namespace), id << SHIFT, 0)
         with self.writing():
-            crc = _crc(id, namespace.digest, *row[1:])
-            self.db.execute("INSERT INTO namespaces VALUES (?, ?, ?, ?, ?, ?)", (id, namespace.digest, *row[1:], crc))
-        self._rows[namespace.digest] = row
+            scope.write(self.db)
+        self._scopes[namespace.digest] = scope
         self.wrote()
-        return row
+        return scope
 
     def namespaces(self) -> list[Namespace]:
         """Every namespace in this file.
@@ -204,8 +181,8 @@ class SqliteStore:
         """
         with self.lock, self.explained("list its namespaces"):
             self.usable()
-            rows = self._rows.values() if self.writable else self._namespaces().values()
-            return [self._namespace(row[1]) for row in rows]
+            scopes = self._scopes if self.writable else scoped(self.db, self.path)
+            return [unpacked(scope.labels, self.path) for scope in scopes.values()]
 
     # -- what its logs use -------------------------------------------------------------------------
 
@@ -289,16 +266,15 @@ class SqliteStore:
         with self.writing():
             plans = []
             for digest, log, active in logs:
-                row = (log.id, self._rows[digest][1], log.place, len(log.runs.chains))
                 if log.stale:
                     log.runs.wipe()
-                plans.append((digest, log, active, row, log.runs.flush()))
-                sql = "REPLACE INTO namespaces VALUES (?, ?, ?, ?, ?, ?)"
-                self.db.execute(sql, (log.id, digest, *row[1:], _crc(log.id, digest, *row[1:])))
-        for digest, log, active, row, plan in plans:
+                scope = self._scopes[digest]._replace(upto=log.place, sessions=len(log.runs.chains))
+                plans.append((log, active, scope, log.runs.flush()))
+                scope.write(self.db)
+        for log, active, scope, plan in plans:
             log.runs.flushed(plan, active)
-            log.upto, log.stale = row[2], False
-            self._rows[digest] = row
+            log.upto, log.stale = scope.upto, False
+            self._scopes[scope.digest] = scope
 
     def give_back(self) -> None:
         """Give free pages back to the disk, once there are many."""
@@ -313,18 +289,29 @@ class SqliteStore:
                 self.db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         self.wrote()
 
-    def refresh(self, log: SqliteLog) -> None:
-        """For a reader: see what the owner has committed since."""
-        if self.writable:
-            return
+    def steady(self) -> AbstractContextManager[None]:
+        """For a reader, a block that sees all that was committed before it and nothing later. The owner needs none."""
+        self.usable()
+        return _NOTHING if self.writable else self._snapshot()
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[None]:
         with self.explained("read what was written since"):
-            version = self.db.data_version()
-            if version != self._version:
-                self._version = version
-                self._rows = self._namespaces()
-                for digest, known in self._logs.items():
-                    if row := self._rows.get(digest):
-                        known.reread(row[0], row[2], row[3])
+            if self.db.in_transaction:
+                yield
+                return
+            self.db.execute("BEGIN")
+            try:
+                version = self.db.pragma("data_version")
+                if version != self._version:
+                    self._version = version
+                    self._scopes = scoped(self.db, self.path)
+                    for digest, log in self._logs.items():
+                        if scope := self._scopes.get(digest):
+                            log.reread(scope.id, scope.upto, scope.sessions)
+                yield
+            finally:
+                self.db.execute("COMMIT")
 
     def quarantine(self, log: int | None, place: int | str | None, raw: Record, reason: str) -> None:
         """Set aside what is broken, if it can be; it is not served in any case."""
@@ -378,16 +365,9 @@ class SqliteStore:
                 schema.size(self.path + suffix) for suffix in ("-wal", schema.INDEX, f"{schema.INDEX}-wal")
             )
 
-    @contextmanager
-    def explained(self, what: str) -> Iterator[None]:
+    def explained(self, what: str) -> AbstractContextManager[None]:
         """Turn the errors of SQLite into a StoreError that says what to do."""
-        try:
-            yield
-        except (apsw.Error, UnicodeDecodeError) as error:
-            why = next((why for kind, why in _WHY if isinstance(error, kind)), str(error))
-            code = self.db.system_errno if isinstance(error, apsw.IOError) and "db" in self.__dict__ else 0
-            detail = os.strerror(code) if code else str(error)
-            raise StoreError(f"{self.path}: could not {what}: {why} [{detail}]") from error
+        return explained(self.path, what, lambda: self.db.system_errno if "db" in self.__dict__ else 0)
 
     # -- closing -----------------------------------------------------------------------------------
 
@@ -407,7 +387,10 @@ class SqliteStore:
         if "db" in self.__dict__:
             self._release()
             for db in (*self._indexes.values(), self.db):
-                db.close(force=True)
+                try:
+                    db.close(force=True)
+                except apsw.Error as error:  # it is closed all the same, and the write-ahead log holds what is kept
+                    logger.warning("%s: while closing: %s", self.path, error)
             self._indexes.clear()
             del self.db
         if self._owner is not None:
@@ -436,50 +419,17 @@ class SqliteStore:
 
     def __repr__(self) -> str:
         state = "closed" if self._gone else "writing" if self.writable else "reading"
-        return f"<SqliteStore {self.path!r}: {state}, {len(self._rows)} namespaces>"
+        return f"<SqliteStore {self.path!r}: {state}, {len(self._scopes)} namespaces>"
 
 
 _OPEN: weakref.WeakKeyDictionary[SqliteStore, str] = weakref.WeakKeyDictionary()  # what this process has open
+_NOTHING = nullcontext()
 _CLOSED = "has been closed; open a new SqliteStore"
-_WHY: list[tuple[type[Exception], str]] = [
-    (apsw.FullError, "the disk is full; free some space and try again"),
-    (apsw.ReadOnlyError, "the file may not be written; look at its permissions, or read it with readonly=True"),
-    (apsw.CantOpenError, "the file, or one beside it, cannot be opened; look at the permissions of file and folder"),
-    (apsw.NotADBError, "it is no database, or its first page is damaged; a store needs a file of its own"),
-    (apsw.CorruptError, "the file is damaged; restore it, or start a new one and let peers fill it"),
-    (apsw.BusyError, "another program holds the file; let it finish and try again"),
-    (apsw.IOError, "the disk failed; nothing was kept by this call, try again when the cause is gone"),
-    (apsw.SQLError, "the file does not hold the tables it should; it is damaged"),
-    (UnicodeDecodeError, "the file is damaged; restore it, or start a new one and let peers fill it"),
-]
-
-
-def _checked(path: object) -> str:
-    """The path of a file in a folder that is there, without links."""
-    if not isinstance(path, str | os.PathLike):
-        raise MisuseError(f"path: {path!r:.60} is not a path; give a str or a pathlib.Path")
-    name = os.fspath(path)
-    if not isinstance(name, str) or not name or name == ":memory:":
-        raise MisuseError(f"path: {name!r} is not a file; for a store in memory use MemoryStore(), or leave store= out")
-    name = os.path.realpath(name)
-    if os.path.isdir(name):
-        raise StoreError(f"{name} is a folder; give the path of a file in it")
-    if not os.path.isdir(os.path.dirname(name)):
-        raise StoreError(f"{name}: there is no folder {os.path.dirname(name)}; make it first")
-    return name
 
 
 def _frames(db: apsw.Connection) -> int:
     """How many frames of the write-ahead log SQLite took."""
     return max(0, db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)[0])
-
-
-def _packed(namespace: Namespace) -> bytes:
-    return msgspec.msgpack.encode([getattr(namespace, name) for name in LABELS])
-
-
-def _crc(*row: object) -> int:
-    return crc32(repr(row).encode())
 
 
 def _disown() -> None:

@@ -17,7 +17,9 @@ from zlib import crc32
 import apsw
 
 from crdtmem.errors import StoreError
+from crdtmem.sqlite.rows import TROUBLE, Rows, crc
 from crdtmem.sqlite.runs import NOWHERE, Broken, Chain, Runs
+from crdtmem.sqlite.scopes import SHIFT
 from crdtmem.store import Damage, Record
 
 if TYPE_CHECKING:
@@ -26,25 +28,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger("crdtmem")
 
 HAS_MOVED = apsw.SQLITE_FCNTL_HAS_MOVED
-SHIFT = 40  # the places of log n begin at n << SHIFT
-CHUNK, CHUNK_BYTES = 512, 1 << 20  # read under one hold of the lock
 _UNSEEN = 100_000  # more places than a write-ahead log holds between two checkpoints
 _FRAMES = 2600  # bytes that an append costs in the write-ahead log, beside its core
-_TROUBLE = (apsw.Error, UnicodeDecodeError, TypeError)  # of reading a page or row that is not what was written
-
 _INSERT = "INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?)"
-_FORWARD = "SELECT * FROM changes WHERE place > ? AND place < ? ORDER BY place"
-_BACKWARD = _FORWARD + " DESC"
-_POINT = (  # whatever type a damaged row claims for its columns
-    "SELECT CAST(session AS BLOB), CAST(seq AS INTEGER), CAST(hash AS BLOB), CAST(core AS BLOB), CAST(seal AS BLOB), "
-    "CAST(crc AS INTEGER) FROM changes WHERE place = ?"
-)
-_record = tuple.__new__  # a NamedTuple's own constructor costs three times as much
-
-
-def crc(place: int, record: Record) -> int:
-    """The checksum of a row; place and seq give the value it starts from."""
-    return crc32(record[0] + record[2] + record[4] + record[3], (place * 31 + record[1]) & 0xFFFFFFFF)
 
 
 class SqliteLog:
@@ -67,6 +53,7 @@ class SqliteLog:
         self._noted: dict[Any, Damage] = {}  # by (session, seq) where these are known
         self._settled()
         self.runs = Runs(store.db, id)
+        self._rows = Rows(store.db, self.runs, self._note, self._set_aside)
         self.load(upto, sessions)
 
     def load(self, upto: int, sessions: int | None) -> None:
@@ -142,7 +129,7 @@ class SqliteLog:
             due = chain.newest + 1 if chain else seq if pruned else 1
             self._place = place
             if seq < due:
-                self._note(place, "a record stands where it does not belong")
+                self._note(f"place {place}", "a record stands where it does not belong")
                 continue
             for missing in range(due, seq):
                 self.runs.add(session, missing, lost.pop(0) if lost else NOWHERE)
@@ -161,7 +148,7 @@ class SqliteLog:
         except (apsw.CorruptError, apsw.IOError) as error:
             self._note("end", f"the newest records are unreadable, nothing tells how many ({error})")
             return known + 1
-        if last > known + _UNSEEN and not isinstance(self._point(last), Record):
+        if last > known + _UNSEEN and not isinstance(self._rows.point(last), Record):
             last = known + _UNSEEN
         return max(last, known) + 1
 
@@ -178,7 +165,7 @@ class SqliteLog:
     def reread(self, id: int, upto: int, sessions: int | None) -> None:
         """For a reader: what the owner has written since."""
         self.id, self._first = id, id << SHIFT
-        self.runs = Runs(self._store.db, id)
+        self.runs = self._rows.runs = Runs(self._store.db, id)
         self.load(upto, sessions)
 
     def pause(self) -> None:
@@ -343,15 +330,13 @@ class SqliteLog:
 
     def read(self, session: bytes, seq: int) -> Record | None:
         """One record."""
-        with self._store.lock:
-            self._fresh()
+        with self._store.lock, self._store.steady():
             place = self._find(session, seq)
             return None if place is None else self._served(place, session, seq)
 
     def _fresh(self) -> None:
-        self._store.usable()
-        self.settle()
-        self._store.refresh(self)
+        with self._store.lock, self._store.steady():
+            self.settle()
 
     def _find(self, session: bytes, seq: int) -> int | None:
         self.settle()
@@ -363,7 +348,7 @@ class SqliteLog:
 
     def _served(self, place: int, session: bytes, seq: int) -> Record | None:
         """The record that is to be there, or None and a note."""
-        record = self._point(place)
+        record = self._rows.point(place)
         if isinstance(record, Record) and record[:2] == (session, seq):
             return record
         self._note((session, seq), record if isinstance(record, str) else "missing", session, seq)
@@ -381,79 +366,14 @@ class SqliteLog:
             lost: given when the runs do not know these rows, to take the places of what is broken.
         """
         while after + 1 < before:
-            with self._store.lock:
-                self._store.usable()
+            with self._store.lock, self._store.steady():
                 try:
-                    rows, reached = self._chunk(after, before, backward=backward, lost=lost)
+                    rows, reached = self._rows.chunk(after, before, backward=backward, lost=lost)
                 except Broken:
                     self._rebuild()
                     continue
             yield from rows
             after, before = (after, reached) if backward else (reached, before)
-
-    def _chunk(
-        self, after: int, before: int, *, backward: bool, lost: list[int] | None
-    ) -> tuple[list[tuple[int, Record]], int]:
-        """Some of these records, and the last place that has been looked at."""
-        rows: list[tuple[int, Record]] = []
-        step, due, end = (-1, before - 1, after + 1) if backward else (1, after + 1, before - 1)
-        size = 0
-        try:
-            cursor = self._store.db.execute(_BACKWARD if backward else _FORWARD, (after, before))
-            for place, session, seq, hash, core, seal, sum in cursor:
-                if place != due and (lost is None or place < due):
-                    break
-                if crc32(session + hash + seal + core, (place * 31 + seq) & 0xFFFFFFFF) != sum:
-                    break
-                rows.append((place, _record(Record, (session, seq, hash, core, seal))))
-                due = place + step
-                size += len(core)
-                if len(rows) == CHUNK or size > CHUNK_BYTES:
-                    cursor.close()
-                    return rows, place
-            else:
-                if lost is not None or due == end + step:
-                    return rows, end
-            cursor.close()
-        except _TROUBLE:
-            pass
-        return rows, end if due == end + step else self._probe(rows, due, end, lost)
-
-    def _probe(self, rows: list[tuple[int, Record]], due: int, end: int, lost: list[int] | None) -> int:
-        """Look at some places one by one, from here on; the last that has been looked at."""
-        wanted: Iterator[tuple[int, bytes | None, int]]
-        if lost is not None:
-            wanted = ((place, None, 0) for place in range(due, end + 1))
-        elif due <= end:
-            wanted = iter(self.runs.between(due, end))
-        else:
-            wanted = reversed(list(self.runs.between(end, due)))
-        for looked, (place, session, seq) in enumerate(wanted, 1):
-            found = self._point(place)
-            if isinstance(found, Record) and (session is None or found[:2] == (session, seq)):
-                rows.append((place, found))
-            elif session is not None:
-                self._note((session, seq), found if isinstance(found, str) else "missing", session, seq)
-            elif lost is not None and found != "missing":
-                lost.append(place)
-            if looked == CHUNK:
-                return place
-        return end
-
-    def _point(self, place: int) -> Record | str:
-        """The record at this place, or what is wrong there."""
-        try:
-            row = self._store.db.execute(_POINT, (place,)).fetchone()
-        except _TROUBLE as error:
-            return f"unreadable ({error})"
-        if row is None:
-            return "missing"
-        record = Record(*row[:5])
-        with contextlib.suppress(TypeError):
-            if crc(place, record) == row[5]:
-                return record
-        self._store.quarantine(self.id, place, record, "its checksum does not fit")
-        return "its checksum does not fit"
 
     # -- the shelf, and tables derived from the records ----------------------------------------------
 
@@ -465,27 +385,26 @@ class SqliteLog:
             with store.writing():
                 row = (self.id, name, data, crc32(data, crc32(name.encode())))
                 store.db.execute("REPLACE INTO blobs (log, name, data, crc) VALUES (?, ?, ?, ?)", row)
-            self._noted.pop(name, None)
+            self._noted.pop(f"blob {name}", None)
             store.load += len(data)
             store.wrote()
 
     def get(self, name: str) -> bytes | None:
         """The blob of that name, or None."""
         store = self._store
-        with store.lock:
-            self._fresh()
+        with store.lock, store.steady():
             sql = "SELECT CAST(data AS BLOB), CAST(crc AS INTEGER) FROM blobs WHERE log = ? AND name = ?"
             try:
                 row = store.db.execute(sql, (self.id, name)).fetchone()
-            except _TROUBLE as error:
-                self._note(name, f"blob {name!r} is unreadable ({error})")
+            except TROUBLE as error:
+                self._note(f"blob {name}", f"blob {name!r} is unreadable ({error})")
                 return None
             if row is None:
                 return None
             data: bytes = row[0]
             if crc32(data, crc32(name.encode())) == row[1]:
                 return data
-            self._note(name, f"the checksum of blob {name!r} does not fit")
+            self._note(f"blob {name}", f"the checksum of blob {name!r} does not fit")
             store.quarantine(self.id, name, Record(b"", 0, b"", data, b""), "its checksum does not fit")
             return None
 
@@ -496,13 +415,12 @@ class SqliteLog:
             store.usable(write=True)
             with store.writing():
                 store.db.execute("DELETE FROM blobs WHERE log = ? AND name = ?", (self.id, name))
-            self._noted.pop(name, None)
+            self._noted.pop(f"blob {name}", None)
             store.wrote()
 
     def names(self) -> list[str]:
         """The names of all blobs, sorted."""
-        with self._store.lock, self._store.explained("read the names of blobs"):
-            self._fresh()
+        with self._store.lock, self._store.steady(), self._store.explained("read the names of blobs"):
             rows = self._store.db.execute("SELECT name FROM blobs WHERE log = ? ORDER BY name", (self.id,))
             return [name for (name,) in rows]
 
@@ -524,6 +442,9 @@ class SqliteLog:
     def size(self) -> int:
         """How many bytes the file takes, with all its logs."""
         return self._store.size()
+
+    def _set_aside(self, place: int, record: Record, reason: str) -> None:
+        self._store.quarantine(self.id, place, record, reason)
 
     def _note(self, key: object, reason: str, session: bytes | None = None, seq: int | None = None) -> None:
         if key not in self._noted:

@@ -120,7 +120,8 @@ def check(connection: apsw.Connection, path: str) -> int:
         )
         if sql is not None
     }
-    if not wanted or found != wanted or connection.pragma("journal_mode") != "wal":
+    other_mode = not connection.readonly("main") and connection.pragma("journal_mode") != "wal"
+    if not wanted or found != wanted or other_mode:
         raise StoreError(f"{path} is damaged: its schema is not that of version {version}; restore the file")
     return int(version)
 
