@@ -86,6 +86,11 @@ class Checkpoints:
         self._maker = threading.Thread(target=gently, name="crdtmem-checkpoint", daemon=True)
         self._maker.start()
 
+    def at_opening(self, state: State) -> None:
+        """Make one if it is due: processes may come and go too soon for one in the background."""
+        if state.count >= self.due:
+            self._attempt(lambda: None)
+
     def at_close(self, state: State) -> None:
         """Make one if enough came since the last. The caller holds `making` and the lock."""
         if self._by_itself and 4 * (state.count - self._last) >= _interval(state):

@@ -94,6 +94,7 @@ class Document:
         self._sealed: dict[bytes, int] = {}  # how far our sessions are sealed, where more may follow
         self.observer: Observer | None = None
         self._load()
+        self.checkpoints.at_opening(self.state)
         self.audit = Audit(namespace, self.log, self.state, self.past)
 
     def _load(self) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from crdtmem.change import Change
@@ -87,10 +88,15 @@ class Trail:
     """
 
     def __init__(self, log: Log, state: State) -> None:
-        self.db = log.index()
+        self._log = log
         self.ns = 0
         self._client = state.client_of
         self.forget()
+
+    @cached_property
+    def db(self) -> Any:
+        """The database; opened when something is first asked."""
+        return self._log.index()
 
     def forget(self) -> None:
         """Know nothing of the tables."""
