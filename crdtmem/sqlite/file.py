@@ -136,6 +136,7 @@ class SqliteStore:
         self.look = db.file_control
         self.moved = ctypes.c_int(0)  # what `look` finds: whether the file is no longer where it was
         self.moved_at = ctypes.addressof(self.moved)
+        self.look_at = 0.0  # when to look again
         self.load = schema.size(self.path + "-wal")
         self._version = db.pragma("data_version")
         self._scopes = scoped(db, self.path)

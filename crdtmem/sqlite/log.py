@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterator, Sequence
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("crdtmem")
 
 HAS_MOVED = apsw.SQLITE_FCNTL_HAS_MOVED
+LOOK_EVERY = 0.001  # seconds between looks at whether the file is still there: a look costs a tenth of a commit
 _UNSEEN = 100_000  # more places than a write-ahead log holds between two checkpoints
 _FRAMES = 2600  # bytes that an append costs in the write-ahead log, beside its core
 _INSERT = "INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?)"
@@ -188,9 +190,10 @@ class SqliteLog:
                         store.execute(_INSERT, row)
                     except apsw.Error as error:
                         store.again(error, _INSERT, row)
-                    store.look("main", HAS_MOVED, store.moved_at)
-                    if store.moved.value:
-                        store.lost()
+                    now = monotonic()
+                    if now > store.look_at:
+                        store.check_moved()
+                        store.look_at = now + LOOK_EVERY
                     self._place = place
                     self._due = seq + 1
                     store.load += _FRAMES + len(core)
