@@ -8,14 +8,13 @@ field and of the changes in between, not of the whole history.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from hashlib import blake2b
 from typing import Any
 
 from crdtmem.audit import Audit
 from crdtmem.change import COUNTER, PART_SHIFT, TEXT, Change, Version
 from crdtmem.change import Keyed as KeyedPart
-from crdtmem.change import Ordered as OrderedPart
 from crdtmem.entry import Entry, Stamp
 from crdtmem.errors import StoreError
 from crdtmem.fields.keyed import Keyed
@@ -72,7 +71,7 @@ class PastState:
 
     def _leave_out(self, change: Change) -> None:
         for number, part in enumerate(change.parts):
-            if not self._void(change, part):
+            if number not in self._void(change):
                 self._since.setdefault((part.kind, part.field), []).append((change, number))
 
     def since(self, at: At) -> list[tuple[Change, int]]:
@@ -180,8 +179,8 @@ class PastState:
             for session, seq in self.audit.touching(*at):
                 if gone and self._had(session, seq):
                     change = self.change(session, seq)
-                    for part in change.parts:
-                        if part[:2] == at and not self._void(change, part):
+                    for number, part in enumerate(change.parts):
+                        if part[:2] == at and number not in self._void(change):
                             for client, clock, length in part[4]:
                                 gone.difference_update((client, clock + i) for i in range(length))
         owners = {owner._id: owner for owner, live in zip(here.owners, here.alive, strict=True) if live}
@@ -230,9 +229,8 @@ class PastState:
             found = self._read[session, seq] = kept.change
         return found
 
-    def _void(self, change: Change, part: KeyedPart | OrderedPart) -> bool:
-        whys = self.now.voids.get((change.session, change.seq), ())
-        return type(part) is OrderedPart and any(why.rpartition(": ")[0] == part.field for why in whys)
+    def _void(self, change: Change) -> Collection[int]:
+        return self.now.voids.get((change.session, change.seq), ())
 
     def _stamp(self, change: Change) -> Stamp:
         return Stamp(self.now.sessions[change.session], change.seq, change.hlc, change.actor)

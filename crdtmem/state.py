@@ -116,7 +116,7 @@ class State:
         self.heads: dict[bytes, tuple[bytes, int, bytes]] = {}
         self.fields: dict[tuple[int, str], Keyed | Ordered] = {}
         self.taint = Taint()
-        self.voids: dict[tuple[bytes, int], list[str]] = {}  # changes with void parts, and why
+        self.voids: dict[tuple[bytes, int], dict[int, str]] = {}  # of a change with void parts: which, and why
         self.count = 0
         self._version: Version | None = Version(namespace, ())
 
@@ -202,7 +202,7 @@ class State:
         self.count += 1
         stamp = Stamp(session, change.seq, change.hlc, change.actor)
         added = removed = _NOTHING
-        void: list[str] = _NOTHING
+        void: dict[int, str] = {}
         fallen: set[Any] = _NONE
         for number, part in enumerate(parts):
             field = self.fields.get(part[:2]) or self.field(part.kind, part.field)
@@ -212,14 +212,15 @@ class State:
             else:
                 came, went, flaw = self._order(field, part, number, stamp, mine, seen)  # type: ignore[arg-type]
                 if flaw:
-                    void = [*void, flaw]
+                    void[number] = flaw
             added = added + came if added else came
             removed = removed + went if removed else went
             if field.notable:
                 fallen = fallen | self._note(field, came, went)
         if void:
             self.voids[change.session, change.seq] = void
-        return _new(Effect, (change, stamp, added, removed, void, fallen))
+        whys = [f"{parts[number].field}: {flaw}" for number, flaw in void.items()] if void else _NOTHING
+        return _new(Effect, (change, stamp, added, removed, whys, fallen))
 
     def _note(self, field: Keyed | Ordered, came: list[Entry], went: list[Entry]) -> set[Any]:
         """Take note of what entries say of others; return what is newly tainted."""
@@ -243,7 +244,7 @@ class State:
         flaw = "a move names no entry" if moved is None else field.flaw(part, stamp.writer.client, past)
         if moved is None or flaw:
             field.skip(part, stamp.writer.client)
-            return [], [], f"{part.field}: {flaw}"
+            return [], [], flaw
         return *field.apply(part, number, stamp, staged, moved, past), None
 
     def _seen(self, change: Change) -> Past | None:

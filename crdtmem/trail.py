@@ -325,10 +325,6 @@ def target_of(key: Any) -> Any:
         return None
 
 
-def void_reason(voids: Mapping[ChangeId, Iterable[str]], change: Change, number: int) -> str | None:
+def void_reason(voids: Mapping[ChangeId, Mapping[int, str]], change: Change, number: int) -> str | None:
     """Why a part is void, or None."""
-    for reason in voids.get((change.session, change.seq), ()):
-        field, _, flaw = reason.rpartition(": ")
-        if field == change.parts[number].field:
-            return flaw
-    return None
+    return voids.get((change.session, change.seq), {}).get(number)

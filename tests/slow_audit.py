@@ -29,9 +29,8 @@ class Fold:
     def apply(self, change: Any) -> None:
         for number, part in enumerate(change.parts):
             self.change, self.number, self.part = change, number, part
-            reasons = self.state.voids.get((change.session, change.seq), [])
             if part[0] >= 5:
-                self.ordered(void=any(reason.startswith(f"{part.field}: ") for reason in reasons))
+                self.ordered(void=number in self.state.voids.get((change.session, change.seq), {}))
             else:
                 self.keyed()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any
 
 import pytest
@@ -20,10 +21,11 @@ from crdtmem import (
     ValueRefused,
     Version,
 )
-from crdtmem.change import COUNTER, SEQUENCE, SET, Keyed, Ordered, decode
+from crdtmem.change import COUNTER, SEQUENCE, SET, TEXT, Keyed, Ordered, decode
+from crdtmem.identity import client_id
 from tests.crew import SCOPE, Time, alone, crew, exchange, tell, tick
 from tests.forger import Forger
-from tests.hostile import Round
+from tests.hostile import Evil, Round
 from tests.stories import ACTS, STEPS, Step, content, entries, play
 
 
@@ -320,3 +322,20 @@ def test_what_two_removed_at_once_is_gone_in_a_version_that_had_heard_of_one(fir
     exchange(*memories)
     for memory in memories:
         assert (memory.at(version).digest(), content(memory.at(version))) == (digest, shown)
+
+
+def test_of_a_text_and_a_sequence_of_one_name_the_one_that_is_void_takes_nothing_along() -> None:
+    ann, bob, evil = alone("ann"), alone("bob"), Evil(Random(1), SCOPE.digest)
+    ann.text("a").append("xy")
+    bob.sequence("a").append(1)
+    memory = alone("cyd")
+    tell(ann, memory)
+    tell(bob, memory)
+    before, shown = memory.version, memory.digest()
+    of_ann, of_bob = (client_id(one.version.heads[0].session) for one in (ann, bob))
+    unseen = evil.part(SEQUENCE, "a", [[[of_bob, 0], [2]]], [], [])
+    memory.receive([evil.write(unseen, evil.part(TEXT, "a", [], [[of_ann, 0, 1]], []))])
+    assert list(memory._document.state.voids.values()) == [{0: "a run names a unit that its author had not seen"}]
+    assert str(memory.text("a")) == "y"
+    assert str(memory.at(before).text("a")) == "xy"
+    assert memory.at(before).digest() == shown
