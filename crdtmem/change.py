@@ -254,9 +254,9 @@ def decode(data: bytes, *, known: bytes | None = None) -> Change:
             if actor is not None:
                 _check_names(*actor)
             if len(items) == 1:
-                parts = (_part(items[0], session, seq),)  # type: ignore[assignment]
+                parts = (_part(items[0], session, seq, known=known is not None),)  # type: ignore[assignment]
             else:
-                several = [_part(item, session, seq) for item in items]
+                several = [_part(item, session, seq, known=known is not None) for item in items]
                 parts = tuple(several)  # type: ignore[assignment]
                 if len({part[:2] for part in several}) < len(several):
                     raise BadBytes("two parts for one field")
@@ -286,13 +286,18 @@ def decode(data: bytes, *, known: bytes | None = None) -> Change:
         raise BadBytes(f"undecodable: {type(error).__name__}: {error}") from None
 
 
-def _part(item: bytes, session: bytes, seq: int) -> Keyed | Ordered:
+def _part(item: bytes, session: bytes, seq: int, *, known: bool) -> Keyed | Ordered:
     if item[0] == 0x97:  # seven things
         return _ordered(item, session, seq)
     part = _KEYED(item)
     kind, about, adds, removes = part.kind, part.about, part.adds, part.removes
     if not is_field(part.field):
         raise BadBytes("a part needs the name of its field")
+    if known:  # it was checked when it came
+        about = about and _tupled(about)
+        if len(adds) != 1 or len(adds[0]) != 1:
+            adds = tuple([_tupled(add) for add in adds])
+        return _new(Keyed, (kind, part.field, about, adds, part.removes))
     if about is not None and (len(about) > 1 or type(about[0]) is not str or len(about[0]) > MAX_WHY):
         about = _checked_about(about)
     if len(adds) != 1 or not _is_plain(kind, adds[0]):

@@ -244,6 +244,9 @@ class _Fields(Mapping[At, Keyed | Ordered]):
         self._known: dict[At, Keyed | Ordered] = {}
 
     def __getitem__(self, at: At) -> Keyed | Ordered:
+        found = self._known.get(at)
+        if found is not None:
+            return found
         with self._past.lock:
             found = self._known.get(at)
             if found is None:
