@@ -209,12 +209,13 @@ def compose(
     )
 
 
-def decode(data: bytes, *, known: bytes | None = None) -> Change:
+def decode(data: bytes, *, known: bytes | None = None, digests: bool = True) -> Change:
     """The change in these bytes.
 
     Args:
         data: the record.
         known: its hash, if it is one of ours that was checked when it came.
+        digests: whether those of its parts are wanted, where its hash is known.
 
     Raises:
         BadBytes: they are not one. A change of a newer format comes back with no parts.
@@ -247,7 +248,10 @@ def decode(data: bytes, *, known: bytes | None = None) -> Change:
         if intro is not None:
             intro = Intro(*intro)
             _check_names(intro[1], intro[2])
-        hash, digests = _hash(header, items) if known is None else (known, [_digest(item) for item in items])
+        if known is None:
+            hash, told = _hash(header, items)
+        else:
+            hash, told = known, [_digest(item) for item in items] if digests else []
         hlc, actor, rules, parts = 0, None, None, ()
         if head.format == FORMAT:
             hlc, actor, rules = head.hlc, head.actor, head.rules
@@ -276,7 +280,7 @@ def decode(data: bytes, *, known: bytes | None = None) -> Change:
                 hash,
                 core,
                 seal,
-                digests,
+                told,
                 head.format,
             ),
         )

@@ -90,8 +90,8 @@ class KeyedDraft:
         if not self._adds and not self._removes:
             return None
         if self.field.kind == COUNTER:
-            before = self.field.live(session.id)
-            running: int = before[0]._frozen if before else 0  # type: ignore[assignment]
+            before = self.field.by_key.get(session.id)
+            running: int = before._frozen if before is not None else 0
             for entry in self._adds.values():
                 if type(entry.key) is tuple:
                     continue  # it takes an increment back

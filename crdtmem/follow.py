@@ -150,7 +150,7 @@ class Follower:
                 trail.pruned[session] = seq - 1
         trail.last[session] = seq
         batch.sessions.add(session)
-        change = kept.change
+        change = kept.gist
         agent, role = change.actor or (writer.agent, writer.role)
         who, what = self._name(agent, batch), self._name(role, batch)
         for number, part in enumerate(change.parts):

@@ -28,7 +28,7 @@ class Husk(NamedTuple):
     deps: tuple[tuple[bytes, int], ...]
 
     @property
-    def change(self) -> Husk:
+    def gist(self) -> Husk:
         """Itself, where all that is asked of a change is what it had seen."""
         return self
 
@@ -72,7 +72,7 @@ class Pruned:
         numbers: dict[bytes, int] = {}
         rows = []
         for kept in records:
-            deps = [(numbers.setdefault(dep[0], len(numbers)), dep[1]) for dep in kept.change.deps]
+            deps = [(numbers.setdefault(dep[0], len(numbers)), dep[1]) for dep in kept.gist.deps]
             rows.append((numbers.setdefault(kept.session, len(numbers)), kept.seq, kept.hash[:_HASH], deps))
         self._log.put(f"{_FOLDER}{place:016}", encode((list(numbers), rows)))
         self._known = None

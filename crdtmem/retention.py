@@ -56,7 +56,7 @@ def prune(document: Document, before: int | None, keep: int) -> Pruning:
 def _oldest(document: Document, before: int | None, count: int) -> list[tuple[int, Record]]:
     found = []
     for place, kept in islice(document.log.since(0), count):
-        if before is not None and kept.change.hlc >= before:
+        if before is not None and kept.gist.hlc >= before:
             break
         found.append((place, kept))
     return found

@@ -68,7 +68,7 @@ def walk(steps: Iterator[Step], latest: dict[bytes, int], marks: dict[bytes, int
             if latest[kept.session] <= marks.get(kept.session, 0):
                 ahead.discard(kept.session)
             continue
-        for dep in kept.change.deps:
+        for dep in kept.gist.deps:
             if dep[1] > marks.get(dep[0], 0):
                 marks[dep[0]] = dep[1]
                 if latest[dep[0]] <= dep[1]:

@@ -33,6 +33,11 @@ class Record(NamedTuple):
         return decode(joined(self.core, self.seal), known=self.hash)
 
     @property
+    def gist(self) -> Change:
+        """The change without the digests of its parts: for who asks what it says, and does not apply it."""
+        return decode(joined(self.core, self.seal), known=self.hash, digests=False)
+
+    @property
     def data(self) -> bytes:
         """The bytes to hand to another replica."""
         return joined(self.core, self.seal)

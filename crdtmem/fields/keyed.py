@@ -147,17 +147,20 @@ class Keyed:
 
     def _supersede(self, entry: Entry) -> tuple[Entry, ...]:
         """A total takes the place of its session's earlier one; an increment is undone once, however often it is."""
-        before = self.live(entry.key)
         amount: Any = entry._frozen
         if type(entry.key) is tuple:
+            before = self.live(entry.key)
             entry.extra = -amount
             self.total += undone(before) - undone((*before, entry))
             return ()
-        entry.extra = amount - (before[0]._frozen if before else 0)
         self.total += amount
-        for old in before:
-            self._take(old)
-        return before
+        old = self.by_key.get(entry.key)
+        if old is None:
+            entry.extra = amount
+            return ()
+        entry.extra = amount - old._frozen
+        self._take(old)
+        return (old,)
 
     def _take(self, entry: Entry) -> None:
         """Remove a live entry."""
