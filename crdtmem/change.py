@@ -298,9 +298,10 @@ def _part(item: bytes, session: bytes, seq: int, *, known: bool) -> Keyed | Orde
     if not is_field(part.field):
         raise BadBytes("a part needs the name of its field")
     if known:  # it was checked when it came
-        about = about and _tupled(about)
-        if len(adds) != 1 or len(adds[0]) != 1:
-            adds = tuple([_tupled(add) for add in adds])
+        if about is not None and len(about) > 1:
+            about = _tupled(about)
+        if len(adds) != 1 or not _is_plain(kind, adds[0]):
+            adds = tuple([add if len(add) == 1 else _tupled(add) for add in adds])
         return _new(Keyed, (kind, part.field, about, adds, part.removes))
     if about is not None and (len(about) > 1 or type(about[0]) is not str or len(about[0]) > MAX_WHY):
         about = _checked_about(about)

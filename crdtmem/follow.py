@@ -14,6 +14,7 @@ from typing import Any
 from crdtmem.change import COUNTER, RECORDS
 from crdtmem.change import Keyed as KeyedPart
 from crdtmem.change import Ordered as OrderedPart
+from crdtmem.recovery import collection_paused
 from crdtmem.state import State
 from crdtmem.store import Log, Record
 from crdtmem.taint import AFFIRMED, RETRACTED
@@ -100,7 +101,7 @@ class Follower:
         """Follow the log to its end; False if it tells something again that the tables have."""
         records = self._log.since(self._trail.place)
         while some := _some(records):
-            with self._trail.writing():
+            with collection_paused(), self._trail.writing():  # what a batch makes is gone when it ends
                 batch = _Batch()
                 for place, kept in some:
                     if not self._take(place, kept, batch):
