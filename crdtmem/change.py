@@ -249,18 +249,18 @@ def decode(data: bytes, *, known: bytes | None = None, digests: bool = True) -> 
             intro = Intro(*intro)
             _check_names(intro[1], intro[2])
         if known is None:
-            hash, told = _hash(header, items)
+            (hash, told), read = _hash(header, items), _part
         else:
-            hash, told = known, [_digest(item) for item in items] if digests else []
+            hash, told, read = known, [_digest(item) for item in items] if digests else [], _kept
         hlc, actor, rules, parts = 0, None, None, ()
         if head.format == FORMAT:
             hlc, actor, rules = head.hlc, head.actor, head.rules
             if actor is not None:
                 _check_names(*actor)
             if len(items) == 1:
-                parts = (_part(items[0], session, seq, known=known is not None),)  # type: ignore[assignment]
+                parts = (read(items[0], session, seq),)  # type: ignore[assignment]
             else:
-                several = [_part(item, session, seq, known=known is not None) for item in items]
+                several = [read(item, session, seq) for item in items]
                 parts = tuple(several)  # type: ignore[assignment]
                 if len({part[:2] for part in several}) < len(several):
                     raise BadBytes("two parts for one field")
@@ -290,19 +290,26 @@ def decode(data: bytes, *, known: bytes | None = None, digests: bool = True) -> 
         raise BadBytes(f"undecodable: {type(error).__name__}: {error}") from None
 
 
-def _part(item: bytes, session: bytes, seq: int, *, known: bool) -> Keyed | Ordered:
+def _kept(item: bytes, session: bytes, seq: int) -> Keyed | Ordered:
+    """A part that was checked when it came."""
+    if item[0] == 0x97:
+        return _ordered(item, session, seq)
+    part = _KEYED(item)
+    kind, about, adds = part.kind, part.about, part.adds
+    if about is not None and len(about) > 1:
+        about = _tupled(about)
+    if len(adds) != 1 or not _is_plain(kind, adds[0]):
+        adds = tuple([add if len(add) == 1 else _tupled(add) for add in adds])
+    return _new(Keyed, (kind, part.field, about, adds, part.removes))
+
+
+def _part(item: bytes, session: bytes, seq: int) -> Keyed | Ordered:
     if item[0] == 0x97:  # seven things
         return _ordered(item, session, seq)
     part = _KEYED(item)
     kind, about, adds, removes = part.kind, part.about, part.adds, part.removes
     if not is_field(part.field):
         raise BadBytes("a part needs the name of its field")
-    if known:  # it was checked when it came
-        if about is not None and len(about) > 1:
-            about = _tupled(about)
-        if len(adds) != 1 or not _is_plain(kind, adds[0]):
-            adds = tuple([add if len(add) == 1 else _tupled(add) for add in adds])
-        return _new(Keyed, (kind, part.field, about, adds, part.removes))
     if about is not None and (len(about) > 1 or type(about[0]) is not str or len(about[0]) > MAX_WHY):
         about = _checked_about(about)
     if len(adds) != 1 or not _is_plain(kind, adds[0]):
