@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from crdtmem.change import Version
 from crdtmem.checkpoint import Checkpoint
+from crdtmem.difference import Difference
 from crdtmem.entry import Entry, EntryId
 from crdtmem.errors import (
     AmbiguousMatch,
@@ -41,7 +42,6 @@ from crdtmem.fields.register import Register
 from crdtmem.fields.sequence import Sequence
 from crdtmem.fields.set import Set
 from crdtmem.fields.text import Text
-from crdtmem.history import Difference
 from crdtmem.identity import Identity
 from crdtmem.inbox import Received, Refusal
 from crdtmem.memory import Conflict, Memory

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from crdtmem.errors import ValueRefused
+
 MAX_STAMP = 2**63 - 1
 DRIFT = 5 * 60 * 1000 << 16  # five minutes, as stamps
 
@@ -71,3 +73,14 @@ def stamp(when: datetime) -> int:
     (True, True)
     """
     return (int(when.timestamp() * 1000) << 16) + 0xFFFF
+
+
+def aware(when: datetime) -> datetime:
+    """This moment, if it says its time zone.
+
+    Raises:
+        ValueRefused: it does not.
+    """
+    if when.tzinfo is None:
+        raise ValueRefused("a moment needs a time zone: datetime.now(UTC), or when.astimezone()")
+    return when

@@ -17,7 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from crdtmem import recovery
 from crdtmem.audit import Audit
@@ -463,24 +463,3 @@ def _whole(beyond: list[Step]) -> list[Record]:
     if len(found) < len(beyond):
         raise StoreError("changes this needs were pruned here; ask a replica that keeps them")
     return found
-
-
-class Pinned:
-    """A document as of the past: it answers, and refuses every write."""
-
-    def __init__(self, document: Document, state: PastState) -> None:
-        self.namespace = document.namespace
-        self.actor = document.actor
-        self.lock = threading.RLock()
-        self.state = state
-        self.usable = document.usable
-        self.past = document.past
-
-    def now(self) -> float:
-        """A pinned memory shows what stood there, also what has since outlived its time."""
-        return 0.0
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        raise ReadOnly("this memory is pinned at a version; write to, or ask, the memory it was taken from")

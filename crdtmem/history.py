@@ -1,4 +1,4 @@
-"""Acting on the past: retract, affirm, undo, restore, compare, fork. Each writes one attributed change, or none.
+"""Taking back: retract, affirm, undo, restore. Each writes one attributed change, or none.
 
 Nothing is ever taken out of history. To go back is to go on: what has come since is removed, what has gone since is
 written again, resting on the entry that stood there. A retraction is an entry of its own; see taint.py for what
@@ -7,18 +7,16 @@ falls with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
-from itertools import groupby, zip_longest
+from itertools import groupby
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from crdtmem.change import COUNTER, KINDS, MAX_RUNS, PART_SHIFT, RECORDS, SEQUENCE, TEXT
+from crdtmem.change import COUNTER, PART_SHIFT, RECORDS, SEQUENCE, TEXT
 from crdtmem.draft import Draft, Fresh, KeyedDraft, OrderedDraft
-from crdtmem.entry import About, Entry, EntryId, about, trimmed
+from crdtmem.entry import About, Entry, EntryId, about
 from crdtmem.errors import MisuseError, ValueRefused
-from crdtmem.fields.field import alive, oldest_first
 from crdtmem.fields.keyed import Keyed
 from crdtmem.fields.ordered import Ordered, shown_by
 from crdtmem.fields.records import fold
@@ -41,7 +39,7 @@ def retract(memory: Memory, entry: Entry | EntryId | str, why: str) -> Entry:
     """Take an entry out of its field, and say so; what rests on it is tainted."""
     id = known(memory, entry)
     kind, name, amount = _origin(memory, id)
-    with _writing(memory, why) as (draft, said):
+    with writing(memory, why) as (draft, said):
         _take_out(draft, memory._document.state, kind, name, id, amount, said)
         return _note(draft, RETRACTED, id, None, said)
 
@@ -49,7 +47,7 @@ def retract(memory: Memory, entry: Entry | EntryId | str, why: str) -> Entry:
 def affirm(memory: Memory, entry: Entry | EntryId | str, why: str) -> Entry:
     """Say that a tainted entry holds all the same; a later retraction taints it again."""
     state, id = memory._document.state, known(memory, entry)
-    with _writing(memory, why) as (draft, said):
+    with writing(memory, why) as (draft, said):
         answered = set(state.taint.tainted.get(id, ()))
         if not answered:
             raise MisuseError("this entry is not tainted; there is nothing to affirm")
@@ -118,13 +116,13 @@ def _first(undoing: Iterable[Entry]) -> Entry:
 def undo(memory: Memory, change: Entry | EntryId | str, why: str) -> int:
     """Make undone what one change did, as far as nothing was built over it; return how many entries came and went."""
     id = known(memory, change)
-    with _writing(memory, why) as (draft, said):
+    with writing(memory, why) as (draft, said):
         return _rewrite(memory._document.without(id[0], id[1]), draft, said, undoing=True)
 
 
 def restore(memory: Memory, past: PastState, why: str) -> int:
     """Make the memory what it was, as one new change; return how many entries came and went."""
-    with _writing(memory, why) as (draft, said):
+    with writing(memory, why) as (draft, said):
         return _rewrite(past, draft, said, undoing=False)
 
 
@@ -179,7 +177,7 @@ def _rekey(now: Keyed, then: Keyed, part: KeyedDraft, said: About | None, fallen
         if back and not over and any(entry.stamp.hlc > undone for entry in here.values()):
             continue  # what was written there since stands
         if back and (len(there) > 1 or back[0].extra is not None):
-            over, back = list(here.values()), [_folded(there)]  # siblings come back as what was read
+            over, back = list(here.values()), [folded(there)]  # siblings come back as what was read
         for entry in over:
             part.remove(entry)
         for entry in back:
@@ -188,7 +186,7 @@ def _rekey(now: Keyed, then: Keyed, part: KeyedDraft, said: About | None, fallen
     return steps
 
 
-def _folded(entries: list[Entry]) -> Entry:
+def folded(entries: list[Entry]) -> Entry:
     """Several entries under one key as the one value they were read as."""
     newest = max(entries, key=lambda entry: (entry.stamp.hlc, entry._id))
     value = newest._frozen
@@ -278,144 +276,11 @@ def _again(entry: Entry, said: About | None) -> About:
     return (why, (entry.id,), *kept)
 
 
-# -- comparing -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """What differs in one field between two versions: the entries that only the later one has, and the earlier one."""
-
-    field: str
-    kind: str
-    added: tuple[Entry, ...]
-    removed: tuple[Entry, ...]
-
-    def __str__(self) -> str:
-        lines = [f"{self.kind} {self.field}"]
-        lines += [f"  - {_told(entry)}" for entry in self.removed]
-        lines += [f"  + {_told(entry)}" for entry in self.added]
-        return "\n".join(lines)
-
-
-def _told(entry: Entry) -> str:
-    key = f"[{entry.key!r}] " if type(entry.key) is str and entry.key != entry._frozen else ""
-    why = f" ({entry.why})" if entry.why else ""
-    return f"{key}{entry.value!r:.100} by {entry.by}{why}"
-
-
-def differences(before: Any, after: Any) -> list[Difference]:
-    """What differs between two states of one memory, field by field."""
-    found = []
-    for kind, name in sorted(dict.fromkeys([*before.fields, *after.fields])):
-        old, new = _entries(before, kind, name), _entries(after, kind, name)
-        added = tuple(entry for key, entry in new.items() if key not in old)
-        removed = tuple(entry for key, entry in old.items() if key not in new)
-        if name[0] != "@" and (added or removed):
-            found.append(Difference(name, KINDS[kind], added, removed))
-    return found
-
-
-def _entries(state: Any, kind: int, name: str) -> dict[Any, Entry]:
-    field = state.fields.get((kind, name))
-    if type(field) is Keyed:
-        return dict(field.by_id)
-    if field is None:
-        return {}
-    if kind == TEXT:
-        shares: dict[Any, list[Entry]] = {}
-        for entry in field.shares():
-            shares.setdefault((entry._id, entry._frozen), []).append(entry)
-        return {(*what, nth): entry for what, some in shares.items() for nth, entry in enumerate(some)}
-    return {entry._id: entry for entry in field.entries()}
-
-
-# -- forking ---------------------------------------------------------------------------------------
-
-
-AT_ONCE = MAX_RUNS  # entries, or a quarter of a megabyte, in each change
-
-
-def fork(source: Memory, target: Memory) -> None:
-    """Write all that one memory shows into another, empty one, each entry resting on the one it copies."""
-    if target.fields():
-        raise MisuseError(f"{target.namespace!r} is not empty; fork into a namespace of its own")
-    state, write, now = source._document.state, _Copying(target), source._document.now()
-    for (kind, name), field in sorted(state.fields.items(), key=lambda item: item[0]):
-        if name[0] == "@":
-            continue
-        if type(field) is Keyed and kind == COUNTER:
-            if field.total:
-                write(lambda part, about, total=field.total: part.add(None, total, about, total), (kind, name), None, 8)
-        elif type(field) is Keyed:
-            keys = [oldest_first(alive(field.live(key), now)) for key in field.held()]
-            whole = [[_folded(e)] if any(entry.extra is not None for entry in e) else e for e in keys]
-            for some in zip_longest(*whole):  # one change writes a key once: siblings come one after the other
-                for entry in filter(None, some):
-                    write(_adder(entry), (kind, name), entry, _size(entry))
-                write.flush()
-        else:
-            for entry in field.shares() if kind == TEXT else alive(field.entries(), now):  # type: ignore[union-attr]
-                write(_appender(entry), (kind, name), entry, _size(entry))
-    write.flush()
-
-
-def _adder(entry: Entry) -> Callable[[Any, About], object]:
-    return lambda part, about: part.add(entry.key, entry._frozen, about)
-
-
-def _appender(entry: Entry) -> Callable[[Any, About], object]:
-    def append(part: OrderedDraft, about: About) -> None:
-        fresh = Entry(None, entry.field, None, entry._frozen, about, None)
-        content: Any = entry._frozen if part.field.kind == TEXT else [entry._frozen]
-        part.insert(len(part), Fresh(content, [fresh], about))
-
-    return append
-
-
-def _size(entry: Entry) -> int:
-    value = entry._frozen
-    return 64 + len(getattr(value, "data", value) if type(value) not in (int, float, bool, type(None)) else b"")  # type: ignore[arg-type]
-
-
-class _Copying:
-    """Writes into a memory, in changes of bearable size."""
-
-    def __init__(self, target: Memory) -> None:
-        self._target = target
-        self._staged: list[tuple[Any, Any, Entry | None]] = []
-        self._size = 0
-
-    def __call__(self, write: Callable[..., object], at: tuple[int, str], entry: Entry | None, size: int) -> None:
-        if len(self._staged) >= AT_ONCE or self._size + size > 1 << 18:
-            self.flush()
-        self._staged.append((write, at, entry))
-        self._size += size
-
-    def flush(self) -> None:
-        """Make the change."""
-        if not self._staged:
-            return
-        with _writing(self._target, None) as (draft, _):
-            for write, at, entry in self._staged:
-                write(draft.part(at), entry and _origin_of(entry, self._target._document.now()))
-        self._staged.clear()
-        self._size = 0
-
-
-def _origin_of(entry: Entry, now: float) -> About:
-    """What a copy says: all that the entry said, but that it rests on that one; it lives no longer."""
-    about = entry._about or ()
-    if entry.ttl is not None:
-        left = entry.ttl + entry.at.timestamp() - now
-        about = (*about[:5], left if left > 0 else None, *about[6:])  # a pinned memory shows what is long over
-    return trimmed((about[0] if about else None, (entry.id,), *about[2:]))
-
-
 # -- shared ----------------------------------------------------------------------------------------
 
 
 @contextmanager
-def _writing(memory: Memory, why: str | None) -> Iterator[tuple[Draft, About | None]]:
+def writing(memory: Memory, why: str | None) -> Iterator[tuple[Draft, About | None]]:
     """The open block of this memory, or one of its own, under the locks that staging takes; and what its writes say."""
     outer = memory._draft()
     with nullcontext() if outer else memory.change(why=why):

@@ -1,20 +1,21 @@
-"""The memory of one namespace, as an agent sees it: fields, versions, changes in and out. Small on purpose."""
+"""The memory of one namespace, as an agent sees it: names, docs and checks; what is done is done elsewhere."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, Unpack
 
 from crdtmem import history
+from crdtmem.block import OPEN, Block
 from crdtmem.change import COUNTER, KINDS, RECORDS, REGISTER, SEQUENCE, SET, TEXT, Version, is_field
 from crdtmem.checkpoint import Checkpoint
-from crdtmem.clock import stamp
-from crdtmem.document import Actor, Document, Pinned
+from crdtmem.clock import aware, stamp
+from crdtmem.difference import Difference, differences
+from crdtmem.document import Actor, Document
 from crdtmem.draft import Draft, KeyedDraft, OrderedDraft
-from crdtmem.entry import About, Attributes, Entry, EntryId, about
+from crdtmem.entry import Attributes, Entry, EntryId, about
 from crdtmem.errors import KindMismatch, MisuseError, ValueRefused
 from crdtmem.explain import Explanation, explain
 from crdtmem.fields.counter import Counter
@@ -27,18 +28,16 @@ from crdtmem.fields.resolve import Resolve
 from crdtmem.fields.sequence import Sequence
 from crdtmem.fields.set import Set
 from crdtmem.fields.text import Text
-from crdtmem.history import Difference
 from crdtmem.inbox import Received, Refusal
 from crdtmem.namespace import Namespace
 from crdtmem.notify import Batch, Watch
+from crdtmem.past import Pinned
 from crdtmem.retention import Pruning, prune
 from crdtmem.store import Damage
 from crdtmem.timeline import Timeline
 
 R = TypeVar("R")
 F = TypeVar("F", bound=Field[Any])
-
-_OPEN: ContextVar[tuple[tuple[Memory, Draft], ...]] = ContextVar("crdtmem_open", default=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +186,7 @@ class Memory:
     ) -> R:
         """The one path of every write to a field: into the open block, or into a change of its own."""
         own = about(attributes) if attributes else None
-        if _OPEN.get():
+        if OPEN.get():
             draft = self._draft()
             if draft is not None:
                 with draft.lock:
@@ -203,7 +202,7 @@ class Memory:
             return result
 
     def _draft(self) -> Draft | None:
-        for memory, draft in _OPEN.get():
+        for memory, draft in OPEN.get():
             if memory._document is self._document and memory._actor == self._actor and draft.open:
                 return draft
         return None
@@ -214,7 +213,7 @@ class Memory:
         """What this context sees of a field: its open block's draft of it, or the field."""
         document = self._document
         document.usable()
-        if _OPEN.get():
+        if OPEN.get():
             draft = self._draft()
             part = None if draft is None else draft.parts.get(at)
             if part is not None:
@@ -501,7 +500,7 @@ class Memory:
         """What differs between two versions, field by field; by default between a version and now."""
         new = self._document.state if after is None else self.at(after)._document.state
         with self._document.lock:
-            return history.differences(self.at(before)._document.state, new)
+            return differences(self.at(before)._document.state, new)
 
     def _past(self, version: Version | str) -> Mapping[bytes, int]:
         return self._document.past(self._version(version))
@@ -515,35 +514,6 @@ class Memory:
     def __repr__(self) -> str:
         fields = ", ".join(f"{word} {name!r}" for name, word in self.fields().items()) or "empty"
         return f"<Memory {self.namespace!r} of {self.agent!r}: {fields}; {self._document.state.count} changes>"
-
-
-class Block:
-    """An open `change()`; use it in a `with` statement."""
-
-    def __init__(self, memory: Memory, said: About | None) -> None:
-        self._memory = memory
-        self._said = said
-        self._draft: Draft | None = None
-        self._token: Token[tuple[tuple[Memory, Draft], ...]] | None = None
-
-    def __enter__(self) -> Memory:
-        if self._draft is not None:
-            raise MisuseError("a change() is used once; call memory.change() again")
-        if self._memory._draft() is not None:
-            raise MisuseError("a change() of this memory is open here already; put the writes in it")
-        self._draft = self._memory._document.draft(self._said)
-        self._token = _OPEN.set((*_OPEN.get(), (self._memory, self._draft)))
-        return self._memory
-
-    def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
-        assert self._draft is not None and self._token is not None
-        _OPEN.reset(self._token)
-        with self._draft.lock:
-            self._draft.open = False
-        if kind is None:
-            document, draft = self._memory._document, self._draft
-            with document.lock:
-                document.commit(draft.parts.values(), draft.about, self._memory._actor, cites=draft.cites)
 
 
 def checked_actor(agent: object, role: object = None) -> Actor:
@@ -569,10 +539,3 @@ _INSTEAD = {
     SEQUENCE: "sequence({name!r}).append({value!r})",
     TEXT: "text({name!r}).append({value!r})",
 }
-
-
-def aware(when: datetime) -> datetime:
-    """A moment that says its time zone."""
-    if when.tzinfo is None:
-        raise ValueRefused("a moment needs a time zone: datetime.now(UTC), or when.astimezone()")
-    return when

@@ -10,19 +10,22 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from hashlib import blake2b
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crdtmem.audit import Audit
 from crdtmem.change import COUNTER, PART_SHIFT, TEXT, Change, Version
 from crdtmem.change import Keyed as KeyedPart
 from crdtmem.entry import Entry, Stamp
-from crdtmem.errors import StoreError
+from crdtmem.errors import ReadOnly, StoreError
 from crdtmem.fields.keyed import Keyed
 from crdtmem.fields.ordered import Gone, Moved, Ordered
 from crdtmem.state import State
 from crdtmem.store import Log
 from crdtmem.values import encode
 from crdtmem.yupdate import Unit
+
+if TYPE_CHECKING:
+    from crdtmem.document import Document
 
 Id = Any
 At = tuple[int, str]
@@ -261,3 +264,24 @@ class _Fields(Mapping[At, Keyed | Ordered]):
 
     def __len__(self) -> int:
         return len(self._past.now.fields)
+
+
+class Pinned:
+    """A document as of the past: it answers, and refuses every write."""
+
+    def __init__(self, document: Document, state: PastState) -> None:
+        self.namespace = document.namespace
+        self.actor = document.actor
+        self.lock = threading.RLock()
+        self.state = state
+        self.usable = document.usable
+        self.past = document.past
+
+    def now(self) -> float:
+        """A pinned memory shows what stood there, also what has since outlived its time."""
+        return 0.0
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise ReadOnly("this memory is pinned at a version; write to, or ask, the memory it was taken from")

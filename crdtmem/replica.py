@@ -105,7 +105,7 @@ class Replica:
         >>> list(replica.fork(plan, tenant="acme", task="plan-b").sequence("steps"))
         ['ask', 'write']
         """
-        from crdtmem.history import fork
+        from crdtmem.fork import fork
 
         found = self.open(namespace, **labels)
         fork(memory, found)

@@ -17,6 +17,7 @@ import crdtmem.fields.keyed
 import crdtmem.fields.records
 import crdtmem.fields.register
 import crdtmem.fields.resolve
+import crdtmem.fork
 import crdtmem.history
 import crdtmem.inbox
 import crdtmem.recovery
@@ -546,7 +547,7 @@ def restore_cites_nothing(real):
     return lambda entry, said: said
 
 
-@bug((crdtmem.history, "zip_longest"))
+@bug((crdtmem.fork, "zip_longest"))
 def fork_takes_one_of_several(real):
     """Of siblings only the oldest is copied."""
     return lambda *keys: [[entries[0] for entries in keys]]

@@ -2,10 +2,12 @@
 
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crdtmem.clock import DRIFT, MAX_STAMP, Clock, moment, stamp
+from crdtmem.clock import DRIFT, MAX_STAMP, Clock, aware, moment, stamp
+from crdtmem.errors import ValueRefused
 from tests.crew import Time
 
 steps = st.one_of(
@@ -89,3 +91,10 @@ def test_the_stamp_of_a_moment_is_the_last_one_in_its_millisecond(at: int) -> No
         last = stamp(when)
         assert at <= last
         assert moment(last) == when < moment(last + 1)
+
+
+def test_a_moment_without_a_time_zone_is_refused_with_the_fix() -> None:
+    now = datetime.now(UTC)
+    assert aware(now) is now
+    with pytest.raises(ValueRefused, match=r"datetime.now\(UTC\)"):
+        aware(now.replace(tzinfo=None))
