@@ -76,6 +76,14 @@ def walk(steps: Iterator[Step], latest: dict[bytes, int], marks: dict[bytes, int
     return beyond
 
 
+def _named(change: Change) -> dict[bytes, int]:
+    """The changes that it names as its past, as the seq of each session."""
+    marks = {dep[0]: dep[1] for dep in change.deps}
+    if change.seq > 1:
+        marks[change.session] = change.seq - 1
+    return marks
+
+
 Step = Record | Husk
 _NONE: set[Any] = set()
 _NOTHING: list[Any] = []  # never written to
@@ -184,7 +192,7 @@ class State:
         """
         parts = change.parts
         ordered = parts[0][0] >= SEQUENCE or (len(parts) > 1 and any(part[0] >= SEQUENCE for part in parts))
-        seen = self._seen(change) if ordered else None
+        past, moved = self._looked_up(change) if ordered else (None, {})
         session = self.sessions.get(change.session)
         if session is None:
             session = self.sessions[change.session] = introduced(change)
@@ -210,7 +218,8 @@ class State:
             if type(field) is Keyed:
                 came, went = field.apply(part, number, change.digests[number], stamp, mine)  # type: ignore[arg-type]
             else:
-                came, went, flaw = self._order(field, part, number, stamp, mine, seen)  # type: ignore[arg-type]
+                values = moved.get(number, [])
+                came, went, flaw = self._order(field, part, number, stamp, mine, values, past)  # type: ignore[arg-type]
                 if flaw:
                     void[number] = flaw
             added = added + came if added else came
@@ -238,44 +247,47 @@ class State:
         number: int,
         stamp: Stamp,
         staged: list[Entry] | None,
+        moved: list[Entry] | None,
         past: Past | None,
     ) -> tuple[list[Entry], list[Entry], str | None]:
-        moved = self._moved(part)
         flaw = "a move names no entry" if moved is None else field.flaw(part, stamp.writer.client, past)
         if moved is None or flaw:
             field.skip(part, stamp.writer.client)
             return [], [], flaw
         return *field.apply(part, number, stamp, staged, moved, past), None
 
-    def _seen(self, change: Change) -> Past | None:
-        """Tells of a change whether it was in the past of this one; None when all that is here was.
+    def _looked_up(self, change: Change) -> tuple[Past | None, dict[int, list[Entry] | None]]:
+        """What it takes to judge a change: its past, and what each part moves. Looked up before anything is done.
 
         Raises:
-            StoreError: that, or a value that it moves, is damaged.
+            StoreError: it is damaged.
         """
-        for part in change.parts:
-            if type(part) is OrderedPart and part.moves:
-                self._moved(part)
-        deps = {dep[0]: dep[1] for dep in change.deps}
-        deps[change.session] = change.seq - 1
-        if all(head[1] <= deps.get(head[0], 0) for head in self.heads.values()):
+        parts = enumerate(change.parts)
+        moved = {n: self._moved(part) for n, part in parts if type(part) is OrderedPart and part.moves}
+        return self._past(change), moved
+
+    def _past(self, change: Change) -> Past | None:
+        """Tells of a change whether it was in the past of this one; None when all that is here was."""
+        marks = _named(change)
+        if self._all_in(marks):
             return None
         id = change.session
         known = self._pasts.get(id)
         if known is not None and not change.deps and self.sessions[id].saw <= known[0]:
             marks = known[1]  # it has seen nothing new of others since
         else:
-            marks = {other: seq for other, seq in deps.items() if seq}
             self.beyond(marks)
         self._pasts[id] = (change.seq, marks)
         marks[id] = change.seq
         return lambda stamp: stamp.seq <= marks.get(stamp.writer.id, 0)
 
+    def _all_in(self, marks: dict[bytes, int]) -> bool:
+        """Whether all that is here is in the past of who has seen so much."""
+        return all(head[1] <= marks.get(head[0], 0) for head in self.heads.values())
+
     def _moved(self, part: OrderedPart) -> list[Entry] | None:
         """The entries its moves show elsewhere, as they were written; None if one never was."""
-        read: dict[
-            tuple[bytes, int], Change | None
-        ] = {}  # each change once: it may have a megabyte and be moved from often
+        read: dict[tuple[bytes, int], Change | None] = {}  # each once: it may have a megabyte and be moved from often
         found: list[Entry] = []
         for _, (session, seq, n) in part.moves:
             if (session, seq) not in read:
@@ -318,10 +330,8 @@ class State:
             for _, id in part.moves:
                 if id[0] in self.sessions and not self._log.read(id[0], id[1]) and not self._still(part, id):
                     return bool(self.sessions[id[0]].seq >= id[1])
-        marks = {dep[0]: dep[1] for dep in change.deps}
-        if change.seq > 1:
-            marks[change.session] = change.seq - 1
-        if not ahead and all(head[1] <= marks.get(head[0], 0) for head in self.heads.values()):
+        marks = _named(change)
+        if not ahead and self._all_in(marks):
             return False
         try:
             self.beyond(marks)
