@@ -215,10 +215,10 @@ class Document:
             started = 0 if observer is None else time.perf_counter_ns()
             if self.log.damage or observer is not None:
                 records = list(records)
-            if self.log.damage:
-                recovery.mend(self.state, self.log, list(records))
+                recovery.mend(self.state, self.log, records)
             changes, refused = self._inbox.admit(records, sender)
             effects: list[Effect] = []
+            applied = 0
             if changes:
                 try:
                     self.log.append([_record(Record, (c.session, c.seq, c.hash, c.core, c.seal)) for c in changes])
@@ -228,35 +228,40 @@ class Document:
                         got = self._received(0, refused)
                         told(observer.received, taken, started, self.state, records, sender, effects, got, error)
                     raise
-                if not self._clock.saw(max([change.hlc for change in changes])):
-                    for change in changes:
-                        if not self._clock.saw(change.hlc):
-                            log.warning(
-                                "a change of %s is stamped far ahead of this clock; it holds, and is not followed",
-                                change.session.hex(),
-                            )
-                wanted = self._waiters or self._watches or observer is not None
-                for at, change in enumerate(changes):
-                    try:
-                        effect = self.state.apply(change)
-                    except StoreError as error:  # it met damage that nobody knew of: nothing behind it can be judged
-                        refused.append(Refusal(str(error), change.session, change.seq))
-                        self._put_back(changes[at:], sender)
-                        changes = changes[:at]
-                        break
-                    if effect[4]:
-                        refused += [Refusal(f"void: {why}", change.session, change.seq) for why in effect.void]
-                    if wanted:
-                        effects.append(effect)
-                if wanted:
-                    self._tell(effects, local=False)
-                if self.state.count >= self.checkpoints.due:
-                    self.checkpoints.soon()
+                applied = self._apply(changes, effects, refused, wanted=observer is not None)
+                if applied < len(changes):
+                    self._put_back(changes[applied:], sender)
             self.refusals.extend(refused)
-            received = self._received(len(changes), refused)
+            received = self._received(applied, refused)
             if observer is not None:
                 told(observer.received, taken, started, self.state, records, sender, effects, received)
             return received
+
+    def _apply(self, changes: Sequence[Change], effects: list[Effect], refused: list[Refusal], *, wanted: bool) -> int:
+        """Apply what has been stored, and tell; return how many it were before one that cannot be judged."""
+        if not self._clock.saw(max([change.hlc for change in changes])):
+            for change in changes:
+                if not self._clock.saw(change.hlc):
+                    log.warning(
+                        "a change of %s is stamped far ahead of this clock; it holds, and is not followed",
+                        change.session.hex(),
+                    )
+        wanted = bool(wanted or self._waiters or self._watches)
+        before = self.state.count
+        try:
+            for change in changes:
+                effect = self.state.apply(change)
+                if effect[4]:
+                    refused += [Refusal(f"void: {why}", change.session, change.seq) for why in effect.void]
+                if wanted:
+                    effects.append(effect)
+        except StoreError as error:  # it met damage that nobody knew of: nothing behind it can be judged
+            refused.append(Refusal(str(error), change.session, change.seq))
+        if effects:
+            self._tell(effects, local=False)
+        if self.state.count >= self.checkpoints.due:
+            self.checkpoints.soon()
+        return self.state.count - before
 
     def _put_back(self, changes: Sequence[Change], sender: str) -> None:
         """Let stored changes that could not be applied wait again."""

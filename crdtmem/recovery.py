@@ -114,6 +114,8 @@ def _sealed_again(state: State, changes: Sequence[Change], identity: Identity) -
 def mend(state: State, log: Log, records: Sequence[bytes]) -> None:
     """Put back what was found damaged, where these bring the very change that the one after it names."""
     lost = _lost(log)
+    if not lost:
+        return
     found: dict[tuple[bytes, int], list[Change]] = {}
     for data in records:
         try:
