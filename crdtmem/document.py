@@ -35,7 +35,7 @@ from crdtmem.observer import Observer, failed, made, taken, told
 from crdtmem.past import PastState
 from crdtmem.recovery import collection_paused
 from crdtmem.snapshot import Snapshot
-from crdtmem.state import Effect, State, Step
+from crdtmem.state import Effect, Placed, State
 from crdtmem.store import Damage, Record, Store
 
 log = logging.getLogger("crdtmem")
@@ -183,7 +183,7 @@ class Document:
             if observer is not None:
                 told(observer.committed, failed, started, self.state, drafts, actor, said, error)
             raise
-        effect = self.state.apply(change, staged)
+        effect = self.state.apply(change, staged, self.log.newest if change.deps or intro else 0)
         if intro is not None:
             self._session = self.state.sessions[session.id]
             self._sealed[session.id] = 0
@@ -248,9 +248,10 @@ class Document:
                     )
         wanted = bool(wanted or self._waiters or self._watches)
         before = self.state.count
+        apply = self.state.apply
         try:
-            for change in changes:
-                effect = self.state.apply(change)
+            for place, change in enumerate(changes, self.log.newest - len(changes) + 1):
+                effect = apply(change, None, place)
                 if effect[4]:
                     refused += [Refusal(f"void: {why}", change.session, change.seq) for why in effect.void]
                 if wanted:
@@ -372,12 +373,12 @@ class Document:
         with self.lock:
             return self._seen(version)[0]
 
-    def _seen(self, version: Version) -> tuple[dict[bytes, int], list[Step]]:
+    def _seen(self, version: Version) -> tuple[dict[bytes, int], list[Placed]]:
         if not self.reached(version):
             raise NotReached(f"{self.namespace!r} has not reached that version yet; memory.wait(version) waits for it")
         return self._back(version)
 
-    def _back(self, version: Version) -> tuple[dict[bytes, int], list[Step]]:
+    def _back(self, version: Version) -> tuple[dict[bytes, int], list[Placed]]:
         """How far each session had come in a version, and what is kept beyond it, newest first.
 
         Walks the log back only as far as the two differ. Heads that are not here say nothing: all that only they
@@ -407,7 +408,7 @@ class Document:
             ]
             return self._then(marks, beyond, Version(self.namespace.digest, tuple(sorted(heads))))
 
-    def _then(self, marks: dict[bytes, int], beyond: list[Step], version: Version) -> PastState:
+    def _then(self, marks: dict[bytes, int], beyond: list[Placed], version: Version) -> PastState:
         def had(session: bytes, seq: int) -> bool:
             return seq <= marks.get(session, 0)
 
@@ -463,8 +464,8 @@ class Document:
                     self._notifier.put(watch, batch)
 
 
-def _whole(beyond: list[Step]) -> list[Record]:
-    found = [kept for kept in beyond if type(kept) is Record]
+def _whole(beyond: list[Placed]) -> list[Record]:
+    found = [kept for _, kept in beyond if type(kept) is Record]
     if len(found) < len(beyond):
         raise StoreError("changes this needs were pruned here; ask a replica that keeps them")
     return found

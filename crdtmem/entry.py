@@ -268,7 +268,7 @@ def settled(wire: About | None) -> About | None:
 class Writer:
     """One session, as its entries know it: who it is and how far its chain goes."""
 
-    __slots__ = ("agent", "client", "hash", "id", "key", "role", "saw", "seq", "tainted")
+    __slots__ = ("agent", "client", "hash", "id", "key", "role", "saw", "seq", "tainted", "whole")
 
     def __init__(self, id: bytes, client: int, key: bytes, agent: str, role: str | None) -> None:
         self.id = id
@@ -279,6 +279,7 @@ class Writer:
         self.seq = 0
         self.hash = b""
         self.saw = 0  # its newest change that had seen something new of others
+        self.whole: list[tuple[int, int]] = []  # (seq, place): this change had seen all of our log up to there
         self.tainted: Collection[Any] = ()  # the ids of all tainted entries of its memory
 
 

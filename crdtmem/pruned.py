@@ -38,15 +38,15 @@ class Pruned:
 
     def __init__(self, log: Log) -> None:
         self._log = log
-        self._known: list[Husk] | None = None
+        self._known: list[tuple[int, Husk]] | None = None
         self._hashes: dict[tuple[bytes, int], bytes] = {}
 
     def any(self) -> bool:
         """Whether anything was pruned."""
         return any(name.startswith(_FOLDER) for name in self._log.names())
 
-    def husks(self) -> list[Husk]:
-        """All of them, in the order they were applied."""
+    def _husks(self) -> list[tuple[int, Husk]]:
+        """All of them in the order they were applied, each with the place of one that came no sooner."""
         if self._known is None:
             self._known = []
             for name in self._log.names():
@@ -54,18 +54,19 @@ class Pruned:
                     sessions, rows = _read(self._log.get(name) or encode(([], [])))
                     for session, seq, hash, deps in rows:
                         seen = tuple([(sessions[number], upto) for number, upto in deps])
-                        self._known.append(Husk(sessions[session], seq, hash, seen))
-            self._hashes = {husk[:2]: husk.hash for husk in self._known}
+                        place = int(name.removeprefix(_FOLDER))
+                        self._known.append((place, Husk(sessions[session], seq, hash, seen)))
+            self._hashes = {husk[:2]: husk.hash for _, husk in self._known}
         return self._known
 
     def hash(self, session: bytes, seq: int) -> bytes | None:
         """How the hash of a pruned change begins, or None."""
-        self.husks()
+        self._husks()
         return self._hashes.get((session, seq))
 
-    def backwards(self) -> Iterator[Husk]:
-        """All of them, newest first."""
-        return reversed(self.husks())
+    def backwards(self) -> Iterator[tuple[int, Husk]]:
+        """All of them, newest first, each with a place in the log that it does not lie behind."""
+        return reversed(self._husks())
 
     def add(self, place: int, records: Sequence[Record]) -> None:
         """Keep what is left of these, the oldest in the log, before they are forgotten."""

@@ -51,13 +51,13 @@ def resume(state: State, log: Log, place: int, clock: Clock) -> Resumed:
     """Apply what is kept behind a place."""
     astray: list[Record] = []
     sealed: dict[bytes, int] = {}
-    for _, kept in log.since(place):
+    for at, kept in log.since(place):
         change = kept.change
         if not _fits(state, change) or (log.damage and Plan(state).take(change) is not None):
             astray.append(kept)
             continue
         clock.saw(change.hlc)
-        state.apply(change)
+        state.apply(change, None, at)
         if kept.seal or kept.session not in sealed:
             sealed[kept.session] = kept.seq if kept.seal else kept.seq - 1  # a checkpoint is made sealed
     return Resumed(astray, sealed)

@@ -26,7 +26,7 @@ from crdtmem.store import Log
 from crdtmem.taint import AFFIRMED, RETRACTED
 from crdtmem.values import encode, key_of
 
-FORMAT = 1
+FORMAT = 2
 AT_ONCE = 500  # so many entries make a piece: about a millisecond of work
 _SESSIONS, _FACTS, _RESTS, _KEYED, _ORDERED = range(5)
 
@@ -39,7 +39,9 @@ class Snapshot:
         self._namespace = state.namespace
         self.digest = state.digest()
         self.count = state.count
-        self._sessions = [(s.id, s.key, s.agent, s.role, s.seq, s.hash, s.saw) for s in state.sessions.values()]
+        self._sessions = [
+            (s.id, s.key, s.agent, s.role, s.seq, s.hash, s.saw, s.whole[:]) for s in state.sessions.values()
+        ]
         self._facts = (list(state.heads.values()), list(state.voids.items()))
         self._rests = list(state.taint.causes.items())
         self._keyed = [
@@ -200,9 +202,10 @@ class _Reader:
             at = end
 
     def _sessions(self, sessions: list[Any]) -> None:
-        for id, key, agent, role, seq, hash, saw in sessions:
+        for id, key, agent, role, seq, hash, saw, whole in sessions:
             writer = self.state.sessions[id] = Writer(id, client_id(id), key, agent, role)
             writer.seq, writer.hash, writer.saw, writer.tainted = seq, hash, saw, self.state.taint.tainted
+            writer.whole = [(first, place) for first, place in whole]
             self._writers.append(writer)
 
     def _facts(self, heads: list[Any], voids: list[Any]) -> None:

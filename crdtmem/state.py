@@ -6,6 +6,7 @@ any such order (invariant 6). A part with a flaw is void: it is left out, its ch
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -41,41 +42,6 @@ def introduced(change: Change) -> Writer:
     return Writer(change.session, client_id(change.session), key, agent, role)
 
 
-def walk(steps: Iterator[Step], latest: dict[bytes, int], marks: dict[bytes, int]) -> list[Step]:
-    """Complete `marks` to all that some changes had seen; return what is kept beyond, newest first.
-
-    Walks back only as far as the two differ.
-
-    Args:
-        steps: the changes that were applied, newest first.
-        latest: how far each session has come; what is kept beyond is not looked at. Used up.
-        marks: the changes asked for, as the seq of each session; takes what they had seen.
-
-    Raises:
-        StoreError: some of them are damaged.
-    """
-    ahead = {id for id, seq in latest.items() if seq > marks.get(id, 0)}
-    beyond: list[Step] = []
-    while ahead:
-        kept = next(steps, _END)
-        if kept.seq > latest.get(kept.session, 0):
-            continue
-        if kept.seq < latest.get(kept.session, 0):
-            raise StoreError("history is not whole as far back as this asks: changes are damaged; a peer may have them")
-        latest[kept.session] = kept.seq - 1
-        if kept.seq > marks.get(kept.session, 0):
-            beyond.append(kept)
-            if latest[kept.session] <= marks.get(kept.session, 0):
-                ahead.discard(kept.session)
-            continue
-        for dep in kept.gist.deps:
-            if dep[1] > marks.get(dep[0], 0):
-                marks[dep[0]] = dep[1]
-                if latest[dep[0]] <= dep[1]:
-                    ahead.discard(dep[0])
-    return beyond
-
-
 def _named(change: Change) -> dict[bytes, int]:
     """The changes that it names as its past, as the seq of each session."""
     marks = {dep[0]: dep[1] for dep in change.deps}
@@ -85,9 +51,12 @@ def _named(change: Change) -> dict[bytes, int]:
 
 
 Step = Record | Husk
+Placed = tuple[int, Step]  # with its place in the log; of a husk, one that it does not lie behind
 _NONE: set[Any] = set()
 _NOTHING: list[Any] = []  # never written to
-_END = Record(b"", -1, b"", b"", b"")  # before any change
+_END = (sys.maxsize, Record(b"", -1, b"", b"", b""))  # before any change
+_PASTS = 64  # so many sessions write concurrently to a field before a past is worked out twice
+_WHOLE = 32  # of each session, so many of its changes are known to have seen all up to some place
 _new = tuple.__new__  # a NamedTuple's own constructor costs three times as much
 
 
@@ -157,14 +126,66 @@ class State:
         begun = self.pruned.hash(session, seq)
         return hash.startswith(begun) if begun else True  # a damaged one: nobody here knows better
 
-    def backwards(self) -> Iterator[Step]:
+    def _backwards(self) -> Iterator[Placed]:
         """The changes that were applied, newest first, and then what is left of those that were pruned."""
-        yield from self._log.records(newest_first=True)
+        yield from self._log.backwards()
         yield from self.pruned.backwards()
 
-    def beyond(self, marks: dict[bytes, int]) -> list[Step]:
-        """Complete marks to all that the marked changes had seen; return what was applied beyond, newest first."""
-        return walk(self.backwards(), {id: session.seq for id, session in self.sessions.items()}, marks)
+    def beyond(self, marks: dict[bytes, int]) -> list[Placed]:
+        """Complete `marks` to all that some changes had seen; return what was applied beyond, newest first.
+
+        Walks back only as far as the two differ, or to where one of those changes had seen all there was.
+
+        Args:
+            marks: the changes, as the seq of each session; takes what they had seen.
+
+        Raises:
+            StoreError: some of what it walks through is damaged.
+        """
+        latest = {id: session.seq for id, session in self.sessions.items()}
+        ahead = {id for id, seq in latest.items() if seq > marks.get(id, 0)}
+        floor = max([self._floor(id, seq) for id, seq in marks.items()], default=0)
+        steps = self._backwards()
+        beyond: list[Placed] = []
+        while ahead:
+            place, kept = step = next(steps, _END)
+            if place <= floor and not self._log.damage:
+                marks.update({id: latest[id] for id in ahead})
+                break
+            if kept.seq > latest.get(kept.session, 0):
+                continue
+            if kept.seq < latest.get(kept.session, 0):
+                raise StoreError(
+                    "history is not whole as far back as this asks: changes are damaged; a peer may have them"
+                )
+            latest[kept.session] = kept.seq - 1
+            if kept.seq > marks.get(kept.session, 0):
+                beyond.append(step)
+                if latest[kept.session] <= marks.get(kept.session, 0):
+                    ahead.discard(kept.session)
+                continue
+            for dep in kept.gist.deps:
+                if dep[1] > marks.get(dep[0], 0):
+                    marks[dep[0]] = dep[1]
+                    floor = max(floor, self._floor(dep[0], dep[1]))
+                    if latest[dep[0]] <= dep[1]:
+                        ahead.discard(dep[0])
+        return beyond
+
+    def _floor(self, id: bytes, seq: int) -> int:
+        """A place in the log: all up to there is in the past of this change. The sooner it merged, the lower."""
+        session = self.sessions.get(id)
+        return next((place for first, place in reversed(session.whole) if first <= seq), 0) if session else 0
+
+    def _saw_whole(self, session: Writer, seq: int, place: int) -> None:
+        """Take note that a change has seen all up to a place. A hole in the log may be filled later: then nothing is.
+
+        The older they are, the fewer are kept: who names an old change has much to catch up with anyway.
+        """
+        if not self._log.damage and place > (session.whole[-1][1] if session.whole else 0):
+            session.whole.append((seq, place))
+            if len(session.whole) > _WHOLE:
+                del session.whole[1::2]
 
     def client_of(self, session: bytes) -> int:
         """The Yjs client of a session, known or not."""
@@ -180,12 +201,13 @@ class State:
                 found.keeps = self._keeps
         return found
 
-    def apply(self, change: Change, staged: list[list[Entry]] | None = None) -> Effect:
+    def apply(self, change: Change, staged: list[list[Entry]] | None = None, place: int = 0) -> Effect:
         """Take in one change whose past is here.
 
         Args:
             change: the change.
             staged: for our own write, the entries of each part, to be completed.
+            place: in the log, if known; all before it has been applied.
 
         Raises:
             StoreError: what it takes to judge the change turns out to be damaged; nothing was done.
@@ -198,14 +220,16 @@ class State:
             session = self.sessions[change.session] = introduced(change)
             session.tainted = self.taint.tainted
         session.seq, session.hash = change.seq, change.hash
+        heads = self.heads
         if change.deps:
             session.saw = change.seq
-        heads = self.heads
-        for dep in change.deps:
-            head = heads.get(dep[0])
-            if head is not None and head[1] <= dep[1]:
-                del heads[dep[0]]
+            for dep in change.deps:
+                head = heads.get(dep[0])
+                if head is not None and head[1] <= dep[1]:
+                    del heads[dep[0]]
         heads[change.session] = (change.session, change.seq, change.hash)
+        if place and (change.deps or change.seq == 1) and len(heads) == 1:
+            self._saw_whole(session, change.seq, place)
         self._version = None
         self.count += 1
         stamp = Stamp(session, change.seq, change.hlc, change.actor)
@@ -272,11 +296,16 @@ class State:
         if self._all_in(marks):
             return None
         id = change.session
-        known = self._pasts.get(id)
-        if known is not None and not change.deps and self.sessions[id].saw <= known[0]:
+        known = self._pasts.pop(id, None)
+        session = self.sessions.get(id)
+        if known is not None and not change.deps and session is not None and session.saw <= known[0]:
             marks = known[1]  # it has seen nothing new of others since
         else:
-            self.beyond(marks)
+            beyond = self.beyond(marks)
+            if session is not None and beyond and type(beyond[-1][1]) is Record:
+                self._saw_whole(session, change.seq, beyond[-1][0] - 1)
+        if len(self._pasts) >= _PASTS:
+            del self._pasts[next(iter(self._pasts))]
         self._pasts[id] = (change.seq, marks)
         marks[id] = change.seq
         return lambda stamp: stamp.seq <= marks.get(stamp.writer.id, 0)

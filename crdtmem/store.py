@@ -88,8 +88,11 @@ class Log(Protocol):
         It reaches no deeper than `prune` has: what was pruned is not to be kept again.
         """
 
-    def records(self, *, newest_first: bool = False) -> Iterator[Record]:
-        """All records, in the order of their append or the reverse."""
+    def records(self) -> Iterator[Record]:
+        """All records, in the order of their append."""
+
+    def backwards(self) -> Iterator[tuple[int, Record]]:
+        """All records, each with its place, the newest first."""
 
     def since(self, place: int) -> Iterator[tuple[int, Record]]:
         """The records behind a place, each with its own, in the order of their append."""
@@ -222,8 +225,12 @@ class _MemoryLog:
         for place in places:
             self._records[place] = None
 
-    def records(self, *, newest_first: bool = False) -> Iterator[Record]:
-        return filter(None, reversed(self._records) if newest_first else iter(self._records[:]))
+    def records(self) -> Iterator[Record]:
+        return filter(None, self._records[:])
+
+    def backwards(self) -> Iterator[tuple[int, Record]]:
+        places = range(len(self._records), 0, -1)
+        return ((place, kept) for place, kept in zip(places, reversed(self._records), strict=True) if kept)
 
     def since(self, place: int) -> Iterator[tuple[int, Record]]:
         return ((at, kept) for at, kept in enumerate(self._records[place:], place + 1) if kept)

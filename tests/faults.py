@@ -152,7 +152,7 @@ def _look(store: SqliteStore, scope: Namespace, made: Template) -> tuple[bool, l
     log, true = store.open(scope), made.records[scope]
     ways = {
         "forward": list(log.records()),
-        "backward": list(log.records(newest_first=True))[::-1],
+        "backward": [record for _, record in log.backwards()][::-1],
         "since": [record for _, record in log.since(0)],
         "one by one": list(filter(None, [log.read(record.session, record.seq) for record in true])),
     }  # where a key inside a tree is damaged, walking through it finds what going straight there does not

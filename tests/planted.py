@@ -288,6 +288,18 @@ def right_neighbour_of_last_time(real):
     return right
 
 
+@bug((State, "_floor"))
+def an_older_change_that_knew_the_future(real):
+    """What a session had seen last is taken for what each of its changes had seen."""
+    return lambda self, id, _: real(self, id, 1 << 60)
+
+
+@bug((State, "_saw_whole"))
+def a_merge_that_had_seen_all(real):
+    """Whoever has merged something is taken to have seen all that is here."""
+    return lambda self, session, seq, _: real(self, session, seq, self._log.newest)
+
+
 # -- the door --------------------------------------------------------------------------------------
 
 

@@ -46,7 +46,7 @@ class StoreContract:
         return store.open(HERE)
 
     def test_a_new_log_is_empty(self, log: Log) -> None:
-        assert list(log.records()) == list(log.records(newest_first=True)) == []
+        assert list(log.records()) == list(log.backwards()) == []
         assert log.read(ANN, 1) is None
 
     def test_records_come_back_as_they_were_in_the_order_of_their_append(self, log: Log) -> None:
@@ -56,7 +56,8 @@ class StoreContract:
         log.append((kept(BOB, 2), kept(ANN, 2)))
         all_ = [*first, kept(BOB, 2), kept(ANN, 2)]
         assert list(log.records()) == all_
-        assert list(log.records(newest_first=True)) == all_[::-1]
+        assert list(log.backwards()) == list(log.since(0))[::-1]
+        assert [record for _, record in log.backwards()] == all_[::-1]
         assert [log.read(record.session, record.seq) for record in all_] == all_
         assert all(type(record) is Record for record in log.records())
 
@@ -100,11 +101,11 @@ class StoreContract:
 
     def test_a_reader_half_way_through_is_not_disturbed_by_an_append(self, log: Log) -> None:
         log.append([kept(ANN, 1), kept(ANN, 2)])
-        reader, newest_first = log.records(), log.records(newest_first=True)
-        assert (next(reader), next(newest_first)) == (kept(ANN, 1), kept(ANN, 2))
+        reader, backwards = log.records(), log.backwards()
+        assert (next(reader), next(backwards)) == (kept(ANN, 1), (log.newest, kept(ANN, 2)))
         log.append([kept(ANN, 3)])
         assert next(reader) == kept(ANN, 2)
-        assert list(newest_first) == [kept(ANN, 1)]
+        assert [record for _, record in backwards] == [kept(ANN, 1)]
 
     def test_the_next_process_finds_what_was_kept(self, store: Store, tmp_path: Path) -> None:
         store.open(HERE).append([kept(ANN, 1), kept(ANN, 2)])
@@ -276,5 +277,5 @@ class StoreContract:
                 with pytest.raises(StoreError):
                     logs[here].append(batch)
             assert list(logs[here].records()) == model
-            assert list(logs[here].records(newest_first=True)) == model[::-1]
+            assert [record for _, record in logs[here].backwards()] == model[::-1]
         store.close()

@@ -48,7 +48,7 @@ def without(*lost: Record) -> list[Record]:
 
 
 def shown(log: Log) -> list[Record]:
-    assert list(log.records(newest_first=True))[::-1] == [record for _, record in log.since(0)]
+    assert list(log.backwards())[::-1] == list(log.since(0))
     return list(log.records())
 
 

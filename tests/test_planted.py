@@ -11,7 +11,17 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests import test_draft, test_history, test_inbox, test_laws, test_past, test_recovery, test_snapshot, test_taint
+from tests import (
+    test_draft,
+    test_history,
+    test_inbox,
+    test_laws,
+    test_past,
+    test_recovery,
+    test_snapshot,
+    test_taint,
+    test_walk,
+)
 from tests.crew import SCOPE
 from tests.exhaustive import explore
 from tests.hostile import Evil
@@ -74,6 +84,13 @@ def damage() -> None:
 
 PICKS = test_history.picks
 FIXPOINT = drawn(test_taint.test_it_is_the_least_fixpoint_on_every_replica_at_every_moment, moves=test_taint.steps)
+
+
+def walk():
+    for seed in range(40):
+        test_walk.lived(seed)
+
+
 CAUGHT_BY: dict[str, Callable[[], None]] = {
     "removal_by_value": scope("set", some=None),
     "removal_that_does_not_travel": scope("set"),
@@ -95,6 +112,8 @@ CAUGHT_BY: dict[str, Callable[[], None]] = {
     "right_neighbour_forgotten": scope("sequence"),
     "right_neighbour_of_the_day": scope("sequence"),
     "right_neighbour_of_last_time": scope("sequence", some=None),
+    "an_older_change_that_knew_the_future": walk,
+    "a_merge_that_had_seen_all": walk,
     "skipped_dedupe": scope("set"),
     "delivery_before_deps": machine,
     "unsealed_changes_enter": law(test_laws.test_order_changes_nothing, order=st.randoms(use_true_random=False)),

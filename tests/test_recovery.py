@@ -72,8 +72,11 @@ class _RottenLog:
         self._log.cut(session, first)
         self._store.rotten -= {id for id in self._store.rotten if id[0] == session and id[1] >= first}
 
-    def records(self, *, newest_first: bool = False) -> Iterator[Record]:
-        return (kept for kept in self._log.records(newest_first=newest_first) if kept[:2] not in self._store.rotten)
+    def records(self) -> Iterator[Record]:
+        return (kept for kept in self._log.records() if kept[:2] not in self._store.rotten)
+
+    def backwards(self) -> Iterator[tuple[int, Record]]:
+        return ((at, kept) for at, kept in self._log.backwards() if kept[:2] not in self._store.rotten)
 
     def since(self, place: int) -> Iterator[tuple[int, Record]]:
         return ((at, kept) for at, kept in self._log.since(place) if kept[:2] not in self._store.rotten)

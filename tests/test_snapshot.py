@@ -15,7 +15,7 @@ from crdtmem import BadBytes, Memory, MemoryStore, Replica, snapshot
 from crdtmem.change import REGISTER, SEQUENCE, TEXT, Keyed, Ordered, decode
 from crdtmem.entry import Stamp
 from crdtmem.fields.ordered import Ordered as Units
-from crdtmem.snapshot import Snapshot, restore
+from crdtmem.snapshot import FORMAT, Snapshot, restore
 from crdtmem.state import State
 from tests.crew import SCOPE, Time, alone, crew, exchange, tell
 from tests.forger import Forger
@@ -231,7 +231,7 @@ def test_it_is_of_one_namespace_and_one_format() -> None:
     data, log = dumped(state), MemoryStore().open(SCOPE)
     with pytest.raises(BadBytes, match="another format, or of another namespace"):
         restore(data, bytes(16), log, state.digest())
-    newer = data[:5] + bytes([2]) + data[6:]
+    newer = data[:5] + bytes([FORMAT + 1]) + data[6:]
     with pytest.raises(BadBytes, match="another format"):
         restore(newer, SCOPE.digest, log, state.digest())
     for short in (b"", data[:3], data[:-1], data + b"\x00\x00\x00\x09"):

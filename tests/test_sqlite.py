@@ -131,7 +131,7 @@ class Agreement(RuleBasedStateMachine):
             log, model = self.file.open(scope), self.model.open(scope)
             records = list(model.records())
             assert list(log.records()) == records
-            assert list(log.records(newest_first=True)) == records[::-1]
+            assert [record for _, record in log.backwards()] == records[::-1]
             assert [record for _, record in log.since(0)] == records
             for session in (ANN, BOB):
                 assert [log.read(session, seq) for seq in range(8)] == [model.read(session, seq) for seq in range(8)]

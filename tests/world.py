@@ -243,7 +243,7 @@ class World:
             silent = Change(DRAFT, 0, float("inf"), by, why, view, tuple(ops))
             assert self.history.idle(silent), "a write was lost"
             return
-        kept = next(site.store.log.records(newest_first=True))
+        _, kept = next(site.store.log.backwards())
         made = decode(kept.core + b"\xc4\x00")
         assert self._logged(site) == logged + 1, "one change was made, and several kept"
         client = client_id(kept.session)

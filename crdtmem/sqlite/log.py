@@ -312,10 +312,15 @@ class SqliteLog:
 
     # -- reading -----------------------------------------------------------------------------------
 
-    def records(self, *, newest_first: bool = False) -> Iterator[Record]:
-        """All records, in the order of their append or the reverse."""
+    def records(self) -> Iterator[Record]:
+        """All records, in the order of their append."""
+        return (record for _, record in self.since(0))
+
+    def backwards(self) -> Iterator[tuple[int, Record]]:
+        """All records, each with its place, the newest first."""
         self._fresh()
-        return (record for _, record in self._scan(self._first, self._place + 1, backward=newest_first))
+        first = self._first
+        return ((at - first, record) for at, record in self._scan(first, self._place + 1, backward=True))
 
     def since(self, place: int) -> Iterator[tuple[int, Record]]:
         """The records behind a place, each with its own, in the order of their append."""
