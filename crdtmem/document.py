@@ -88,6 +88,7 @@ class Document:
         self._clock = clock
         self._notifier = notifier
         self._watches: list[Watch] = []
+        self._wakers: list[Callable[[], None]] = []
         self._moved = threading.Condition(self.lock)
         self._waiters = 0
         self._session: Writer | None = None
@@ -189,6 +190,8 @@ class Document:
             self._sealed[session.id] = 0
         if self._waiters or self._watches:
             self._tell((effect,), local=True)
+        for waker in self._wakers:
+            waker()
         if observer is not None:
             told(observer.committed, made, started, self.state, effect, said)
         if self.state.count >= self.checkpoints.due:
@@ -260,6 +263,8 @@ class Document:
             refused.append(Refusal(str(error), change.session, change.seq))
         if effects:
             self._tell(effects, local=False)
+        for waker in self._wakers:
+            waker()
         if self.state.count >= self.checkpoints.due:
             self.checkpoints.soon()
         return self.state.count - before
@@ -310,6 +315,24 @@ class Document:
             return self.log.records()
         _, beyond = self._back(since)
         return reversed(_whole(beyond))
+
+    def flush(self) -> int:
+        """Seal what we wrote; the place of the newest record."""
+        with self.lock:
+            self.usable()
+            self._seal()
+            return self.log.newest
+
+    def wake_up(self, waker: Callable[[], None]) -> Callable[[], None]:
+        """Have this called after every change of ours and every received batch, under the lock; gives what ends it."""
+        with self.lock:
+            self._wakers = [*self._wakers, waker]
+
+        def end() -> None:
+            with self.lock:
+                self._wakers = [other for other in self._wakers if other is not waker]
+
+        return end
 
     def _seal(self) -> None:
         """Seal what we wrote since the last flush: its newest change, and every 64th on the way."""

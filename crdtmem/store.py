@@ -100,6 +100,9 @@ class Log(Protocol):
     def read(self, session: bytes, seq: int) -> Record | None:
         """One record."""
 
+    def place_of(self, session: bytes, seq: int) -> int | None:
+        """Where a record lies, be it broken; None if it never was here, or was pruned."""
+
     def put(self, name: str, data: bytes) -> None:
         """Keep a blob under a name, in place of what was there."""
 
@@ -236,10 +239,14 @@ class _MemoryLog:
         return ((at, kept) for at, kept in enumerate(self._records[place:], place + 1) if kept)
 
     def read(self, session: bytes, seq: int) -> Record | None:
+        place = self.place_of(session, seq)
+        return None if place is None else self._records[place - 1]
+
+    def place_of(self, session: bytes, seq: int) -> int | None:
         chain = self._chains.get(session)
         if chain is None or not 0 < seq - chain.removed <= len(chain.places):
             return None
-        return self._records[chain.places[seq - 1 - chain.removed]]
+        return chain.places[seq - 1 - chain.removed] + 1
 
     def put(self, name: str, data: bytes) -> None:
         self._blobs[name] = data

@@ -32,7 +32,7 @@ FIELDS = (
     ("text", "t"),
     ("text", "u"),
 )
-IDENTITIES = [Identity(bytes([n + 1]) * 32) for n in range(5)]
+IDENTITIES = [Identity(bytes([n + 1]) * 32) for n in range(7)]
 
 
 class Letter(NamedTuple):

@@ -342,6 +342,12 @@ class SqliteLog:
             place = self._find(session, seq)
             return None if place is None else self._served(place, session, seq)
 
+    def place_of(self, session: bytes, seq: int) -> int | None:
+        """Where a record lies, be it broken; None if it never was here, or was pruned."""
+        with self._store.lock, self._store.steady():
+            place = self._find(session, seq)
+            return None if place is None or place == NOWHERE else place - self._first
+
     def _fresh(self) -> None:
         with self._store.lock, self._store.steady():
             self.settle()

@@ -1,0 +1,179 @@
+"""A memory as replication sees it: a log that grows, what it holds of each session, and one way in.
+
+What is handed out is sealed first and comes in the order it was applied here, so what a change rests on comes before
+it. Nothing here waits, and all of it may be called from any thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from hashlib import blake2b
+from typing import NamedTuple
+
+from crdtmem.change import Version, decode
+from crdtmem.errors import BadBytes, StoreError
+from crdtmem.inbox import Received
+from crdtmem.memory import Memory
+from crdtmem.store import Record
+from crdtmem.values import encode
+
+ChangeId = tuple[bytes, int]
+
+
+class Pruned(StoreError):
+    """What a peer lacks is not kept here any more."""
+
+
+class Stretch(NamedTuple):
+    """Records of a log, in order, and the place up to which they are all there is."""
+
+    upto: int
+    records: tuple[Record, ...]
+
+
+class Arrival(NamedTuple):
+    """What came of records that were taken in."""
+
+    received: Received
+    trouble: str | None  # why the store did not take them; then all of them wait
+    span: tuple[int, int]  # behind the first place, up to the second, lies nothing but what came with them
+    late: list[ChangeId]  # those of them that wait for others, and are not stored yet
+
+
+class Feed:
+    """The changes of one memory, out and in.
+
+    Args:
+        memory: the memory.
+
+    >>> from crdtmem import Replica
+    >>> ann, bob = (Feed(Replica(name).open(tenant="acme")) for name in ("ann", "bob"))
+    >>> _ = ann.memory.set("seen").add(1)
+    >>> stretch = ann.read(ann.start({}), ann.newest())
+    >>> arrival = bob.receive([record.data for record in stretch.records], "ann")
+    >>> arrival.received.applied, arrival.late, ann.version == bob.version
+    (1, [], True)
+    """
+
+    def __init__(self, memory: Memory) -> None:
+        self.memory = memory
+        self.namespace = memory.namespace
+        self._document = memory._document
+        self._version: tuple[Version | None, bytes] = (None, b"")
+
+    def steady(self) -> AbstractContextManager[object]:
+        """While this is held, nothing changes."""
+        return self._document.lock
+
+    @property
+    def writable(self) -> bool:
+        """Whether it takes changes in."""
+        return self._document.log.writable
+
+    @property
+    def version(self) -> bytes:
+        """A hash of what has been seen: equal here and there when the same changes were."""
+        with self._document.lock:
+            version = self._document.state.version
+            if self._version[0] is not version:
+                self._version = (version, blake2b(encode(version.heads), digest_size=16).digest())
+            return self._version[1]
+
+    def sessions(self) -> list[ChangeId]:
+        """How far each session has come."""
+        with self._document.lock:
+            return [(id, writer.seq) for id, writer in self._document.state.sessions.items()]
+
+    def has(self, id: ChangeId) -> bool:
+        """Whether a change has been applied."""
+        writer = self._document.state.sessions.get(id[0])
+        return writer is not None and writer.seq >= id[1]
+
+    def newest(self) -> int:
+        """The place of the last record; what is there is sealed now."""
+        return self._document.flush()
+
+    def start(self, known: Mapping[bytes, int]) -> int:
+        """The place behind which all lies that somebody lacks who knows each session so far.
+
+        Raises:
+            Pruned: some of it is not kept here any more.
+        """
+        document = self._document
+        with document.lock:
+            newest = self.newest()
+            lacked = [(id, known.get(id, 0) + 1) for id, seq in self.sessions() if seq > known.get(id, 0)]
+            if not lacked:
+                return newest
+            if document.state.pruned.any() and any(document.state.pruned.hash(*id) for id in lacked):
+                raise Pruned("the oldest changes were pruned here; a peer that keeps them can hand them out")
+            if not known:
+                return 0
+            places = [document.log.place_of(*id) for id in lacked]
+            return min([place for place in places if place is not None], default=1) - 1
+
+    def read(self, after: int, upto: int, size: int = 64 * 1024) -> Stretch:
+        """The records behind one place, up to another: so many bytes of them, and at least one."""
+        found: list[Record] = []
+        for place, record in self._document.log.since(after):
+            size -= len(record.core) + 72
+            if place > upto or (found and size < 0):
+                break
+            found.append(record)
+            after = place
+        else:
+            after = upto
+        return Stretch(after if found else upto, tuple(found))
+
+    def find(self, ids: Iterable[ChangeId]) -> list[bytes]:
+        """Those of these changes that are here."""
+        records = [self._document.log.read(*id) for id in ids]
+        return [record.data for record in records if record is not None]
+
+    def receive(self, records: Sequence[bytes], sender: str) -> Arrival:
+        """Take records in; without any, try again what the store did not take."""
+        document = self._document
+        trouble = None
+        with document.lock:
+            alone = not document.waiting
+            before = document.log.newest
+            try:
+                received = document.receive(records, sender)
+            except StoreError as error:
+                trouble = str(error)
+                received = Received(0, document.waiting, ())
+            span = (before, document.log.newest if alone else before)
+        return Arrival(received, trouble, span, self._late(records, received) if received.waiting else [])
+
+    def _late(self, records: Sequence[bytes], received: Received) -> list[ChangeId]:
+        refused = {(refusal.session, refusal.seq) for refusal in received.refused}
+        late = []
+        for data in records:
+            try:
+                change = decode(data)
+            except BadBytes:
+                continue  # it was refused
+            id = change.session, change.seq
+            if change.namespace == self.namespace.digest and not self.has(id) and id not in refused:
+                late.append(id)
+        return late
+
+    @property
+    def waiting(self) -> int:
+        """How many changes wait for others."""
+        return self._document.waiting
+
+    def missing(self) -> tuple[ChangeId, ...]:
+        """What to ask for: what waiting changes rest on, and what is damaged."""
+        with self._document.lock:
+            return self._document.missing()
+
+    def digest(self) -> tuple[bytes, bytes]:
+        """The version, and what the content comes to at it."""
+        with self._document.lock:
+            return self.version, self._document.state.digest()
+
+    def watch(self, waker: Callable[[], None]) -> Callable[[], None]:
+        """Have this called when there is something new, with the memory locked; gives what ends it."""
+        return self._document.wake_up(waker)

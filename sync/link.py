@@ -1,0 +1,367 @@
+"""One connection at work: what the other side says goes into the memories, what it lacks goes out.
+
+1. Nothing is sent of a namespace before the other side has opened it as well, and has said what it holds of it.
+2. Each namespace has one cursor into the log of this side, and no queue: whoever reads slowly lags, and costs nothing.
+3. What the other side has is not sent to it: neither what it had when it opened, nor what came from it.
+4. A mark is answered once all that came before it is stored here, and all that was here when it came has been sent.
+5. What the other side may not do is refused, told, and changes nothing.
+6. Whoever finds that something is missing says anew what it has, and is sent the rest: whatever was lost on the way
+   arrives in the end.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from crdtmem.feed import ChangeId, Pruned
+from crdtmem.sync.access import EVERYTHING, Grant
+from crdtmem.sync.frames import (
+    MAX_FRAME,
+    MAX_SESSIONS,
+    MAX_WANTED,
+    Changes,
+    Digest,
+    Frame,
+    Have,
+    Mark,
+    Marked,
+    Open,
+    Presence,
+    Same,
+    Shut,
+    Want,
+)
+from crdtmem.sync.outlet import Outlet
+from crdtmem.sync.session import Heard, Phase, Session
+
+MAX_REFUSED = 10_000  # changes, and the connection ends: whoever sends them makes work for nothing
+MAX_MARKS = 64  # of the other side that wait for an answer
+_AT_ONCE = MAX_FRAME // 2  # bytes of what was asked for, in one answer
+
+
+class News(NamedTuple):
+    """Something that whoever runs the peer may want to know."""
+
+    kind: str  # joined, left, caught up, behind, refused, trouble or diverged
+    peer: str
+    namespace: bytes | None
+    detail: str = ""
+
+
+class _Channel:
+    """A namespace on one connection."""
+
+    def __init__(self, outlet: Outlet) -> None:
+        self.outlet = outlet
+        self.told = 0  # the place that our Open held for
+        self.opened = False  # by the other side
+        self.refused = False  # by the other side: it does not share this
+        self.known: dict[bytes, int] = {}  # how far the other side knows our sessions, until all before `until` is sent
+        self.until = 0
+        self.cursor: int | None = None
+        self.theirs: deque[tuple[int, int]] = deque()  # what lies here came from the other side
+        self.late: dict[ChangeId, None] = {}  # what came from it and is not stored yet
+        self.asked: dict[ChangeId, int] = {}  # of it, and how often
+        self.looks = 0
+        self.wanted: deque[ChangeId] = deque()  # by it
+        self.marks: deque[tuple[int, int, set[ChangeId]]] = deque()  # of the other side, not answered yet
+        self.waiting: list[tuple[int, int, Callable[[], None]]] = []  # our marks: number, place; not sent yet
+        self.sent: dict[int, Callable[[], None]] = {}  # our marks, not answered yet
+        self.answered: list[tuple[Callable[[], None], set[ChangeId]]] = []  # done once these are stored here
+        self.level = False  # whether all that is here has been sent
+        self.seen = 0  # the newest place when it was looked at last
+        self.doubtful = False  # something that came was of no use: maybe it was damaged on the way
+        self.silent = 0  # looks since our Open was not answered
+        self.compared = b""  # the version whose digest was sent last
+
+
+class Link:
+    """The other side of one connection, and what is shared with it.
+
+    Args:
+        session: what is said on it.
+        outlets: what this peer shares, by the digest of the namespace.
+        tell: takes news.
+    """
+
+    def __init__(self, session: Session, outlets: Mapping[bytes, Outlet], tell: Callable[[News], None]) -> None:
+        self.session = session
+        self.peer = b""
+        self.name = ""
+        self.grant: Grant = EVERYTHING
+        self.present: Callable[[Outlet, Presence], None] = lambda outlet, presence: None
+        self._outlets = outlets
+        self._tell = tell
+        self._channels: dict[bytes, _Channel] = {}
+        self._numbers = 0
+        self._turn = 0
+        self._refused = 0
+
+    def begin(self, peer: bytes, name: str) -> None:
+        """The other side is let in."""
+        self.peer, self.name = peer, name
+        self._tell(News("joined", name, None))
+        for outlet in self._outlets.values():
+            self.share(outlet)
+
+    def share(self, outlet: Outlet) -> None:
+        """Open a namespace, if the other side may know of it."""
+        digest = outlet.feed.namespace.digest
+        if self.session.phase is Phase.OPEN and self.grant.reads(outlet.feed.namespace):
+            channel = self._channels.setdefault(digest, _Channel(outlet))
+            channel.told, frame = outlet.open()
+            self.session.send(frame)
+
+    def withdraw(self, outlet: Outlet) -> None:
+        """Share a namespace no longer."""
+        if self._channels.pop(outlet.feed.namespace.digest, None) is not None:
+            self.session.send(Shut(outlet.labels, "not shared any more"))
+
+    # -- in ----------------------------------------------------------------------------------------
+
+    def heard(self, event: Heard) -> None:
+        """Take in what the other side says of a namespace."""
+        channel = self._channels.get(event.namespace)
+        frame = event.frame
+        if type(frame) is Open:
+            if channel is None:
+                self.session.send(Shut(frame.labels, "not shared here"))
+            else:
+                self._opened(channel, frame)
+        elif type(frame) is Shut:
+            if channel is not None and not channel.refused:
+                channel.refused, channel.cursor = True, None
+                self._tell(News("refused", self.name, event.namespace, frame.reason))
+        elif channel is not None:
+            self._said(channel, frame)
+
+    def _opened(self, channel: _Channel, frame: Open) -> None:
+        channel.opened = True
+        outlet = channel.outlet
+        if channel.refused:
+            channel.refused = False
+            self.share(outlet)
+        if frame.version == outlet.feed.version:
+            self.session.send(Same(outlet.channel))
+        else:
+            self._have(channel)
+        self._ask(channel)
+
+    def _have(self, channel: _Channel) -> None:
+        """Say what is here: the other side sends what is not."""
+        outlet = channel.outlet
+        sessions = outlet.feed.sessions()
+        for first in range(0, len(sessions) or 1, MAX_SESSIONS):
+            some = sessions[first : first + MAX_SESSIONS]
+            self.session.send(Have(outlet.channel, some, first + MAX_SESSIONS < len(sessions)))
+
+    def _said(self, channel: _Channel, frame: Frame) -> None:
+        kind = type(frame)
+        if kind is Changes:
+            self._arrived(channel, frame.records)  # type: ignore[union-attr]
+        elif kind is Same:
+            if channel.cursor is None:
+                channel.cursor = channel.told
+        elif kind is Have:
+            self._has(channel, frame)  # type: ignore[arg-type]
+        elif kind is Want:
+            channel.wanted.extend(frame.changes[: MAX_WANTED - len(channel.wanted)])  # type: ignore[union-attr]
+        elif kind is Mark:
+            if len(channel.marks) < MAX_MARKS:
+                channel.outlet.refresh()
+                channel.marks.append((frame.number, channel.outlet.newest, set(channel.late)))  # type: ignore[union-attr]
+        elif kind is Marked:
+            done = channel.sent.pop(frame.number, None)  # type: ignore[union-attr]
+            if done is not None:
+                channel.answered.append((done, set(channel.late)))
+        elif kind is Digest:
+            self._digest(channel, frame)  # type: ignore[arg-type]
+        elif kind is Presence:
+            self.present(channel.outlet, frame)  # type: ignore[arg-type]
+
+    def _has(self, channel: _Channel, frame: Have) -> None:
+        """The other side knows these sessions so far; of those not named, nothing."""
+        channel.known.update((id, seq) for id, seq in frame.sessions if channel.outlet.feed.has((id, 1)))
+        if frame.more:
+            return
+        try:
+            start = channel.outlet.feed.start(channel.known)
+        except Pruned as error:
+            self._tell(News("refused", self.name, channel.outlet.feed.namespace.digest, str(error)))
+            self.session.send(Shut(channel.outlet.labels, str(error)))
+            return
+        channel.outlet.refresh()
+        channel.until = channel.outlet.newest
+        channel.cursor = start
+
+    def _arrived(self, channel: _Channel, records: list[bytes]) -> None:
+        feed = channel.outlet.feed
+        if not self.grant.writes(feed.namespace) or not feed.writable:
+            self._tell(News("refused", self.name, feed.namespace.digest, "it may read here, not write"))
+            self.session.send(Shut(channel.outlet.labels, "you may read here, not write"))
+            return
+        received, trouble, span, late = feed.receive(records, self.peer.hex())
+        if trouble:
+            self._tell(News("trouble", self.name, feed.namespace.digest, trouble))
+        if channel.theirs and channel.theirs[-1][1] == span[0]:
+            channel.theirs[-1] = (channel.theirs[-1][0], span[1])
+        elif span[1] > span[0]:
+            channel.theirs.append(span)
+        channel.late.update(dict.fromkeys(late))
+        if received.refused:
+            what = f"{len(received.refused)} of {len(records)} changes: {received.refused[0].reason}"
+            self._tell(News("refused", self.name, feed.namespace.digest, what))
+            self._refused += len(received.refused)
+            if self._refused > MAX_REFUSED:
+                self.session.end("refused", f"more than {MAX_REFUSED:,} of your changes were refused: {what}")
+            channel.doubtful = True
+        if any(id not in channel.asked for id in received.missing):
+            self._ask(channel)
+
+    def _ask(self, channel: _Channel) -> None:
+        """Ask for what is missing here: at once, and again after 1, 2, 4 ... 64 looks, for it may be nowhere."""
+        asked, missing = channel.asked, channel.outlet.feed.missing()
+        if not missing:
+            asked.clear()
+            return
+        due = [id for id in missing if id not in asked or not channel.looks % 2 ** min(asked[id], 6)][:MAX_WANTED]
+        if due:
+            channel.asked = {id: asked.get(id, 0) for id in missing} | {id: asked.get(id, 0) + 1 for id in due}
+            self.session.send(Want(channel.outlet.channel, due))
+
+    def _digest(self, channel: _Channel, frame: Digest) -> None:
+        """The other side has sent all it has, and comes to this."""
+        feed = channel.outlet.feed
+        version, digest = feed.digest()
+        channel.doubtful = version != frame.version
+        if not channel.doubtful and digest != frame.digest:
+            self._tell(News("diverged", self.name, feed.namespace.digest, "the same changes, another content"))
+
+    # -- out ---------------------------------------------------------------------------------------
+
+    def mark(self, outlet: Outlet, done: Callable[[], None]) -> Callable[[], None]:
+        """Call back once all that is here now is stored there, and all that is there is here; gives what ends it."""
+        self._numbers = number = self._numbers + 1
+        channel = self._channels.get(outlet.feed.namespace.digest)
+        if channel is None:
+            return lambda: None
+        outlet.refresh()
+        channel.waiting.append((number, outlet.newest, done))
+
+        def end() -> None:
+            channel.sent.pop(number, None)
+            channel.waiting = [mark for mark in channel.waiting if mark[0] != number]
+
+        return end
+
+    def pump(self, room: int) -> bool:
+        """Have up to so many bytes sent of what the other side lacks, the namespaces in turn; whether there is more."""
+        channels = [channel for channel in self._channels.values() if channel.cursor is not None]
+        more = bool(channels) and self.session.phase is Phase.OPEN
+        while more and room > 0:
+            more = False
+            self._turn += 1
+            for n in range(len(channels)):
+                channel = channels[(n + self._turn) % len(channels)]
+                room -= self._send(channel)
+                more = more or channel.cursor != channel.outlet.newest or bool(channel.wanted)
+        return more
+
+    def _send(self, channel: _Channel) -> int:
+        """Hand out the next stretch of one namespace; how many bytes it has."""
+        size = self._found(channel) if channel.wanted else 0
+        outlet, cursor = channel.outlet, channel.cursor
+        assert cursor is not None
+        while cursor < outlet.newest:
+            if channel.theirs and channel.theirs[0][0] <= cursor:
+                cursor = max(cursor, channel.theirs.popleft()[1])
+                continue
+            upto = min(channel.theirs[0][0], outlet.newest) if channel.theirs else outlet.newest
+            stretch, frame = outlet.read(cursor, upto)
+            if channel.known:
+                frame = outlet.frame(stretch, channel.known)
+            cursor = stretch.upto
+            if frame:
+                self.session.forward(frame)
+                size += len(frame)
+                break
+        channel.cursor = cursor
+        if channel.known and cursor >= channel.until:
+            channel.known = {}
+        self._settle(channel)
+        if cursor >= outlet.newest:
+            self._levelled(channel)
+        return size
+
+    def _found(self, channel: _Channel) -> int:
+        size, found = 0, []
+        while channel.wanted and size < _AT_ONCE:
+            for data in channel.outlet.feed.find([channel.wanted.popleft()]):
+                found.append(data)
+                size += len(data)
+        if found:
+            self.session.send(Changes(channel.outlet.channel, found))
+        return size
+
+    def _settle(self, channel: _Channel) -> None:
+        """See what is stored by now of what had to wait."""
+        if channel.late:
+            channel.late = {id: None for id in channel.late if not channel.outlet.feed.has(id)}
+        if channel.answered:
+            ready = [done for done, late in channel.answered if late.isdisjoint(channel.late)]
+            channel.answered = [mark for mark in channel.answered if not mark[1].isdisjoint(channel.late)]
+            for done in ready:
+                done()
+
+    def _levelled(self, channel: _Channel) -> None:
+        """All that is here has been sent."""
+        if not channel.level:
+            channel.level = True
+            self._tell(News("caught up", self.name, channel.outlet.feed.namespace.digest))
+        cursor, outlet = channel.cursor or 0, channel.outlet
+        while channel.waiting and channel.waiting[0][1] <= cursor:
+            number, _, done = channel.waiting.pop(0)
+            channel.sent[number] = done
+            self.session.send(Mark(outlet.channel, number))
+        while channel.marks and channel.marks[0][1] <= cursor:
+            number, _, late = channel.marks[0]
+            if not late.isdisjoint(channel.late):
+                break
+            channel.marks.popleft()
+            self.session.send(Marked(outlet.channel, number))
+
+    # -- time --------------------------------------------------------------------------------------
+
+    def tick(self, now: float) -> None:
+        """Time has passed: about a second since the last time."""
+        self.session.tick(now)
+        for channel in self._channels.values():
+            channel.looks += 1
+            if channel.late:
+                channel.outlet.feed.receive([], "")  # the store may work again
+            if channel.opened:
+                self._ask(channel)
+            if channel.cursor is not None:
+                self._look(channel, channel.cursor)
+            elif not channel.refused:
+                channel.silent += 1
+                if channel.silent % 4 == 0:
+                    self.share(channel.outlet)
+
+    def _look(self, channel: _Channel, cursor: int) -> None:
+        """Say who lags; and when nothing has happened since the last time, whether both sides show the same."""
+        feed, newest = channel.outlet.feed, channel.outlet.newest
+        if cursor < channel.seen and channel.level:
+            channel.level = False
+            self._tell(News("behind", self.name, feed.namespace.digest, f"by {newest - cursor:,} changes"))
+        quiet = cursor == newest == channel.seen
+        if quiet and channel.doubtful:
+            channel.doubtful = False
+            self._have(channel)
+        if quiet and not channel.late and channel.compared != feed.version:
+            version, digest = feed.digest()
+            channel.compared = version
+            self.session.send(Digest(channel.outlet.channel, version, digest))
+        channel.seen = newest

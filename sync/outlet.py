@@ -1,0 +1,64 @@
+"""What one peer shares of a memory: read, sealed and encoded once, whatever the number of those it goes to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+
+from crdtmem.errors import StoreError
+from crdtmem.feed import Feed, Stretch
+from crdtmem.namespace import LABELS
+from crdtmem.sync.frames import Changes, Open, encode, labels_of
+
+_KEPT = 4  # stretches: those who have seen all get the same one, those who catch up have one each
+
+
+class Outlet:
+    """A memory that is shared.
+
+    Args:
+        feed: the memory, as replication sees it.
+        channel: its number in all that this peer says.
+    """
+
+    def __init__(self, feed: Feed, channel: int) -> None:
+        self.feed = feed
+        self.channel = channel
+        self.labels = labels_of([getattr(feed.namespace, name) for name in LABELS])
+        self.size = 64 * 1024  # bytes of a stretch
+        self.newest = 0
+        self.refresh()
+        self._frames: dict[tuple[int, int], tuple[Stretch, bytes]] = {}
+
+    def refresh(self) -> bool:
+        """Look how far the log goes, and seal it so far; whether it has grown. A store that fails is asked later."""
+        before = self.newest
+        with suppress(StoreError):
+            self.newest = self.feed.newest()
+        return self.newest > before
+
+    def open(self) -> tuple[int, Open]:
+        """What to say first of it, and the place it holds for."""
+        with self.feed.steady():
+            self.refresh()
+            return self.newest, Open(self.channel, self.labels, self.feed.version)
+
+    def read(self, after: int, upto: int) -> tuple[Stretch, bytes]:
+        """A stretch of the log, and the frame that hands it out; empty when there is nothing in it."""
+        found = self._frames.get((after, upto))
+        if found is None:
+            stretch = self.feed.read(after, upto, self.size)
+            found = stretch, self.frame(stretch, {}) if stretch.records else b""
+            if len(self._frames) >= _KEPT:
+                del self._frames[next(iter(self._frames))]
+            self._frames[after, upto] = found
+        return found
+
+    def frame(self, stretch: Stretch, known: Mapping[bytes, int]) -> bytes:
+        """The frame that hands out a stretch to who knows each session so far; empty when they know it all."""
+        lacked = [record.data for record in stretch.records if record.seq > known.get(record.session, 0)]
+        return encode(Changes(self.channel, lacked)) if lacked else b""
+
+    def forget(self) -> None:
+        """Let go of what was read."""
+        self._frames.clear()
