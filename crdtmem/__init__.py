@@ -54,6 +54,7 @@ from crdtmem.timeline import Timeline
 
 if TYPE_CHECKING:
     from crdtmem.sqlite import SqliteStore
+    from crdtmem.sync import Peer
 
 __version__ = "0.1.0"
 
@@ -82,6 +83,7 @@ __all__ = [
     "NamespaceError",
     "NoMatch",
     "NotReached",
+    "Peer",
     "Pruning",
     "ReadOnly",
     "Received",
@@ -112,4 +114,8 @@ def __getattr__(name: str) -> Any:
         from crdtmem.sqlite import SqliteStore
 
         return SqliteStore
+    if name == "Peer":
+        from crdtmem.sync import Peer
+
+        return Peer
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

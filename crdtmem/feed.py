@@ -7,12 +7,12 @@ it. Nothing here waits, and all of it may be called from any thread.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from hashlib import blake2b
 from typing import NamedTuple
 
 from crdtmem.change import Version, decode
-from crdtmem.errors import BadBytes, StoreError
+from crdtmem.errors import BadBytes, NamespaceError, StoreError
 from crdtmem.inbox import Received
 from crdtmem.memory import Memory
 from crdtmem.store import Record
@@ -89,6 +89,12 @@ class Feed:
         """Whether a change has been applied."""
         writer = self._document.state.sessions.get(id[0])
         return writer is not None and writer.seq >= id[1]
+
+    def knows(self, version: Version | str) -> bool:
+        """Whether a version is of this memory, and has been reached."""
+        with suppress(BadBytes, NamespaceError):
+            return self.memory.reached(version)
+        return False
 
     def newest(self) -> int:
         """The place of the last record; what is there is sealed now."""

@@ -1,5 +1,10 @@
-"""Replication between processes, imported as `crdtmem.sync`. Not built yet: it is empty.
+"""Replication between processes: a protocol, the state machine that speaks it, and `Peer`, which runs it.
 
-It will hold the wire protocol, the state machine that speaks it, transports, and `Peer`, which runs them. Until then
-replicas exchange changes as bytes, by `memory.changes()` and `memory.receive()`.
+frames -> session (one connection) -> link (memories over it) -> hub (all connections of a peer) -> peer (websockets)
 """
+
+from crdtmem.sync.blocking import BlockingPeer
+from crdtmem.sync.link import News
+from crdtmem.sync.peer import Peer
+
+__all__ = ["BlockingPeer", "News", "Peer"]

@@ -49,12 +49,13 @@ class Hello(Struct, frozen=True, array_like=True, tag=0):
 
 
 class Welcome(Struct, frozen=True, array_like=True, tag=1):
-    """The answer to a Hello that lets it in."""
+    """The answer to a Hello that lets it in; who listens at a meeting place proves that it belongs there."""
 
     major: Number
     minor: Number
     peer: Id
     name: Line
+    token: Annotated[str, Meta(max_length=8192)] | None = None
 
 
 class Open(Struct, frozen=True, array_like=True, tag=2):

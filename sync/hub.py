@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from crdtmem.feed import Feed
 from crdtmem.sync.access import EVERYTHING, Grant
-from crdtmem.sync.frames import Hello
+from crdtmem.sync.frames import Hello, Welcome
 from crdtmem.sync.link import Link, News
 from crdtmem.sync.outlet import Outlet
 from crdtmem.sync.session import Greeted, Heard, Session, Welcomed
@@ -31,7 +31,7 @@ class Hub:
         id: 16 bytes, its own for as long as it lives.
         name: what it calls itself.
         tell: takes news.
-        admit: what whoever says Hello may do, or Refused.
+        admit: what whoever says Hello may do, and what to answer; or Refused.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Hub:
         id: bytes,
         name: str,
         tell: Callable[[News], None],
-        admit: Callable[[Hello], Grant] = lambda hello: EVERYTHING,
+        admit: Callable[[Hello], tuple[Grant, str | None]] = lambda hello: (EVERYTHING, None),
     ) -> None:
         self.id = id
         self.name = name
@@ -58,9 +58,24 @@ class Hub:
             link.share(outlet)
         return outlet
 
-    def link(self, *, dials: bool, now: float, token: str | None = None) -> Link:
-        """The near end of a new connection."""
+    def link(
+        self,
+        *,
+        dials: bool,
+        now: float,
+        token: str | None = None,
+        trusts: Callable[[Welcome], bool] = lambda welcome: True,
+    ) -> Link:
+        """The near end of a new connection.
+
+        Args:
+            dials: whether this end has dialled.
+            now: seconds, from any beginning.
+            token: what lets it in at the other end.
+            trusts: whether the answer comes from who was meant.
+        """
         link = Link(Session(self.id, self.name, dials=dials, now=now, token=token), self.outlets, self._tell)
+        link.trusts = trusts
         self.links[link] = None
         return link
 
@@ -72,17 +87,32 @@ class Hub:
             elif type(event) is Greeted:
                 self._greet(link, event.hello)
             elif type(event) is Welcomed:
-                link.begin(event.welcome.peer, event.welcome.name)
+                if not link.trusts(event.welcome):
+                    link.session.end("stranger", "this is not who was meant to listen here")
+                elif self._single(link, event.welcome.peer):
+                    link.begin(event.welcome.peer, event.welcome.name)
 
     def _greet(self, link: Link, hello: Hello) -> None:
         try:
-            link.grant = self._admit(hello)
+            link.grant, answer = self._admit(hello)
         except Refused as refused:
             link.session.end(refused.code, str(refused))
             self._tell(News("refused", hello.name, None, str(refused)))
             return
-        link.session.welcome()
-        link.begin(hello.peer, hello.name)
+        if self._single(link, hello.peer):
+            link.session.welcome(answer)
+            link.begin(hello.peer, hello.name)
+
+    def _single(self, link: Link, peer: bytes) -> bool:
+        """Of two connections with one peer, keep that which the lower id has dialled; of two such, the newer."""
+        for other in self.links:
+            if other.peer == peer and other.session.ended is None:
+                ours, theirs = (self.id if end.session.dials else peer for end in (link, other))
+                if theirs < ours:
+                    link.session.end("double", "these two are connected already")
+                    return False
+                other.session.end("double", "these two have another connection")
+        return True
 
     def gone(self, link: Link) -> None:
         """A connection has ended, one way or another."""

@@ -32,6 +32,7 @@ from crdtmem.sync.frames import (
     Same,
     Shut,
     Want,
+    Welcome,
 )
 from crdtmem.sync.outlet import Outlet
 from crdtmem.sync.session import Heard, Phase, Session
@@ -91,6 +92,7 @@ class Link:
         self.peer = b""
         self.name = ""
         self.grant: Grant = EVERYTHING
+        self.trusts: Callable[[Welcome], bool] = lambda welcome: True
         self.present: Callable[[Outlet, Presence], None] = lambda outlet, presence: None
         self._outlets = outlets
         self._tell = tell
@@ -102,9 +104,9 @@ class Link:
     def begin(self, peer: bytes, name: str) -> None:
         """The other side is let in."""
         self.peer, self.name = peer, name
-        self._tell(News("joined", name, None))
         for outlet in self._outlets.values():
             self.share(outlet)
+        self._tell(News("joined", name, None))
 
     def share(self, outlet: Outlet) -> None:
         """Open a namespace, if the other side may know of it."""
@@ -255,6 +257,11 @@ class Link:
             channel.waiting = [mark for mark in channel.waiting if mark[0] != number]
 
         return end
+
+    @property
+    def lags(self) -> bool:
+        """Whether something is still to be sent."""
+        return any(c.cursor is not None and c.cursor < c.outlet.newest for c in self._channels.values())
 
     def pump(self, room: int) -> bool:
         """Have up to so many bytes sent of what the other side lacks, the namespaces in turn; whether there is more."""

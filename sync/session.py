@@ -103,7 +103,7 @@ class Session:
         self.namespaces: dict[bytes, Namespace] = {}  # those that the other side shares, by digest
         self._peer = peer
         self._name = name[:300]
-        self._dials = dials
+        self.dials = dials
         self._theirs: dict[int, bytes] = {}  # their channel -> the digest of a namespace
         self._out: list[bytes] = []
         self._heard, self._said = now, now
@@ -129,11 +129,11 @@ class Session:
         out, self._out = self._out, []
         return out
 
-    def welcome(self) -> None:
+    def welcome(self, token: str | None = None) -> None:
         """Let in whoever said Hello."""
         if self.phase is Phase.GREETING:
             self.phase = Phase.OPEN
-            self.send(Welcome(MAJOR, MINOR, self._peer, self._name))
+            self.send(Welcome(MAJOR, MINOR, self._peer, self._name, token))
 
     def end(self, code: str, reason: str) -> None:
         """Say Bye; nothing is said or heard after it."""
@@ -185,7 +185,7 @@ class Session:
             if frame.peer == self._peer:
                 return self._over("oneself", "a peer has dialled itself")
             return [Greeted(frame)]
-        if self.phase is Phase.GREETING and type(frame) is Welcome and self._dials:
+        if self.phase is Phase.GREETING and type(frame) is Welcome and self.dials:
             if frame.peer == self._peer:
                 return self._over("oneself", "a peer has dialled itself")
             self.phase = Phase.OPEN

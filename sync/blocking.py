@@ -1,0 +1,95 @@
+"""A peer for programs without an event loop: it runs on one in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from crdtmem.change import Version
+from crdtmem.errors import Closed
+from crdtmem.sync.link import News
+from crdtmem.sync.peer import Peer
+
+T = TypeVar("T")
+
+
+class BlockingPeer:
+    """What `Peer(...).blocking()` gives: the same names, and calls that wait.
+
+    >>> from crdtmem import Peer, Replica
+    >>> ann, bob = (Replica(name).open(tenant="acme") for name in ("ann", "bob"))
+    >>> with Peer(ann, listen="127.0.0.1:0").blocking() as one, Peer(bob, dial=[one.url]).blocking() as other:
+    ...     _ = bob.counter("tokens").add(1200)
+    ...     other.synced(timeout=10)
+    ...     one.connected, ann.counter("tokens").value
+    (['bob'], 1200)
+    """
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> BlockingPeer:
+        loop = self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=loop.run_forever, name="crdtmem-peer", daemon=True)
+        self._thread.start()
+        try:
+            self._run(self._peer.__aenter__())
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hand out what is due, say Bye, and end the thread; closing twice does nothing."""
+        if self._loop is not None:
+            try:
+                self._run(self._peer.close())
+            finally:
+                self._stop()
+
+    def _stop(self) -> None:
+        loop, self._loop = self._loop, None
+        assert loop is not None and self._thread is not None
+        loop.call_soon_threadsafe(loop.stop)
+        self._thread.join()
+        loop.close()
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        if self._loop is None:
+            work.close()
+            raise Closed("this peer has been closed; make a new one")
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    @property
+    def url(self) -> str:
+        """Where others may dial; empty if it does not listen."""
+        return self._peer.url
+
+    @property
+    def connected(self) -> list[str]:
+        """The names of the peers that are connected."""
+        return self._peer.connected
+
+    def synced(self, peers: int = 1, timeout: float | None = None) -> None:
+        """Wait until so many peers have stored all that is here now, and all that they have now is here."""
+        self._run(self._peer.synced(peers, timeout))
+
+    def reached(self, version: Version | str, peers: int = 1, timeout: float | None = None) -> None:
+        """Wait until so many peers have stored all of a version."""
+        self._run(self._peer.reached(version, peers, timeout))
+
+    def watch(self, callback: Callable[[News], None]) -> Callable[[], None]:
+        """Have this called, on the peer's thread, with all that happens to connections; gives what ends it."""
+        return self._peer.watch(callback)

@@ -1,0 +1,160 @@
+"""Messages over websockets: the only file that knows how they travel.
+
+No compression: it costs every connection 40 KiB and lets a few bytes become many. A page in a browser cannot connect:
+whoever sends an Origin is turned away. Half-open connections are found by the session, not here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.server import Server, ServerConnection, broadcast, serve
+from websockets.exceptions import ConnectionClosed, WebSocketException
+
+from crdtmem.sync.frames import MAX_FRAME
+
+HIGH, LOW = 256 * 1024, 64 * 1024  # bytes that wait to be written: above the first nothing is added until the second
+CLOSING = 2.0  # seconds for a connection to end in order
+
+
+class Unreachable(Exception):
+    """Nobody answers there, or not as a peer does."""
+
+
+class _Paced:
+    """Says when the other side reads too slowly, and when it has caught up."""
+
+    clogged = False
+    resumed: Callable[[], None] = staticmethod(lambda: None)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()  # type: ignore[misc]
+        self.clogged = True
+
+    def resume_writing(self) -> None:
+        super().resume_writing()  # type: ignore[misc]
+        self.clogged = False
+        self.resumed()
+
+
+class _Client(_Paced, ClientConnection):
+    pass
+
+
+class _Served(_Paced, ServerConnection):
+    pass
+
+
+class Socket:
+    """One connection: whole messages, written at once and read in turn."""
+
+    def __init__(self, connection: _Client | _Served) -> None:
+        self._connection = connection
+        self._clear = asyncio.Event()
+        self._clear.set()
+
+    def on_room(self, resumed: Callable[[], None]) -> None:
+        """Have this called when there is room again."""
+
+        def room_again() -> None:
+            self._clear.set()
+            resumed()
+
+        self._connection.resumed = room_again
+
+    @property
+    def room(self) -> int:
+        """How many bytes it takes now."""
+        if self._connection.clogged:
+            self._clear.clear()
+            return 0
+        return HIGH
+
+    def send(self, data: bytes) -> None:
+        """Write one message; one that has ended takes it and forgets it."""
+        broadcast((self._connection,), data)
+
+    async def messages(self) -> AsyncIterator[bytes]:
+        """What arrives, until the connection ends. While it is clogged nothing is read: answers would pile up."""
+        try:
+            async for message in self._connection:
+                yield message if isinstance(message, bytes) else b""
+                await self._clear.wait()
+        except ConnectionClosed:
+            return
+
+    async def close(self) -> None:
+        """End it; waits for the other side, but not for long."""
+        self._clear.set()
+        await self._connection.close()
+
+
+async def dialled(url: str, tls: ssl.SSLContext | None) -> Socket:
+    """A connection to somebody who listens.
+
+    Raises:
+        Unreachable: there is none.
+    """
+    options: dict[str, Any] = {"ssl": tls} if tls is not None else {}
+    if is_local(urlsplit(url).hostname or ""):
+        options["proxy"] = None
+    try:
+        return Socket(
+            await connect(  # type: ignore[arg-type]
+                url,
+                create_connection=_Client,
+                compression=None,
+                max_size=MAX_FRAME,
+                ping_interval=None,
+                open_timeout=10,
+                close_timeout=CLOSING,
+                write_limit=(HIGH, LOW),
+                user_agent_header=None,
+                **options,
+            )
+        )
+    except (OSError, TimeoutError, WebSocketException, EOFError) as error:
+        raise Unreachable(f"{url}: {error or type(error).__name__}") from error
+
+
+async def listening(
+    host: str, port: int, tls: ssl.SSLContext | None, handle: Callable[[Socket], Awaitable[None]]
+) -> tuple[Server, str]:
+    """Listen; gives the server, and the address others dial."""
+
+    async def served(connection: ServerConnection) -> None:
+        await handle(Socket(connection))  # type: ignore[arg-type]
+
+    server = await serve(
+        served,
+        host,
+        port,
+        create_connection=_Served,
+        compression=None,
+        max_size=MAX_FRAME,
+        ping_interval=None,
+        close_timeout=CLOSING,
+        write_limit=(HIGH, LOW),
+        origins=[None],
+        server_header=None,
+        ssl=tls,
+    )
+    bound = next(iter(server.sockets)).getsockname()[1]
+    name = f"[{host}]" if ":" in host else host
+    return server, f"{'wss' if tls else 'ws'}://{name}:{bound}"
+
+
+def is_local(host: str) -> bool:
+    """Whether only this machine can reach it."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
