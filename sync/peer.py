@@ -90,9 +90,7 @@ class Peer:
                 "127.0.0.1, or run a relay with an issuer of tokens"
             )
         if self._meeting is None and self._listen is None and not self._dial:
-            raise MisuseError(
-                "a Peer that nobody can find: give it meet='team/', listen='127.0.0.1:7400' or dial=[...]"
-            )
+            raise MisuseError("nobody can find this Peer: give it meet='team/', listen='127.0.0.1:7400' or dial=[...]")
         self._token = token
         self._tls = tls
         self._watches: list[Callable[[News], None]] = []
