@@ -22,16 +22,18 @@ from crdtmem.change import Version
 from crdtmem.errors import CrdtmemError, MisuseError, NotReached
 from crdtmem.feed import Feed
 from crdtmem.memory import Memory
-from crdtmem.sync.access import EVERYTHING, Grant
+from crdtmem.sync.access import EVERYTHING, Grant, Refused
 from crdtmem.sync.frames import Hello, Welcome
-from crdtmem.sync.hub import Hub, Refused
+from crdtmem.sync.hub import Hub
 from crdtmem.sync.link import Link, News
 from crdtmem.sync.meet import Address, Meeting
 from crdtmem.sync.outlet import Outlet
+from crdtmem.sync.presence import Present
 from crdtmem.sync.websocket import Socket, Unreachable, dialled, is_local, listening
 
 if TYPE_CHECKING:
     from crdtmem.sync.blocking import BlockingPeer
+    from crdtmem.sync.tokens import Door
 
 LOOK = 0.5  # seconds between looks at a meeting place
 FIRST, LAST = 0.2, 30.0  # seconds until a lost connection is dialled again: at most, at first and at last
@@ -48,6 +50,8 @@ class Peer:
         dial: addresses of peers that listen.
         name: what it calls itself; the agent of the first memory, if not given.
         token: what lets it in where it dials.
+        issuer: the public key of who issues tokens; then nobody enters here without one.
+        revoked: a file with the ids of tokens that count no longer.
         tls: for what it dials by wss://, and, with a certificate, for listening.
 
     >>> import asyncio
@@ -70,6 +74,8 @@ class Peer:
         dial: Iterable[str] = (),
         name: str | None = None,
         token: str | None = None,
+        issuer: bytes | None = None,
+        revoked: str | os.PathLike[str] | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         if not memories:
@@ -84,11 +90,16 @@ class Peer:
         for url in self._dial:
             if urlsplit(url).scheme not in ("ws", "wss"):
                 raise MisuseError(f"dial={url!r}: an address of a peer, as in 'ws://10.0.0.7:7400'")
-        if self._listen and not is_local(self._listen[0]):
+        if self._listen and issuer is None and not is_local(self._listen[0]):
             raise MisuseError(
                 f"listen={listen!r} can be reached from other machines, and nothing says who may enter; listen on "
-                "127.0.0.1, or run a relay with an issuer of tokens"
+                "127.0.0.1, or say whose tokens count: issuer=identity.key"
             )
+        self._door: Door | None = None
+        if issuer is not None:
+            from crdtmem.sync.tokens import Door
+
+            self._door = Door(issuer, revoked)
         if self._meeting is None and self._listen is None and not self._dial:
             raise MisuseError("nobody can find this Peer: give it meet='team/', listen='127.0.0.1:7400' or dial=[...]")
         self._token = token
@@ -105,13 +116,15 @@ class Peer:
         self._servers: list[Any] = []
         self._sent: asyncio.Event | None = None  # when closing: set once all is handed out
         self._met: dict[bytes, asyncio.Task[None]] = {}
-        self.hub = Hub(os.urandom(16), name or memories[0].agent, self._told, self._admit)
+        ends = self._door.ends if self._door else lambda grant: None
+        self.hub = Hub(os.urandom(16), name or memories[0].agent, self._told, self._admit, ends)
         self.url = ""
 
     # -- starting and ending -----------------------------------------------------------------------
 
     async def __aenter__(self) -> Peer:
         self._loop = asyncio.get_running_loop()
+        self.hub.tick(self._loop.time())
         try:
             for feed in self._feeds:
                 outlet = self.hub.share(feed)
@@ -156,6 +169,8 @@ class Peer:
                 await asyncio.wait_for(self._sent.wait(), LINGER)
         for end in ends:
             end()
+        for feed in self._feeds:
+            self.hub.away(feed.namespace.digest, feed.memory.agent)
         for link in list(self.hub.links):
             link.session.end("bye", "this peer has closed")
             self._pump(link)
@@ -319,6 +334,8 @@ class Peer:
     def _admit(self, hello: Hello) -> tuple[Grant, str | None]:
         if self._meeting is not None and self._meeting.knows(hello.token, hello.peer, self.hub.id):
             return EVERYTHING, self._meeting.proof(self.hub.id, hello.peer)
+        if self._door is not None:
+            return self._door.grant(hello.token), None
         if self._listen is None:
             raise Refused("not admitted", "only those who use the same meeting place may enter here")
         return EVERYTHING, None
@@ -341,6 +358,34 @@ class Peer:
     def connected(self) -> list[str]:
         """The names of the peers that are connected."""
         return sorted(link.name for link in self.hub.links if link.peer)
+
+    def here(self, doing: str | None = None, *, field: str | None = None, memory: Memory | None = None) -> None:
+        """Tell the team that the agent of a memory is there, and what it does, until `away` or the peer closes.
+
+        Args:
+            doing: what, in a few words.
+            field: in which field.
+            memory: where; the first that is shared, if not given.
+        """
+        memory = memory or self._feeds[0].memory
+        self._present(memory)
+        self.hub.here(memory.namespace.digest, memory.agent, doing, field)
+        self._work()
+
+    def away(self, *, memory: Memory | None = None) -> None:
+        """Tell the team that the agent of a memory is there no more."""
+        memory = memory or self._feeds[0].memory
+        self.hub.away(memory.namespace.digest, memory.agent)
+        self._work()
+
+    def present(self, *, memory: Memory | None = None) -> list[Present]:
+        """Who is there: what agents of all peers that share the memory have said of themselves."""
+        return self.hub.present(self._present(memory or self._feeds[0].memory))
+
+    def _present(self, memory: Memory) -> bytes:
+        if memory.namespace.digest not in self.hub.outlets:
+            raise MisuseError(f"{memory.namespace!r} is not shared by this peer")
+        return memory.namespace.digest
 
     async def synced(self, peers: int = 1, timeout: float | None = None) -> None:  # noqa: ASYNC109
         """Wait until so many peers have stored all that is here now, and all that they have now is here.
