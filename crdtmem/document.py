@@ -307,6 +307,10 @@ class Document:
         """What was found broken in the store and is not back yet."""
         with self.lock:
             self.usable()
+            sessions = self.state.sessions
+            self._lost = tuple(  # without what has come back
+                [lost for lost in self._lost if lost.session not in sessions or sessions[lost.session].seq < lost.seq]  # type: ignore[index, operator]
+            )
             return (*self._lost, *self.log.damage)
 
     def send(self, since: Version | None) -> list[bytes]:
