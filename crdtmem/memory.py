@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, Unpack
 
-from crdtmem import history
+from crdtmem import history, owning
 from crdtmem.block import OPEN, Block
 from crdtmem.change import COUNTER, KINDS, RECORDS, REGISTER, SEQUENCE, SET, TEXT, Version, is_field
 from crdtmem.checkpoint import Checkpoint
@@ -28,11 +28,13 @@ from crdtmem.fields.resolve import Resolve
 from crdtmem.fields.sequence import Sequence
 from crdtmem.fields.set import Set
 from crdtmem.fields.text import Text
+from crdtmem.forks import Equivocation
 from crdtmem.inbox import Received, Refusal
 from crdtmem.namespace import Namespace
 from crdtmem.notify import Batch, Watch
 from crdtmem.past import Pinned
 from crdtmem.retention import Pruning, prune
+from crdtmem.rules import FieldRule, Rules
 from crdtmem.store import Damage
 from crdtmem.timeline import Timeline
 
@@ -99,15 +101,17 @@ class Memory:
             resolve: which value a reader gets while siblings stand: "latest", "confident", "append", "merge",
                 "escalate", or a function from the entries, oldest first.
         """
-        if resolve == "latest" or misplaced:
+        if (resolve == "latest" and self._declared(name) is None) or misplaced:
             return self._field(Register, name, misplaced)
+        resolve = self._resolution(name, resolve)
         self._field(Register, name, ())
         return Register(self, name, resolve)
 
     def records(self, name: str, *misplaced: object, resolve: Resolve = "latest") -> Records[Any]:
         """The records of that name; `resolve` as for a register."""
-        if resolve == "latest" or misplaced:
+        if (resolve == "latest" and self._declared(name) is None) or misplaced:
             return self._field(Records, name, misplaced)
+        resolve = self._resolution(name, resolve)
         self._field(Records, name, ())
         return Records(self, name, resolve)
 
@@ -127,6 +131,15 @@ class Memory:
             for (kind, name), field in sorted(fields, key=lambda f: f[0])
             if _holds(field) and name[0] != "@"
         }
+
+    def _declared(self, name: str) -> FieldRule | None:
+        rules = self.rules
+        return None if rules is None else rules.fields.get(name)
+
+    def _resolution(self, name: str, asked: Resolve) -> Resolve:
+        """What is asked for, or else what the rules declare."""
+        declared = self._declared(name)
+        return declared.resolve if asked == "latest" and declared is not None else asked
 
     def _field(self, type: type[F], name: str, misplaced: tuple[object, ...]) -> F:
         kind = type._kind
@@ -185,6 +198,10 @@ class Memory:
         *args: Any,
     ) -> R:
         """The one path of every write to a field: into the open block, or into a change of its own."""
+        if self._document.state.trust is not None:
+            declared = self._declared(at[1])
+            if declared is not None and declared.ttl is not None and attributes.get("ttl") is None:
+                attributes = {**attributes, "ttl": declared.ttl}
         own = about(attributes) if attributes else None
         if OPEN.get():
             draft = self._draft()
@@ -495,6 +512,65 @@ class Memory:
         'Churn rose.'
         """
         return history.restore(self, self.at(version)._document.state, why)  # type: ignore[arg-type]
+
+    # -- an owned namespace ------------------------------------------------------------------------
+
+    @property
+    def rules(self) -> Rules | None:
+        """The rules that new writes are made under; None in an open namespace, or before they have come.
+
+        >>> from crdtmem import FieldRule, Replica, Rules
+        >>> memory = Replica("boss").own(tenant="acme", rules=Rules(fields={"n": FieldRule("counter", unit="EUR")}))
+        >>> memory.rules.fields["n"].unit, memory.rules.notes
+        ('EUR', ())
+        """
+        trust = self._document.state.trust
+        return None if trust is None else trust.rules
+
+    def revoke(self, who: str | bytes, *, since: Version | str | datetime | None, why: str) -> Entry:
+        """Make void what a key wrote after a version, and whatever it writes from now on: only the owner can.
+
+        Values become what they would have been; what rests on what is void is tainted. The key is no longer in the
+        rules, and cannot come back; give the agent a new one.
+
+        Args:
+            who: an agent that the rules name, or a key.
+            since: the last version, or moment, that still counts; None if nothing of it does.
+            why: the reason, for the audit.
+
+        >>> from crdtmem import Replica, Rules
+        >>> boss, bot = Replica("boss"), Replica("bot")
+        >>> memory = boss.own(tenant="acme", rules=Rules(agents={bot.identity.key: "bot"}))
+        >>> _ = memory.register("status").assign("open")
+        >>> copy = bot.open(memory.namespace)
+        >>> _ = copy.receive(memory.changes())
+        >>> _ = copy.register("status").assign("pwned")
+        >>> _ = memory.receive(copy.changes())
+        >>> _ = memory.revoke("bot", since=None, why="its prompt was injected")
+        >>> memory.register("status").value
+        'open'
+        """
+        return owning.cut(self, who, None, since, why)
+
+    def demote(self, who: str | bytes, field: str, *, since: Version | str | datetime | None, why: str) -> Entry:
+        """Make void what a key wrote to one field after a version, and will write to it: only the owner can."""
+        return owning.cut(self, who, field, since, why)
+
+    def settle(self, version: Version | str | None = None, *, why: str | None = None) -> Entry:
+        """Say that no later cut reaches below a version, by default this one; `prune` lets go of nothing newer.
+
+        Only the owner can, and from one place: of two who settle apart, neither knows the cuts of the other.
+        """
+        return owning.settle(self, version, why)
+
+    @property
+    def equivocations(self) -> tuple[Equivocation, ...]:
+        """The sessions that wrote two histories; from where these part, they are void everywhere.
+
+        It takes a program that cheats, or one process that was copied while it ran and went on twice.
+        """
+        with self._document.lock:
+            return self._document.equivocations()
 
     def diff(self, before: Version | str | datetime, after: Version | str | datetime | None = None) -> list[Difference]:
         """What differs between two versions, field by field; by default between a version and now."""

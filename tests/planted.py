@@ -597,10 +597,10 @@ def checkpoint_without_its_tail(real):
     return resume
 
 
-@bug((crdtmem.recovery, "_fits"), (crdtmem.recovery, "Plan"))
+@bug((crdtmem.recovery, "fits"), (crdtmem.recovery, "Plan"))
 def damage_not_noticed(real):
     """What rests on a damaged change is applied as if it were there."""
-    return (lambda state, change: True) if real.__name__ == "_fits" else lambda state: SimpleNamespace(take=_nothing)
+    return (lambda state, change: True) if real.__name__ == "fits" else lambda state: SimpleNamespace(take=_nothing)
 
 
 def _nothing(change):
