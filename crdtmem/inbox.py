@@ -389,18 +389,19 @@ class Plan:
             if waits is not None:
                 return waits
         client = 0
-        for part in change.parts:
+        parts = change.parts
+        if self._state.forks:
+            waits = self._state.awaits(change, self.seq)
+            if waits is not None:
+                return waits
+            parts = self._state.unforked(change)
+        for part in parts:
             keyed = type(part) is KeyedPart
             plain = keyed and (part.kind != RECORDS or (len(part.adds) == 1 and len(part.adds[0]) == 3))  # type: ignore[union-attr]
             for id in part.removes if plain else _ids(part):  # type: ignore[union-attr]
                 if id[0] != session and self.reach(id[0]) < id[1]:
                     return self._ask(id[0], id[1])
             if not keyed:
-                if self._state.forks:
-                    waits = self._state.awaits(part, self.seq)  # type: ignore[arg-type]
-                    if waits is not None:
-                        return waits
-                    [part] = self._state.unforked([part])
                 lost = self._state.lost(part) if part.moves else None  # type: ignore[arg-type, union-attr]
                 if lost is not None:
                     return ("pruned", *lost)

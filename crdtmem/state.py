@@ -57,6 +57,11 @@ def _named(change: Change) -> dict[bytes, int]:
     return marks
 
 
+def _named_units(part: OrderedPart) -> list[Any]:
+    """The units it follows, and those it deletes."""
+    return [run[0] for run in (*part.runs, *part.moves) if run[0] is not None] + list(part.deletes)
+
+
 Step = Record | Husk
 Placed = tuple[int, Step]  # with its place in the log; of a husk, one that it does not lie behind
 _NONE: set[Any] = set()
@@ -245,7 +250,7 @@ class State:
         """
         parts = change.parts
         if self.forks:
-            parts = self.unforked(parts)
+            parts = self.unforked(change)
             change = change._replace(parts=parts)
         ordered = parts[0][0] >= SEQUENCE or (len(parts) > 1 and any(part[0] >= SEQUENCE for part in parts))
         past, moved = self._looked_up(change) if ordered else (None, {})
@@ -261,6 +266,8 @@ class State:
                 head = heads.get(dep[0])
                 if head is not None and head[1] <= dep[1]:
                     del heads[dep[0]]
+        if self.sights and (change.session, change.seq) in self.sights:
+            session.saw = change.seq
         heads[change.session] = (change.session, change.seq, change.hash)
         if place and (change.deps or change.seq == 1) and len(heads) == 1:
             self._saw_whole(session, change.seq, place)
@@ -431,27 +438,28 @@ class State:
         self.stale = self.stale or late
         return late
 
-    def awaits(self, part: OrderedPart, seq_of: Callable[[bytes], int]) -> tuple[bytes, int] | None:
-        """What has to come of a forked session before it is known where a part that follows it belongs.
+    def awaits(self, change: Change, seq_of: Callable[[bytes], int]) -> tuple[bytes, int] | None:
+        """What has to come of a forked session before it is known where what follows it belongs.
 
         Args:
-            part: the part.
+            change: the change.
             seq_of: how far a session has come.
         """
-        for unit in (*[run[0] for run in (*part.runs, *part.moves)], *part.deletes):
-            session = self._forked.get(unit[0]) if unit is not None else None
-            if session is not None and seq_of(session) < self.forks[session] - 1:
+        parts = [part for part in change.parts if type(part) is OrderedPart]
+        for unit in [unit for part in parts for unit in _named_units(part)]:
+            session = self._forked.get(unit[0])
+            if session not in (None, change.session) and seq_of(session) < self.forks[session] - 1:
                 return session, self.forks[session] - 1
         return None
 
-    def unforked(self, parts: Sequence[Any]) -> tuple[Any, ...]:
-        """These parts, speaking of no unit that is void with a forked session."""
-        return tuple([self._unforked(part) if type(part) is OrderedPart else part for part in parts])
+    def unforked(self, change: Change) -> tuple[Any, ...]:
+        """Its parts, speaking of no unit that is void with a forked session; of those none is its own."""
+        own = self.client_of(change.session)
+        return tuple([self._unforked(part, own) if type(part) is OrderedPart else part for part in change.parts])
 
-    def _unforked(self, part: OrderedPart) -> OrderedPart:
-        forked = self._forked
-        named = (*[run[0] for run in (*part.runs, *part.moves)], *part.deletes)
-        if not any(unit is not None and unit[0] in forked for unit in named):
+    def _unforked(self, part: OrderedPart, own: int) -> OrderedPart:
+        forked = self._forked.keys() - {own}
+        if not any(unit[0] in forked for unit in _named_units(part)):
             return part
         field: Any = self.field(part.kind, part.field)
         lefts = {run[0]: field.last(run[0]) for run in (*part.runs, *part.moves) if run[0] and run[0][0] in forked}

@@ -77,6 +77,18 @@ def unruly(site: Site) -> Iterator[None]:
         Trust.check = real  # type: ignore[method-assign]
 
 
+def copied(store: MemoryStore) -> MemoryStore:
+    """What a copy of the machine would find."""
+    found = MemoryStore()
+    for scope, log in store._logs.items():
+        twin: Any = found.open(scope)
+        twin._records, twin._blobs = log._records[:], dict(log._blobs)
+        for session, chain in log._chains.items():
+            twin._chains[session] = type(chain)()
+            twin._chains[session].places, twin._chains[session].removed = chain.places[:], chain.removed
+    return found
+
+
 class Realm:
     """All of them, and every record that was ever written."""
 
@@ -92,6 +104,30 @@ class Realm:
 
     def site(self, n: int) -> Site:
         return self.sites[n % len(self.sites)]
+
+    def twin(self, n: int) -> None:
+        """A process is copied while it runs, with its store: both go on with one session."""
+        site = self.site(n)
+        session = site.memory._document._session
+        if session is not None and len(self.sites) < 7:
+            twin = Site(site.name, self.scope)
+            twin.store = copied(site.store)
+            twin.open()
+            twin.memory._document._session = twin.state.sessions[session.id]
+            twin.memory._document._sealed[session.id] = session.seq
+            self.sites.append(twin)
+
+    def forks(self) -> dict[bytes, int]:
+        """Where the histories of sessions part, by all that was ever written."""
+        places: dict[tuple[bytes, int], set[bytes]] = {}
+        for hash, data in self.archive.items():
+            change = decode(data)
+            places.setdefault((change.session, change.seq), set()).add(hash)
+        found: dict[bytes, int] = {}
+        for (session, seq), hashes in places.items():
+            if len(hashes) > 1:
+                found[session] = min(seq, found.get(session, seq))
+        return found
 
     def keep(self) -> None:
         for site in self.sites:
@@ -130,6 +166,8 @@ class Realm:
         return [entry for field in fields for entry in field.entries()]
 
     def tell(self, giver: Site, taker: Site) -> None:
+        if len(self.sites) > len(NAMES):
+            self.keep()  # what turns out to be forked is taken out of the logs
         taker.memory.receive(giver.memory.changes(self.common))
 
     def cut(self, who: int, field: int, since: int) -> None:
@@ -168,7 +206,7 @@ class Realm:
         site.memory.prune(keep=keep)
 
     def everybody(self) -> None:
-        for _ in range(2):
+        for _ in range(4 if len(self.sites) > len(NAMES) else 2):
             for giver in self.sites:
                 for taker in self.sites:
                     if giver is not taker:
@@ -182,7 +220,7 @@ class Realm:
         for site, one in zip(self.sites[1:], told[1:], strict=True):
             for what, here in told[0].items():
                 assert one[what] == here, (site.name, what)
-        truth = Oracle(self.archive.values(), self.scope)
+        truth = Oracle(self.archive.values(), self.scope, self.forks())
         for site in self.sites:
             truth.check(site.state)
 
@@ -210,9 +248,13 @@ def facts(state: State) -> dict[str, Any]:
 class Oracle:
     """What a set of records means."""
 
-    def __init__(self, records: Iterable[bytes], scope: Namespace) -> None:
-        self.changes: dict[tuple[bytes, int], Change] = {(c.session, c.seq): c for c in map(decode, records)}
-        self.intro = {c.session: c.intro for c in self.changes.values() if c.intro}
+    def __init__(self, records: Iterable[bytes], scope: Namespace, forks: dict[bytes, int]) -> None:
+        every = list(map(decode, records))
+        self.intro = {c.session: c.intro for c in every if c.intro}
+        self.forks = forks
+        self.changes: dict[tuple[bytes, int], Change] = {
+            (c.session, c.seq): c for c in every if c.seq < forks.get(c.session, c.seq + 1)
+        }
         self.owner = scope.owner
         self.rules: dict[bytes, Any] = {}
         self.cuts: dict[Any, Any] = {}
@@ -331,6 +373,8 @@ class Oracle:
         return sum(totals.values()) - sum(first.values())
 
     def is_void(self, id: Any) -> bool:
+        if id[1] >= self.forks.get(id[0], id[1] + 1):
+            return True
         return (id[0], id[1], id[2] >> 20) in self.void
 
     def units(self, kind: int, field: str) -> dict[Any, Any]:
@@ -394,7 +438,9 @@ class Oracle:
                 by: set[Any] = set()
                 for cause in rests:
                     by |= retracted.get(cause, set()) | found.get(cause, frozenset())
-                    if self.is_void(cause):
+                    if cause[1] >= self.forks.get(cause[0], cause[1] + 1):
+                        by.add((cause[0], self.forks[cause[0]], 0))
+                    elif self.is_void(cause):
                         by |= self.void[cause[0], cause[1], cause[2] >> 20] or {cause}
                 for named in answered.get(id, ()):
                     by -= named
@@ -421,6 +467,7 @@ class Oracle:
                     assert here.keys() == units.keys()
                     assert {e._id for e in real.entries()} == set(units.values())
         assert state.taint.tainted == self.tainted()
+        assert state.forks == self.forks
 
 
 def _abouts(part: Any) -> Iterator[tuple[Any, int]]:
