@@ -261,6 +261,10 @@ class Document:
             applied = 0
             try:
                 applied = self._take_in(records, sender, effects, refused)
+                if not effects and self.state.stale:  # what it needs may be mended by now
+                    anew = self._renew()
+                    if anew is not None and (self._watches or self._waiters):
+                        self._tell((), local=False, anew=anew)
                 if self._inbox.rivals.news and self._expose(refused):
                     self._inbox.again()
                     applied += self._take_in((), sender, effects, refused)
@@ -294,7 +298,7 @@ class Document:
     def _expose(self, refused: list[Refusal]) -> bool:
         """Where rivals prove that sessions were forked: void them from there on, and tell; whether any do."""
         self._seal()
-        found = self._inbox.rivals.prove(self.state, self.log, self._forks.values())
+        found = self._inbox.proofs(self.log, self._forks.values())
         for fork in found:
             writer = self.state.sessions[fork.session]
             forks.put(self.log, fork)

@@ -10,7 +10,7 @@ Bad bytes accuse nobody (invariant 5): without a seal of the session's own key o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from msgspec import DecodeError
@@ -19,7 +19,7 @@ from msgspec.msgpack import Decoder
 from crdtmem.change import Change, decode, record
 from crdtmem.errors import BadBytes
 from crdtmem.identity import verify
-from crdtmem.state import State, introduced
+from crdtmem.state import State
 from crdtmem.store import Log
 from crdtmem.values import encode
 
@@ -65,10 +65,14 @@ class Rivals:
         self._held: dict[bytes, Change] = {}
         self._size = 0
         self._known: set[bytes] = set()  # hashes in proofs that are kept
-        self.news = False
+        self.news: set[bytes] = set()  # sessions of which more has come since `prove` looked
 
     def __len__(self) -> int:
         return len(self._held)
+
+    def has(self, session: bytes) -> bool:
+        """Whether any of a session are held."""
+        return any(change.session == session for change in self._held.values())
 
     def known(self, hash: bytes) -> bool:
         """Whether it is part of a proof that is kept."""
@@ -82,46 +86,54 @@ class Rivals:
         """One more; the oldest go, when they are too many."""
         if change.hash in self._known:
             return
-        before = self._held.pop(change.hash, None)
-        if before is not None:
-            self._size -= len(before.core)
-            if not change.seal:
-                change = before
+        before = self._take(change.hash)
+        if before is not None and not change.seal:
+            change = before
         self._held[change.hash] = change
         self._size += len(change.core)
-        self.news = self.news or bool(change.seal)
+        self.news.add(change.session)
         while len(self._held) > _MOST or self._size > _MOST_BYTES:
-            self._size -= len(self._held.pop(next(iter(self._held))).core)
+            self._take(next(iter(self._held)))
 
-    def prove(self, state: State, log: Log, older: Iterable[Fork]) -> list[Fork]:
-        """The forks that they prove, the earliest of each session; sealed ones have come since this was last asked."""
-        self.news = False
+    def _take(self, hash: bytes) -> Change | None:
+        found = self._held.pop(hash, None)
+        self._size -= len(found.core) if found is not None else 0
+        return found
+
+    def prove(
+        self, state: State, log: Log, older: Iterable[Fork], waiting: Sequence[Change]
+    ) -> tuple[list[Fork], list[Change]]:
+        """The forks that they prove, the earliest of each session, and the changes whose seal does not verify.
+
+        Args:
+            state: what is here.
+            log: the branch that is here.
+            older: the proofs that are kept.
+            waiting: changes of the sessions in the news that wait for others: the end of a branch may be among them.
+        """
+        news, self.news = self.news, set()
+        held = {change.hash: change for change in (*waiting, *self._held.values()) if change.session in news}
         found: dict[bytes, Fork] = {}
+        false: list[Change] = []
         branches = {fork.session: fork for fork in older}
-        for change in sorted(self._held.values(), key=lambda change: change.seq):
-            if not change.seal:
+        for change in sorted(held.values(), key=lambda change: change.seq):
+            known = state.sessions.get(change.session)
+            if not change.seal or known is None:
                 continue
-            path = self._path(change)
+            path = _path(change, held)
             first = path[0]
-            known = state.sessions.get(first.session)
             place = found.get(first.session) or branches.get(first.session)
-            if (place is not None and place.seq <= first.seq) or not self._joins(state, first):
+            if (place is not None and place.seq <= first.seq) or known.seq < first.seq or not self._joins(state, first):
                 continue
-            key = known.key if known is not None else introduced(first).key if first.intro else b""
-            if known is None or known.seq < first.seq or not verify(key, change.seal, change.hash):
+            if not verify(known.key, change.seal, change.hash):
+                false.append(change)
                 continue
             mine = _branch(log, first.session, first.seq, branches.get(first.session))
             if mine and decode(mine[0]).hash != first.hash:
                 found[first.session] = Fork(first.session, first.seq, mine, tuple(record(c.core, c.seal) for c in path))
-        return list(found.values())
-
-    def _path(self, sealed: Change) -> list[Change]:
-        """From the first that is held of its chain to this one."""
-        path = [sealed]
-        while (before := self._held.get(path[-1].prev)) is not None and before.seq == path[-1].seq - 1:
-            path.append(before)
-        path.reverse()
-        return path
+        for change in false:
+            self._take(change.hash)
+        return list(found.values()), false
 
     def _joins(self, state: State, first: Change) -> bool:
         """Whether it follows what is here."""
@@ -130,7 +142,16 @@ class Rivals:
     def forget(self, session: bytes) -> None:
         """What is held of a session has served."""
         for hash in [hash for hash, change in self._held.items() if change.session == session]:
-            self._size -= len(self._held.pop(hash).core)
+            self._take(hash)
+
+
+def _path(sealed: Change, held: Mapping[bytes, Change]) -> list[Change]:
+    """From the first that is held of its chain to this one."""
+    path = [sealed]
+    while (before := held.get(path[-1].prev)) is not None and before.seq == path[-1].seq - 1:
+        path.append(before)
+    path.reverse()
+    return path
 
 
 def _branch(log: Log, session: bytes, seq: int, later: Fork | None) -> tuple[bytes, ...]:

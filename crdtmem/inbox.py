@@ -20,10 +20,11 @@ from crdtmem.change import Ordered as OrderedPart
 from crdtmem.entry import Writer
 from crdtmem.errors import BadBytes
 from crdtmem.fields.ordered import missing
-from crdtmem.forks import Rivals
+from crdtmem.forks import Fork, Rivals
 from crdtmem.identity import session_id, verify
 from crdtmem.rules import NewerRules
 from crdtmem.state import State, introduced
+from crdtmem.store import Log
 from crdtmem.trust import Trust
 
 MAX_WAITING = 16384
@@ -167,6 +168,16 @@ class Inbox:
             self._hold(change, sender, [], sound=True)
             self._await(_STORE, change.hash)
 
+    def proofs(self, log: Log, older: Iterable[Fork]) -> list[Fork]:
+        """What has come since this was last asked may prove that sessions were forked: the proofs."""
+        news = self.rivals.news
+        waiting = [w.change for w in self._room.values() if w.change.session in news and not w.sound]
+        found, false = self.rivals.prove(self.state, log, older, waiting)
+        for change in false:
+            if change.hash in self._room:
+                self._unseal(change, {})
+        return found
+
     def again(self) -> None:
         """What sound changes wait for may not be needed any more: the next `admit` looks."""
         forks = self.state.forks
@@ -285,6 +296,8 @@ class Inbox:
 
     def _hold(self, change: Change, sender: str, refused: list[Refusal], *, sound: bool) -> None:
         self._missing = None
+        if len(self.rivals) and self.rivals.has(change.session):
+            self.rivals.news.add(change.session)
         load = self._load.setdefault(sender, [0, 0])
         self._room[change.hash] = _Waiting(change, sender, self._session if sound else None)
         load[0] += 1

@@ -100,9 +100,7 @@ def _oldest(
     return list(islice(_going(document, before, settled), count))
 
 
-def _going(
-    document: Document, before: int | None, settled: dict[bytes, int] | None
-) -> Iterator[tuple[int, Record]]:
+def _going(document: Document, before: int | None, settled: dict[bytes, int] | None) -> Iterator[tuple[int, Record]]:
     """The oldest records, as far as they may go."""
     for place, kept in document.log.since(0):
         if before is not None and kept.gist.hlc >= before:

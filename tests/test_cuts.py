@@ -1,4 +1,4 @@
-"""Cuts, rules and writes in any order, with restarts, checkpoints and pruning: the same on all, and as the oracle says."""
+"""Cuts, rules and writes in any order, with restarts, checkpoints and pruning: the same on all, as the oracle says."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ STEPS = st.lists(
         st.tuples(st.just("restart"), small, st.booleans()),
         st.tuples(st.just("keep"), small),
         st.tuples(st.just("settle"), small, small),
+        st.tuples(st.just("twin"), st.integers(1, 3)),
     ),
     max_size=40,
 )
@@ -39,7 +40,7 @@ def play(realm: Realm, step: tuple[Any, ...]) -> None:
     what, *args = step
     if what == "act":
         realm.act(*args)
-    elif what in ("cite", "judge", "cut", "decree", "remember", "settle"):
+    elif what in ("cite", "judge", "cut", "decree", "remember", "settle", "twin"):
         getattr(realm, what)(*args)
     elif what == "tell":
         giver, taker = map(realm.site, args)
@@ -65,6 +66,7 @@ def test_any_interleaving_gives_the_same_everywhere(shape: int, steps: list[Any]
     late = Replica("late").open(realm.scope)
     while records:  # some at a time: a cut may come before what it voids, or behind it
         late.receive([records.pop() for _ in range(min(len(records), 1 + order.randrange(9)))])
+    late.receive(realm.boss.memory.changes(realm.common))  # the proofs of forks
     for what, here in facts(realm.boss.state).items():
         assert facts(late._document.state)[what] == here, what
     for site in realm.sites:

@@ -367,7 +367,7 @@ class Oracle:
             return not self.is_void(id) and (id not in target or holds(target[id]))
 
         first: dict[Any, Any] = {}
-        for id, (of, amount) in sorted(undoing.items()):
+        for _, (of, amount) in sorted(undoing.items()):
             if holds(of):
                 first.setdefault(of, amount)
         return sum(totals.values()) - sum(first.values())
