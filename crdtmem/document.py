@@ -198,7 +198,7 @@ class Document:
             trust = self.state.trust
             if trust is not None:
                 trust.check(session, seq, *actor, parts)
-            change = compose(
+            made_of = compose(
                 self.namespace.digest,
                 session.id,
                 seq,
@@ -211,7 +211,8 @@ class Document:
                 None if trust is None else trust.current,
             )
             if trust is not None and trust.rules is not None:
-                self._pace.spend(trust.rules, self.now(), len(change.core))
+                self._pace.spend(trust.rules, self.now(), len(made_of.core))
+            change = made_of
             self.log.append([_record(Record, (session.id, seq, change.hash, change.core, change.seal))])
         except BaseException as error:
             for entries in staged:

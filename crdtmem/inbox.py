@@ -376,6 +376,8 @@ class Plan:
         self.newer: int | None = None  # rules of this format have come
         self._state = state
         self._rules: set[bytes] = set()  # rules that are planned, by hash
+        self._plain = state.plain
+        self._reach = self.seq if state.plain else self.reach
         self._newest: dict[bytes, Change] = {}
         self._firsts: dict[bytes, Change] = {}
         self._units: dict[tuple[int, str], dict[int, int]] = {}
@@ -391,20 +393,16 @@ class Plan:
                 return (session, change.seq - 1)
             if change.seq > 1 and not self._has(session, change.seq - 1, change.prev):
                 return ("fork", change.prev)
+        reach = self._reach
         for dep in change.deps:
-            if self.reach(dep[0]) < dep[1]:
+            if reach(dep[0]) < dep[1]:
                 return self._ask(dep[0], dep[1])
             if not self._has(*dep):
                 return ("fork", dep)
-        trust = self._state.trust
-        if trust is not None:
-            waits = self._named_rules(change, trust)
-            if waits is not None:
-                return waits
         client = 0
         parts = change.parts
-        if self._state.forks:
-            waits = self._state.awaits(change, self.seq)
+        if not self._plain:
+            waits = self._guarded(change)
             if waits is not None:
                 return waits
             parts = self._state.unforked(change)
@@ -412,7 +410,7 @@ class Plan:
             keyed = type(part) is KeyedPart
             plain = keyed and (part.kind != RECORDS or (len(part.adds) == 1 and len(part.adds[0]) == 3))  # type: ignore[union-attr]
             for id in part.removes if plain else _ids(part):  # type: ignore[union-attr]
-                if id[0] != session and self.reach(id[0]) < id[1]:
+                if id[0] != session and reach(id[0]) < id[1]:
                     return self._ask(id[0], id[1])
             if not keyed:
                 lost = self._state.lost(part) if part.moves else None  # type: ignore[arg-type, union-attr]
@@ -451,6 +449,14 @@ class Plan:
         newest = self._newest.get(session) or self._state.sessions.get(session)
         return newest.seq if newest is not None else 0
 
+    def _guarded(self, change: Change) -> Hashable | None:
+        """What to wait for where the namespace is owned, or sessions were forked."""
+        trust = self._state.trust
+        waits = self._named_rules(change, trust) if trust is not None else None
+        if waits is not None or not self._state.forks:
+            return waits
+        return self._state.awaits(change, self.seq)
+
     def _named_rules(self, change: Change, trust: Trust) -> Hashable | None:
         """What to wait for, unless the rules that a change names are here; take note of those it brings."""
         named = change.rules
@@ -481,7 +487,7 @@ class Plan:
         return [known.key for id in sessions if (known := self._state.sessions.get(id)) is not None]
 
     def _has(self, session: bytes, seq: int, hash: bytes) -> bool:
-        if self._state.forks and seq >= self._state.forks.get(session, seq + 1):
+        if not self._plain and seq >= self._state.forks.get(session, seq + 1):
             return True
         newest = self._newest.get(session)
         if newest is None:

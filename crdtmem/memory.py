@@ -198,10 +198,9 @@ class Memory:
         *args: Any,
     ) -> R:
         """The one path of every write to a field: into the open block, or into a change of its own."""
-        if self._document.state.trust is not None:
-            declared = self._declared(at[1])
-            if declared is not None and declared.ttl is not None and attributes.get("ttl") is None:
-                attributes = {**attributes, "ttl": declared.ttl}
+        document = self._document
+        if not document.state.plain:
+            attributes = self._with_defaults(at[1], attributes)
         own = about(attributes) if attributes else None
         if OPEN.get():
             draft = self._draft()
@@ -210,13 +209,19 @@ class Memory:
                     if draft.open:
                         draft.cites = draft.cites or own is not None
                         return operation(draft.part(at), draft.said(own), *args)
-        document = self._document
         with document.lock:
             field = document.state.fields.get(at) or document.state.field(*at)
             part = KeyedDraft(field) if type(field) is Keyed else OrderedDraft(field, snapshot=False)  # type: ignore[arg-type]
             result = operation(part, own, *args)
             document.commit((part,), own, self._actor, cites=own is not None and len(own) > 1)
             return result
+
+    def _with_defaults(self, name: str, attributes: Attributes) -> Attributes:
+        """What is said of a write, and what the rules declare for it."""
+        declared = self._declared(name)
+        if declared is None or declared.ttl is None or attributes.get("ttl") is not None:
+            return attributes
+        return {**attributes, "ttl": declared.ttl}
 
     def _draft(self) -> Draft | None:
         for memory, draft in OPEN.get():

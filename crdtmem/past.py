@@ -59,6 +59,7 @@ class PastState:
         self.version = version
         self.lock = lock
         self.sessions = state.sessions
+        self.plain = state.plain
         self.fields: Mapping[At, Keyed | Ordered] = _Fields(self)
         self.now = state
         self._log = log

@@ -94,6 +94,7 @@ class State:
         "forks",
         "heads",
         "namespace",
+        "plain",
         "pruned",
         "sessions",
         "sights",
@@ -115,6 +116,7 @@ class State:
         self.taint = Taint()
         self.voids: dict[tuple[bytes, int], dict[int, str]] = {}  # of a change with void parts: which, and why
         self.trust = None if owner is None else Trust(owner)
+        self.plain = owner is None  # whether nothing is void but for its own flaws: open, and no session forked
         self.forks = self.taint.forks  # session -> the first of its changes that is void
         self._forked: dict[int, bytes] = {}  # their clients
         self.sights: dict[tuple[bytes, int], tuple[tuple[bytes, int], ...]] = {}  # what a change had seen besides
@@ -249,7 +251,8 @@ class State:
             StoreError: what it takes to judge the change turns out to be damaged; nothing was done.
         """
         parts = change.parts
-        if self.forks:
+        plain = self.plain
+        if not plain and self.forks:
             parts = self.unforked(change)
             change = change._replace(parts=parts)
         ordered = parts[0][0] >= SEQUENCE or (len(parts) > 1 and any(part[0] >= SEQUENCE for part in parts))
@@ -266,7 +269,7 @@ class State:
                 head = heads.get(dep[0])
                 if head is not None and head[1] <= dep[1]:
                     del heads[dep[0]]
-        if self.sights and (change.session, change.seq) in self.sights:
+        if not plain and (change.session, change.seq) in self.sights:
             session.saw = change.seq
         heads[change.session] = (change.session, change.seq, change.hash)
         if place and (change.deps or change.seq == 1) and len(heads) == 1:
@@ -295,7 +298,7 @@ class State:
                 came, went = field.apply(part, number, change.digests[number], stamp, mine)  # type: ignore[arg-type]
                 if trust is not None and part[1][0] == "@":
                     self.stale = trust.learn(change, session.key, came, self.sessions) or self.stale
-                if part[0] == COUNTER and (self.taint.voided or self.forks):
+                if not plain and part[0] == COUNTER and (self.taint.voided or self.forks):
                     field.recount(self.taint.voiding)
             else:
                 values = moved.get(number, [])
@@ -432,6 +435,7 @@ class State:
         if seq >= self.forks.get(session, seq + 1):
             return False
         self.forks[session] = seq
+        self.plain = False
         self._forked[self.client_of(session)] = session
         known = self.sessions.get(session)
         late = known is not None and known.seq >= seq
