@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from crdtmem import Replica
-from tests.stories import ACTS
-from tests.trusted import Realm, facts
+from tests.realms import MORE, ended, play, story
+from tests.trusted import Realm
 
 small = st.integers(0, 9)
-WRITES = st.tuples(st.just("act"), small, st.sampled_from([*ACTS, "write", "insert", "move", "cut"]), small, small)
+WRITES = st.tuples(st.just("act"), small, st.sampled_from(MORE), small, small)
 STEPS = st.lists(
     st.one_of(
         WRITES,
@@ -35,40 +35,17 @@ STEPS = st.lists(
 )
 
 
-def play(realm: Realm, step: tuple[Any, ...]) -> None:
-    """Do one step."""
-    what, *args = step
-    if what == "act":
-        realm.act(*args)
-    elif what in ("cite", "judge", "cut", "decree", "remember", "settle", "twin"):
-        getattr(realm, what)(*args)
-    elif what == "tell":
-        giver, taker = map(realm.site, args)
-        if giver is not taker:
-            realm.tell(giver, taker)
-    elif what == "restart":
-        realm.keep()
-        realm.site(args[0]).restart(clean=args[1])
-    elif what == "keep":
-        realm.site(args[0]).memory.checkpoint()
-
-
-@settings(suppress_health_check=list(HealthCheck), deadline=None, max_examples=150)
+@settings(suppress_health_check=list(HealthCheck), deadline=None)
 @given(shape=st.integers(0, 7), steps=STEPS, order=st.randoms(use_true_random=False))
 def test_any_interleaving_gives_the_same_everywhere(shape: int, steps: list[Any], order: Any) -> None:
     realm = Realm(shape)
     realm.everybody()
     for step in steps:
         play(realm, step)
-    realm.agree()
-    records = list(realm.archive.values())
-    order.shuffle(records)
-    late = Replica("late").open(realm.scope)
-    while records:  # some at a time: a cut may come before what it voids, or behind it
-        late.receive([records.pop() for _ in range(min(len(records), 1 + order.randrange(9)))])
-    late.receive(realm.boss.memory.changes(realm.common))  # the proofs of forks
-    for what, here in facts(realm.boss.state).items():
-        assert facts(late._document.state)[what] == here, what
-    for site in realm.sites:
-        site.restart(clean=True)
-    realm.agree()
+    ended(realm, order)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_long_stories_end_well(seed: int) -> None:
+    for number in range(5):
+        story(seed * 5 + number, 60)
