@@ -17,14 +17,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from crdtmem import base, forks, recovery
 from crdtmem.audit import Audit
 from crdtmem.change import Change, Head, Intro, Version, compose, decode
 from crdtmem.checkpoint import Checkpoints
 from crdtmem.clock import Clock, stamp
-from crdtmem.difference import shown
 from crdtmem.draft import Draft, Staged, build
 from crdtmem.entry import About, Entry, Writer
 from crdtmem.errors import NotReached, ReadOnly, StoreError, UpgradeNeeded
@@ -36,7 +35,7 @@ from crdtmem.notify import Batch, Callback, Notifier, Watch
 from crdtmem.observer import Observer, failed, made, taken, told
 from crdtmem.past import PastState
 from crdtmem.quota import Pace
-from crdtmem.rebuild import rebuild
+from crdtmem.rebuild import Renewed, renewed
 from crdtmem.recovery import collection_paused
 from crdtmem.snapshot import Snapshot
 from crdtmem.state import Effect, Placed, State, introduced
@@ -44,7 +43,6 @@ from crdtmem.store import Damage, Record, Store
 
 log = logging.getLogger("crdtmem")
 MAX_DEPS = 1000
-Id = Any
 _record = tuple.__new__  # a NamedTuple's own constructor costs three times as much
 
 
@@ -328,25 +326,14 @@ class Document:
 
     def _renew(self) -> Renewed | None:
         """Make the stale state anew; what came and went by that. None if it cannot be done as long as damage stands."""
-        before, tainted = shown(self.state), dict(self.state.taint.tainted)
         try:
-            rebuild(self.state, self.log, self.checkpoints)
+            found = renewed(self.state, self.log, self.checkpoints)
         except StoreError as error:
             log.warning("%r: %s", self.namespace, error)
             return None
         if self._session is not None:
             self._session = self.state.sessions.get(self._session.id) if self._session.id not in self._forks else None
-        after = shown(self.state)
-        empty: dict[object, Entry] = {}
-        came = {at: [e for id, e in here.items() if id not in before.get(at, empty)] for at, here in after.items()}
-        went = {at: [e for id, e in here.items() if id not in after.get(at, empty)] for at, here in before.items()}
-        fallen = {id for id, by in self.state.taint.tainted.items() if by - tainted.get(id, frozenset())}
-        return Renewed(
-            frozenset(at[1] for at in {*came, *went} if came.get(at) or went.get(at)),
-            [entry for entries in came.values() for entry in entries],
-            [entry for entries in went.values() for entry in entries],
-            fallen,
-        )
+        return found
 
     def _apply(self, changes: Sequence[Change], effects: list[Effect], refused: list[Refusal], *, wanted: bool) -> int:
         """Apply what has been stored, and tell; return how many it were before one that cannot be judged."""
@@ -565,7 +552,7 @@ class Document:
         if self._waiters:
             self._moved.notify_all()
         if self._watches and anew is not None:
-            batch = self._renewed(effects, anew, local=local)
+            batch = anew.batch(self.state, effects, local=local)
             for watch in self._watches:
                 if watch.wants(batch):
                     self._notifier.put(watch, batch)
@@ -582,30 +569,6 @@ class Document:
             for watch in self._watches:
                 if watch.wants(batch):
                     self._notifier.put(watch, batch)
-
-    def _renewed(self, effects: Sequence[Effect], anew: Renewed, *, local: bool) -> Batch:
-        """What some changes did, and what was made anew because of them, as one."""
-        came = {entry._id: entry for effect in effects for entry in effect.added} | {e._id: e for e in anew.added}
-        went = {entry._id: entry for effect in effects for entry in effect.removed} | {e._id: e for e in anew.removed}
-        here = {entry._id: entry for entry in self.state.find({*came, *went})}
-        return Batch(
-            self.state.version,
-            anew.fields.union(part.field for effect in effects for part in effect.change.parts),
-            tuple(here[id] for id in came if id in here),
-            tuple(entry for id, entry in went.items() if id not in here),
-            len(effects),
-            local,
-            self.state.find(anew.tainted.union(*[effect.tainted for effect in effects])),
-        )
-
-
-class Renewed(NamedTuple):
-    """What came and went when a state was made anew."""
-
-    fields: frozenset[str]
-    added: list[Entry]
-    removed: list[Entry]
-    tainted: set[Id]
 
 
 def _whole(beyond: list[Placed]) -> list[Record]:

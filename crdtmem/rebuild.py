@@ -10,16 +10,64 @@ The objects that others hold stay the same ones: the state, its fields, and what
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from crdtmem import base
 from crdtmem.checkpoint import Checkpoints
+from crdtmem.difference import shown
+from crdtmem.entry import Entry
 from crdtmem.errors import StoreError
 from crdtmem.fields.keyed import Keyed
 from crdtmem.fields.ordered import Ordered
+from crdtmem.notify import Batch
 from crdtmem.recovery import collection_paused, fits
-from crdtmem.state import State
+from crdtmem.state import Effect, State
 from crdtmem.store import Log
+
+
+class Renewed(NamedTuple):
+    """What came and went when a state was made anew."""
+
+    fields: frozenset[str]
+    added: list[Entry]
+    removed: list[Entry]
+    tainted: set[Any]
+
+    def batch(self, state: State, effects: Sequence[Effect], *, local: bool) -> Batch:
+        """It and what some changes did before, as one."""
+        came = {entry._id: entry for effect in effects for entry in effect.added} | {e._id: e for e in self.added}
+        went = {entry._id: entry for effect in effects for entry in effect.removed} | {e._id: e for e in self.removed}
+        here = {entry._id: entry for entry in state.find({*came, *went})}
+        return Batch(
+            state.version,
+            self.fields.union(part.field for effect in effects for part in effect.change.parts),
+            tuple(here[id] for id in came if id in here),
+            tuple(entry for id, entry in went.items() if id not in here),
+            len(effects),
+            local,
+            state.find(self.tainted.union(*[effect.tainted for effect in effects])),
+        )
+
+
+def renewed(state: State, log: Log, checkpoints: Checkpoints) -> Renewed:
+    """Make a stale state anew, and say what came and went by that.
+
+    Raises:
+        StoreError: a change that this takes is damaged; the state is as it was, and still stale.
+    """
+    before, tainted = shown(state), dict(state.taint.tainted)
+    rebuild(state, log, checkpoints)
+    after = shown(state)
+    empty: dict[Any, Entry] = {}
+    came = {at: [e for id, e in here.items() if id not in before.get(at, empty)] for at, here in after.items()}
+    went = {at: [e for id, e in here.items() if id not in after.get(at, empty)] for at, here in before.items()}
+    return Renewed(
+        frozenset(at[1] for at in {*came, *went} if came.get(at) or went.get(at)),
+        [entry for entries in came.values() for entry in entries],
+        [entry for entries in went.values() for entry in entries],
+        {id for id, by in state.taint.tainted.items() if by - tainted.get(id, frozenset())},
+    )
 
 
 def rebuild(state: State, log: Log, checkpoints: Checkpoints) -> None:

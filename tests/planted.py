@@ -11,7 +11,6 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from types import SimpleNamespace
 from typing import Any
 
-import crdtmem.document
 import crdtmem.draft
 import crdtmem.fields.field
 import crdtmem.fields.keyed
@@ -22,6 +21,7 @@ import crdtmem.fork
 import crdtmem.forks
 import crdtmem.history
 import crdtmem.inbox
+import crdtmem.rebuild
 import crdtmem.recovery
 import crdtmem.taint
 from crdtmem import BadBytes, Entry, Memory, Record, StoreError
@@ -669,7 +669,7 @@ def taint_not_raised_by_a_cut(real):
     return lambda self, id: real(self, id) if id[0] in self.forks else ()
 
 
-@bug((crdtmem.document, "rebuild"))
+@bug((crdtmem.rebuild, "rebuild"))
 def cut_that_does_not_reach_back(real):
     """What was applied before the cut came stays."""
 

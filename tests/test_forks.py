@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from crdtmem import Identity, Memory, MemoryStore, Replica
+from crdtmem import Identity, Memory, MemoryStore, Replica, SqliteStore
 from crdtmem.change import decode, record
 from tests.crew import SCOPE, tick
 from tests.hostile import SET, TEXT, Evil
@@ -106,24 +106,50 @@ def test_what_rests_on_it_is_tainted() -> None:
     assert rests.tainted
 
 
-def test_it_outlives_a_restart_and_a_checkpoint() -> None:
+@pytest.mark.parametrize("kept", ["memory", "file"])
+def test_it_outlives_a_restart_and_a_checkpoint(kept, tmp_path) -> None:
     one, two = twins()
-    store, identity = MemoryStore(), Identity()
+    store, identity = MemoryStore() if kept == "memory" else tmp_path / "bob.db", Identity()
     one.set("s").add("one")
     two.set("s").add("two")
     with Replica("bob", store=store, identity=identity) as replica:
         bob = replica.open(SCOPE)
         bob.receive(one.changes())
+        bob.text("t").append("bob")
+        assert [event.value for event in bob.audit(by="ann", field="s")] == ["before", "one"]
         bob.checkpoint()
         bob.receive(two.changes())
         digest, version = bob.digest(), bob.version
+        assert [event.value for event in bob.audit(by="ann", field="s")] == ["before"]
     for _ in range(2):
         with Replica("bob", store=store, identity=identity) as replica:
             bob = replica.open(SCOPE)
             assert (bob.digest(), bob.version) == (digest, version)
             assert len(bob.equivocations) == 1
             assert not bob.receive(two.changes()).applied
+            assert [event.value for event in bob.audit(by="ann", field="s")] == ["before"]
+            assert fresh_from(bob).digest() == digest
             bob.checkpoint()
+    if kept == "file":
+        reader = Replica("eve", store=SqliteStore(store, readonly=True))
+        assert reader.open(SCOPE).digest() == digest
+
+
+def test_a_fork_is_found_after_pruning_and_over_it() -> None:
+    one, two = twins()
+    bob = fresh("bob")
+    bob.set("s").update(range(20))
+    bob.text("t").append("kept")
+    bob.receive(one.changes())
+    assert bob.prune(keep=1).changes == 3
+    one.set("s").add("one")
+    two.set("s").add("two")
+    bob.receive(one.changes())
+    assert "one" in bob.set("s")
+    bob.receive(two.changes())
+    assert {"one", "two"}.isdisjoint(bob.set("s"))
+    assert set(range(20)) <= set(bob.set("s"))
+    assert "kept" in str(bob.text("t"))
 
 
 def test_a_crash_between_the_proof_and_the_cut_is_made_good() -> None:
