@@ -161,6 +161,14 @@ class Realm:
                 for id in sorted(self.site(n).state.taint.tainted)[:1]:
                     memory.affirm(EntryId(*id), why="holds")
 
+    def restore(self, n: int, which: int) -> None:
+        """Make it what it was, as far as one may."""
+        memory = self.site(n).memory
+        version = self.versions[which % len(self.versions)]
+        if memory.reached(version):
+            with unruly(self.site(n)), suppress(StoreError):
+                memory.restore(version, why="better then")
+
     def entries(self, memory: Memory) -> list[Any]:
         fields = [getattr(memory, kind)(name) for name, kind in FIELDS.items() if kind != "text"]
         return [entry for field in fields for entry in field.entries()]
