@@ -405,7 +405,7 @@ class Plan:
             waits = self._guarded(change)
             if waits is not None:
                 return waits
-            parts = self._state.unforked(change)
+            parts = self._state.tails.without(change, self._state.client_of(session), self._state.field)
         for part in parts:
             keyed = type(part) is KeyedPart
             plain = keyed and (part.kind != RECORDS or (len(part.adds) == 1 and len(part.adds[0]) == 3))  # type: ignore[union-attr]
@@ -455,7 +455,7 @@ class Plan:
         waits = self._named_rules(change, trust) if trust is not None else None
         if waits is not None or not self._state.forks:
             return waits
-        return self._state.awaits(change, self.seq)
+        return self._state.tails.awaited(change, self.seq)
 
     def _named_rules(self, change: Change, trust: Trust) -> Hashable | None:
         """What to wait for, unless the rules that a change names are here; take note of those it brings."""

@@ -52,7 +52,7 @@ def prune(document: Document, before: int | None, keep: int) -> Pruning:
         _lay_base(document, islice(_going(document, before, settled), spare))
         pruned = 0
         while batch := _oldest(document, before, min(spare - pruned, _AT_ONCE), settled):
-            document.state.pruned.add(batch[-1][0], [kept for _, kept in batch], document.state.sights)
+            document.state.pruned.add(batch[-1][0], [kept for _, kept in batch], document.state.tails.sights)
             newest = {kept.session: kept.seq for _, kept in batch}
             document.audit.prune(newest)
             for session, seq in newest.items():

@@ -75,7 +75,7 @@ class Snapshot:
 def _told(state: State) -> tuple[Any, ...] | None:
     """What is void, and why: the rules and cuts of an owned namespace, forked sessions; None where there is none."""
     trust = state.trust
-    voided, sights = list(state.taint.voided.items()), list(state.sights.items())
+    voided, sights = list(state.taint.voided.items()), list(state.tails.sights.items())
     facts = [list(state.forks.items()), sights, voided, [], [], []]
     if trust is not None:
         facts[3] = [(hash, named, rules.wire()) for hash, (named, rules) in trust.book.items()]
@@ -240,7 +240,7 @@ class _Reader:
         for session, seq in forks:
             state.fork(session, seq)
         state.stale = False  # it was made knowing them
-        state.sights = {tuple(change): _tupled(seen) for change, seen in sights}
+        state.tails.sights = {tuple(change): _tupled(seen) for change, seen in sights}
         state.taint.voided = {tuple(part): _tupled(ids) for part, ids in voided}
         if state.trust is not None:
             for hash, named, told in book:

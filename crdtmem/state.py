@@ -4,16 +4,12 @@ The owner applies changes in causal order and exactly once (invariant 3); the sa
 any such order (invariant 6). A part with a flaw is void: it is left out, its change keeps its seq (invariant 4). So is
 what the rules of an owned namespace do not allow; `trust` says. What voids changes that were applied before makes the
 state `stale`, and its owner makes it anew (rebuild.py).
-
-A session that was forked is void from the first change on of which there are two. Nobody holds all of its changes, so
-nobody may depend on them: who names one names the one before the fork, who follows one of its units follows its last
-unit before the fork, and what an author had seen is also told by the units it follows.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -26,6 +22,7 @@ from crdtmem.fields.ordered import Ordered, Past
 from crdtmem.identity import client_id
 from crdtmem.pruned import Husk, Pruned
 from crdtmem.store import Log, Record
+from crdtmem.tails import Tails
 from crdtmem.taint import Taint
 from crdtmem.trust import Trust, Verdict
 from crdtmem.values import encode
@@ -57,11 +54,6 @@ def _named(change: Change) -> dict[bytes, int]:
     return marks
 
 
-def _named_units(part: OrderedPart) -> list[Any]:
-    """The units it follows, and those it deletes."""
-    return [run[0] for run in (*part.runs, *part.moves) if run[0] is not None] + list(part.deletes)
-
-
 Step = Record | Husk
 Placed = tuple[int, Step]  # with its place in the log; of a husk, one that it does not lie behind
 _NONE: set[Any] = set()
@@ -83,7 +75,6 @@ class State:
     """
 
     __slots__ = (
-        "_forked",
         "_keeps",
         "_log",
         "_pasts",
@@ -97,8 +88,8 @@ class State:
         "plain",
         "pruned",
         "sessions",
-        "sights",
         "stale",
+        "tails",
         "taint",
         "trust",
         "voids",
@@ -118,8 +109,7 @@ class State:
         self.trust = None if owner is None else Trust(owner)
         self.plain = owner is None  # whether nothing is void but for its own flaws: open, and no session forked
         self.forks = self.taint.forks  # session -> the first of its changes that is void
-        self._forked: dict[int, bytes] = {}  # their clients
-        self.sights: dict[tuple[bytes, int], tuple[tuple[bytes, int], ...]] = {}  # what a change had seen besides
+        self.tails = Tails(self.forks)
         self.stale = False  # whether something voids, or lifts, what was applied before
         self.edge: int | None = None  # while it is made anew: the place in the log of what is applied
         self.count = 0
@@ -200,8 +190,8 @@ class State:
                     ahead.discard(kept.session)
                 continue
             deps: Any = kept.gist.deps
-            if self.sights:
-                deps = (*deps, *self.sights.get((kept.session, kept.seq), ()))
+            if self.tails.sights:
+                deps = (*deps, *self.tails.sights.get((kept.session, kept.seq), ()))
             for dep in deps:
                 if dep[1] > marks.get(dep[0], 0):
                     marks[dep[0]] = dep[1]
@@ -250,10 +240,10 @@ class State:
         Raises:
             StoreError: what it takes to judge the change turns out to be damaged; nothing was done.
         """
-        parts = change.parts
+        said = parts = change.parts
         plain = self.plain
         if not plain and self.forks:
-            parts = self.unforked(change)
+            parts = self.tails.without(change, self.client_of(change.session), self.field)
             change = change._replace(parts=parts)
         ordered = parts[0][0] >= SEQUENCE or (len(parts) > 1 and any(part[0] >= SEQUENCE for part in parts))
         past, moved = self._looked_up(change) if ordered else (None, {})
@@ -269,7 +259,7 @@ class State:
                 head = heads.get(dep[0])
                 if head is not None and head[1] <= dep[1]:
                     del heads[dep[0]]
-        if not plain and (change.session, change.seq) in self.sights:
+        if not plain and (change.session, change.seq) in self.tails.sights:
             session.saw = change.seq
         heads[change.session] = (change.session, change.seq, change.hash)
         if place and (change.deps or change.seq == 1) and len(heads) == 1:
@@ -286,7 +276,7 @@ class State:
         else:
             rights = trust.rights(change.rules, session.key, *(change.actor or (session.agent, session.role)))
             stamp = Stamp(session, change.seq, change.hlc, change.actor, rights.verified)
-            verdicts = trust.judge(rights, change.session, change.seq, parts)
+            verdicts = trust.judge(rights, change.session, change.seq, said)
         for number, part in enumerate(parts):
             if verdicts and number in verdicts:
                 void[number], more = self._leave_out(part, number, stamp, verdicts[number], moved.get(number, []), past)
@@ -398,7 +388,7 @@ class State:
         id = change.session
         known = self._pasts.pop(id, None) if not self.forks else None
         if self.forks:
-            self._look(change, marks)
+            self.tails.look(change, self.fields, marks)
         session = self.sessions.get(id)
         if known is not None and not change.deps and session is not None and session.saw <= known[0]:
             marks = known[1]  # it has seen nothing new of others since
@@ -416,63 +406,16 @@ class State:
         """Whether all that is here is in the past of who has seen so much."""
         return all(head[1] <= marks.get(head[0], 0) for head in self.heads.values())
 
-    def _look(self, change: Change, marks: dict[bytes, int]) -> None:
-        """Who follows a unit had seen it, though what told so may be void with a forked session."""
-        sights: dict[bytes, int] = {}
-        for part in change.parts:
-            field: Any = self.fields.get(part[:2])
-            for run in (*part.runs, *part.moves) if type(part) is OrderedPart and field is not None else ():
-                stamp = field.made(run[0])
-                if stamp is not None and stamp.writer.id != change.session:
-                    sights[stamp.writer.id] = max(stamp.seq, sights.get(stamp.writer.id, 0))
-        if sights:
-            self.sights[change.session, change.seq] = tuple(sorted(sights.items()))
-            for session, seq in sights.items():
-                marks[session] = max(seq, marks.get(session, 0))
-
     def fork(self, session: bytes, seq: int) -> bool:
         """A session was forked at this change; whether changes from there on had been applied."""
         if seq >= self.forks.get(session, seq + 1):
             return False
-        self.forks[session] = seq
+        self.tails.note(session, seq, self.client_of(session))
         self.plain = False
-        self._forked[self.client_of(session)] = session
         known = self.sessions.get(session)
         late = known is not None and known.seq >= seq
         self.stale = self.stale or late
         return late
-
-    def awaits(self, change: Change, seq_of: Callable[[bytes], int]) -> tuple[bytes, int] | None:
-        """What has to come of a forked session before it is known where what follows it belongs.
-
-        Args:
-            change: the change.
-            seq_of: how far a session has come.
-        """
-        parts = [part for part in change.parts if type(part) is OrderedPart]
-        for unit in [unit for part in parts for unit in _named_units(part)]:
-            session = self._forked.get(unit[0])
-            if session not in (None, change.session) and seq_of(session) < self.forks[session] - 1:
-                return session, self.forks[session] - 1
-        return None
-
-    def unforked(self, change: Change) -> tuple[Any, ...]:
-        """Its parts, speaking of no unit that is void with a forked session; of those none is its own."""
-        own = self.client_of(change.session)
-        return tuple([self._unforked(part, own) if type(part) is OrderedPart else part for part in change.parts])
-
-    def _unforked(self, part: OrderedPart, own: int) -> OrderedPart:
-        forked = self._forked.keys() - {own}
-        if not any(unit[0] in forked for unit in _named_units(part)):
-            return part
-        field: Any = self.field(part.kind, part.field)
-        lefts = {run[0]: field.last(run[0]) for run in (*part.runs, *part.moves) if run[0] and run[0][0] in forked}
-        spans = [field.clipped(span) if span[0] in forked else span for span in part.deletes]
-        return part._replace(
-            runs=tuple([(lefts.get(run[0], run[0]), *run[1:]) for run in part.runs]),
-            moves=tuple([(lefts.get(move[0], move[0]), move[1]) for move in part.moves]),
-            deletes=tuple([span for span in spans if span is not None]),
-        )
 
     def _moved(self, part: OrderedPart) -> list[Entry | None] | None:
         """The entries its moves show elsewhere, as they were written; None if one never was."""

@@ -39,6 +39,7 @@ from crdtmem.past import PastState
 from crdtmem.recovery import Resumed
 from crdtmem.snapshot import Snapshot
 from crdtmem.state import State
+from crdtmem.tails import Tails
 from crdtmem.taint import Taint
 from crdtmem.trust import Trust
 
@@ -691,16 +692,16 @@ def cut_below_what_is_settled(real):
     return lambda self, cut, session: cut.marks.get(session, 0)
 
 
-@bug((State, "unforked"))
+@bug((Tails, "without"))
 def void_units_followed(real):
     """Who followed a unit of a forked session follows it still."""
-    return lambda self, change: change.parts
+    return lambda self, change, own, field: change.parts
 
 
-@bug((State, "_look"))
+@bug((Tails, "look"))
 def sights_forgotten(real):
     """What an author had seen is told by what it names as its past alone, though that may be void."""
-    return lambda self, change, marks: None
+    return lambda self, change, fields, marks: None
 
 
 @bug((Snapshot, "__init__"))
