@@ -43,6 +43,7 @@ from crdtmem.store import Damage, Record, Store
 
 log = logging.getLogger("crdtmem")
 MAX_DEPS = 1000
+_PATIENCE = 1.0  # seconds between two attempts to make a state anew whose log is damaged
 _record = tuple.__new__  # a NamedTuple's own constructor costs three times as much
 
 
@@ -98,6 +99,7 @@ class Document:
         self._sealed: dict[bytes, int] = {}  # how far our sessions are sealed, where more may follow
         self._forks: dict[bytes, Fork] = {}
         self._pace = Pace()
+        self._patience = 0.0  # not before this moment the stale state is tried to be made anew once more
         self.observer: Observer | None = None
         self._load()
         self.checkpoints.at_opening(self.state)
@@ -225,7 +227,7 @@ class Document:
         if intro is not None:
             self._session = self.state.sessions[session.id]
             self._sealed[session.id] = 0
-        anew = self._renew() if self.state.stale else None
+        anew = self._renew() if self.state.stale and time.monotonic() > self._patience else None
         if self._waiters or self._watches:
             self._tell((effect,), local=True, anew=anew)
         if observer is not None:
@@ -260,7 +262,9 @@ class Document:
             applied = 0
             try:
                 applied = self._take_in(records, sender, effects, refused)
-                if not effects and self.state.stale:  # what it needs may be mended by now
+                if (
+                    not effects and self.state.stale and time.monotonic() > self._patience
+                ):  # what it needs may be mended by now
                     anew = self._renew()
                     if anew is not None and (self._watches or self._waiters):
                         self._tell((), local=False, anew=anew)
@@ -330,6 +334,7 @@ class Document:
             found = renewed(self.state, self.log, self.checkpoints)
         except StoreError as error:
             log.warning("%r: %s", self.namespace, error)
+            self._patience = time.monotonic() + _PATIENCE
             return None
         if self._session is not None:
             self._session = self.state.sessions.get(self._session.id) if self._session.id not in self._forks else None
@@ -357,7 +362,7 @@ class Document:
         except StoreError as error:  # it met damage that nobody knew of: nothing behind it can be judged
             refused.append(Refusal(str(error), change.session, change.seq))
         count = self.state.count
-        anew = self._renew() if self.state.stale else None
+        anew = self._renew() if self.state.stale and time.monotonic() > self._patience else None
         if effects:
             self._tell(effects, local=False, anew=anew)
         if self.state.count >= self.checkpoints.due:

@@ -152,6 +152,39 @@ def test_a_fork_is_found_after_pruning_and_over_it() -> None:
     assert "kept" in str(bob.text("t"))
 
 
+def test_an_open_block_goes_on_over_what_a_fork_has_taken() -> None:
+    one, two = twins()
+    bob = fresh("bob")
+    gone = one.set("s").add("one")
+    one.text("t").append("CD")
+    one.sequence("q").extend([1, 2])
+    two.set("s").add("two")
+    bob.receive(one.changes())
+    with bob.change(why="long thought"):
+        bob.text("t").insert(3, "-bob-")
+        bob.sequence("q").append(3)
+        bob.sequence("q").move(0, 1)
+        bob.set("s").discard("one")
+        bob.register("r").assign("so", because=[gone])
+        bob.receive(two.changes())
+        bob.text("t").append("!")
+    assert sorted(str(bob.text("t"))) == sorted("ab-bob-!")
+    assert list(bob.sequence("q")) == [3]
+    assert bob.register("r").entries()[0].tainted
+    pass_on(bob, one, two, fresh_from(bob))
+
+
+def test_its_own_author_goes_on_in_a_block() -> None:
+    one, two = twins()
+    one.set("s").add("one")
+    two.set("s").add("two")
+    with one.change():
+        one.text("t").append("mine")
+        one.receive(two.changes())
+    assert str(one.text("t")) == "abmine"
+    pass_on(one, two)
+
+
 def test_a_crash_between_the_proof_and_the_cut_is_made_good() -> None:
     from crdtmem import forks
 

@@ -607,6 +607,9 @@ def test_a_cut_over_damage_waits_until_it_is_mended(crew, monkeypatch) -> None:
     assert document.state.stale
     assert set(ann.set("s")) == {"first", "second"}
     ann.receive([])
+    assert document.state.stale  # it was tried a moment ago
+    document._patience = 0.0
+    ann.receive([])
     assert not document.state.stale
     assert ann.digest() == boss.digest()
 
