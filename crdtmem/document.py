@@ -198,7 +198,7 @@ class Document:
             trust = self.state.trust
             if trust is not None:
                 trust.check(session, seq, *actor, parts)
-            made_of = compose(
+            written = compose(
                 self.namespace.digest,
                 session.id,
                 seq,
@@ -211,8 +211,8 @@ class Document:
                 None if trust is None else trust.current,
             )
             if trust is not None and trust.rules is not None:
-                self._pace.spend(trust.rules, self.now(), len(made_of.core))
-            change = made_of
+                self._pace.spend(trust.rules, self.now(), len(written.core))
+            change = written
             self.log.append([_record(Record, (session.id, seq, change.hash, change.core, change.seal))])
         except BaseException as error:
             for entries in staged:
@@ -227,7 +227,7 @@ class Document:
         if intro is not None:
             self._session = self.state.sessions[session.id]
             self._sealed[session.id] = 0
-        anew = self._renew() if self.state.stale and time.monotonic() > self._patience else None
+        anew = self._renew() if self.state.stale and self._tired() else None
         if self._waiters or self._watches:
             self._tell((effect,), local=True, anew=anew)
         if observer is not None:
@@ -262,12 +262,8 @@ class Document:
             applied = 0
             try:
                 applied = self._take_in(records, sender, effects, refused)
-                if (
-                    not effects and self.state.stale and time.monotonic() > self._patience
-                ):  # what it needs may be mended by now
-                    anew = self._renew()
-                    if anew is not None and (self._watches or self._waiters):
-                        self._tell((), local=False, anew=anew)
+                if not applied and self._tired():  # of waiting: what it needs may be mended by now
+                    self._tell((), local=False, anew=self._renew())
                 if self._inbox.rivals.news and self._expose(refused):
                     self._inbox.again()
                     applied += self._take_in((), sender, effects, refused)
@@ -305,19 +301,17 @@ class Document:
         for fork in found:
             writer = self.state.sessions[fork.session]
             forks.put(self.log, fork)
-            self.log.cut(fork.session, fork.seq)
             self._forks[fork.session] = fork
             self._inbox.rivals.keep(fork)
             self._inbox.rivals.forget(fork.session)
             self.state.fork(fork.session, fork.seq)
             self._sealed.pop(fork.session, None)
+            if self._session is writer:
+                self._session = None
             refused.append(Refusal(FORKED, fork.session, fork.seq))
             log.warning("%r: %s", self.namespace, Equivocation(writer.agent, writer.key, fork.session, fork.seq))
         if found:
-            self.audit.forget()
-            anew = self._renew()
-            if self._watches or self._waiters:
-                self._tell((), local=False, anew=anew)
+            self._tell((), local=False, anew=self._renew())
         return bool(found)
 
     def equivocations(self) -> tuple[Equivocation, ...]:
@@ -336,9 +330,17 @@ class Document:
             log.warning("%r: %s", self.namespace, error)
             self._patience = time.monotonic() + _PATIENCE
             return None
+        for fork in self._forks.values():
+            if self.log.writable and self.log.read(fork.session, fork.seq) is not None:
+                self.log.cut(fork.session, fork.seq)
+                self.audit.forget()
         if self._session is not None:
-            self._session = self.state.sessions.get(self._session.id) if self._session.id not in self._forks else None
+            self._session = self.state.sessions.get(self._session.id)
         return found
+
+    def _tired(self) -> bool:
+        """Whether to try to make a stale state anew: not too often, where damage stands in the way."""
+        return self.state.stale and time.monotonic() > self._patience
 
     def _apply(self, changes: Sequence[Change], effects: list[Effect], refused: list[Refusal], *, wanted: bool) -> int:
         """Apply what has been stored, and tell; return how many it were before one that cannot be judged."""
@@ -362,7 +364,7 @@ class Document:
         except StoreError as error:  # it met damage that nobody knew of: nothing behind it can be judged
             refused.append(Refusal(str(error), change.session, change.seq))
         count = self.state.count
-        anew = self._renew() if self.state.stale and time.monotonic() > self._patience else None
+        anew = self._renew() if self._tired() else None
         if effects:
             self._tell(effects, local=False, anew=anew)
         if self.state.count >= self.checkpoints.due:
@@ -556,24 +558,26 @@ class Document:
     def _tell(self, effects: Sequence[Effect], *, local: bool, anew: Renewed | None = None) -> None:
         if self._waiters:
             self._moved.notify_all()
-        if self._watches and anew is not None:
-            batch = anew.batch(self.state, effects, local=local)
-            for watch in self._watches:
-                if watch.wants(batch):
-                    self._notifier.put(watch, batch)
-        elif self._watches:
-            batch = Batch(
-                self.state.version,
-                frozenset(part.field for effect in effects for part in effect.change.parts),
-                tuple(entry for effect in effects for entry in effect.added),
-                tuple(entry for effect in effects for entry in effect.removed),
-                len(effects),
-                local,
-                self.state.find({id for effect in effects for id in effect.tainted}),
+        if self._watches and (effects or anew is not None):
+            batch = (
+                anew.batch(self.state, effects, local=local) if anew is not None else _told(self.state, effects, local)
             )
             for watch in self._watches:
                 if watch.wants(batch):
                     self._notifier.put(watch, batch)
+
+
+def _told(state: State, effects: Sequence[Effect], local: bool) -> Batch:  # noqa: FBT001
+    """What some changes did."""
+    return Batch(
+        state.version,
+        frozenset(part.field for effect in effects for part in effect.change.parts),
+        tuple(entry for effect in effects for entry in effect.added),
+        tuple(entry for effect in effects for entry in effect.removed),
+        len(effects),
+        local,
+        state.find({id for effect in effects for id in effect.tainted}),
+    )
 
 
 def _whole(beyond: list[Placed]) -> list[Record]:

@@ -379,7 +379,7 @@ class Memory:
         """Let go of old changes: what the memory shows stays, how it came about goes.
 
         Nothing reaches further back after that: neither `at` and `undo`, nor `changes` for a replica that lacks what
-        was pruned. So prune what all others have.
+        was pruned. So prune what all others have. In an owned namespace only what is settled goes: see `settle`.
 
         Args:
             older_than: an age, or a moment; only changes stamped before it go.
@@ -558,13 +558,32 @@ class Memory:
         return owning.cut(self, who, None, since, why)
 
     def demote(self, who: str | bytes, field: str, *, since: Version | str | datetime | None, why: str) -> Entry:
-        """Make void what a key wrote to one field after a version, and will write to it: only the owner can."""
+        """Make void what a key wrote to one field after a version, and will write to it: only the owner can.
+
+        >>> from crdtmem import Replica, Rules
+        >>> boss, bot = Replica("boss"), Replica("bot")
+        >>> memory = boss.own(tenant="acme", rules=Rules(agents={bot.identity.key: "bot"}))
+        >>> copy = bot.open(memory.namespace)
+        >>> _ = copy.receive(memory.changes())
+        >>> _ = memory.demote("bot", "plan", since=memory.version, why="it keeps rewriting it")
+        >>> _ = copy.receive(memory.changes())
+        >>> _ = copy.set("ideas").add("still welcome")
+        >>> copy.text("plan").append("mine")
+        Traceback (most recent call last):
+        crdtmem.errors.RulesRefused: text 'plan': its author's right to write it was taken back
+        """
         return owning.cut(self, who, field, since, why)
 
     def settle(self, version: Version | str | None = None, *, why: str | None = None) -> Entry:
         """Say that no later cut reaches below a version, by default this one; `prune` lets go of nothing newer.
 
         Only the owner can, and from one place: of two who settle apart, neither knows the cuts of the other.
+
+        >>> from crdtmem import Replica, Rules
+        >>> memory = Replica("boss").own(tenant="acme", rules=Rules())
+        >>> _ = memory.settle(why="all of it was reviewed")
+        >>> memory.prune(keep=1).changes
+        1
         """
         return owning.settle(self, version, why)
 
@@ -573,6 +592,10 @@ class Memory:
         """The sessions that wrote two histories; from where these part, they are void everywhere.
 
         It takes a program that cheats, or one process that was copied while it ran and went on twice.
+
+        >>> from crdtmem import Replica
+        >>> Replica("ann").open(tenant="acme").equivocations
+        ()
         """
         with self._document.lock:
             return self._document.equivocations()

@@ -88,6 +88,8 @@ def _again(state: State, log: Log, checkpoints: Checkpoints) -> State:
         known = state.sessions.get(change.session)
         if known is None or change.seq > known.seq:
             continue  # not applied yet
+        if change.seq >= state.forks.get(change.session, change.seq + 1):
+            continue
         if not fits(fresh, change):
             raise StoreError("a cut or a fork changes what rests on damaged changes; a peer may have them")
         fresh.edge = at

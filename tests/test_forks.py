@@ -185,6 +185,27 @@ def test_its_own_author_goes_on_in_a_block() -> None:
     pass_on(one, two)
 
 
+def test_over_damage_it_waits_and_nothing_more_of_the_session_enters(monkeypatch) -> None:
+    one, two = twins()
+    bob = fresh("bob")
+    one.set("s").add("one")
+    two.set("s").add("two")
+    bob.receive(one.changes())
+    with monkeypatch.context() as patched:
+        patched.setattr("crdtmem.rebuild.fits", lambda *_: False)
+        bob.receive(two.changes())
+        assert bob._document.state.stale
+        one.set("s").add("one more")
+        assert not bob.receive(one.changes()).applied
+        bob.set("s").add("bob goes on")
+    bob._document._patience = 0.0
+    bob.receive([])
+    assert not bob._document.state.stale
+    assert set(bob.set("s")) == {"before", "bob goes on"}
+    pass_on(bob, one, two)
+    assert fresh_from(bob).digest() == bob.digest()
+
+
 def test_a_crash_between_the_proof_and_the_cut_is_made_good() -> None:
     from crdtmem import forks
 
