@@ -47,7 +47,14 @@ STORE: Mapping[str, Target] = {
     "waiting for a checkpoint, the longest write": WAIT,
 }
 
+TRUST: Mapping[str, Target] = {
+    "sealing and verifying, adds in batches of 100": Target(4, "us"),
+    "judging a keyed change": Target(2, "us"),
+    "judging a small ordered change": Target(8, "us"),
+}
+
 TARGETS: Mapping[str, Target] = {
+    **TRUST,
     "set.add, with why": WRITE,
     "register.assign, with why": WRITE,
     "records.put, with why": WRITE,

@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, Phase, reproduce_failure, seed, settings
 from hypothesis.errors import DidNotReproduce
 from hypothesis.stateful import get_state_machine_test
 
-from tests import disk, faults, garble, hostile, kills, simulation
+from tests import attacks, disk, faults, garble, hostile, kills, realms, simulation
 from tests.exhaustive import CALLS, Case, explore, histories
 from tests.machine import Convergence
 
@@ -134,6 +134,8 @@ COMMANDS: dict[str, Command] = {
     "kill": Command(*kills.KILL),
     "garble": Command(*garble.GARBLE),
     "simulate": Command(*simulation.SIMULATE),
+    "attacks": Command(*attacks.ATTACKS),
+    "cuts": Command(*realms.CUTS),
 }
 
 
