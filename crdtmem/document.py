@@ -320,7 +320,14 @@ class Document:
             log.warning("%r: %s", self.namespace, Equivocation(writer.agent, writer.key, fork.session, fork.seq))
         if found:
             self._tell((), local=False, anew=self._renew())
+            for waker in self._wakers:
+                waker()
         return bool(found)
+
+    def forks(self) -> list[Fork]:
+        """The proofs that sessions were forked."""
+        with self.lock:
+            return list(self._forks.values())
 
     def equivocations(self) -> tuple[Equivocation, ...]:
         """The sessions that are known to have been forked."""
@@ -391,7 +398,7 @@ class Document:
         self._inbox.keep(changes, sender)
 
     def _received(self, applied: int, refused: Sequence[Refusal]) -> Received:
-        missing = self.missing() if len(self._inbox) or self.log.damage else ()
+        missing = self.missing() if len(self._inbox) or self.log.damage or len(self._inbox.rivals) else ()
         return Received(applied, len(self._inbox), tuple(refused), missing)
 
     @property
@@ -410,7 +417,8 @@ class Document:
     def missing(self) -> tuple[tuple[bytes, int], ...]:
         """What to ask others for: what waiting changes rest on, and what was found damaged."""
         damaged = [(broken.session, broken.seq) for broken in self.log.damage if broken.session and broken.seq]
-        return tuple(sorted({*self._inbox.missing(), *damaged}))
+        rivals = self._inbox.rivals
+        return tuple(sorted({*self._inbox.missing(), *damaged, *(rivals.gaps(self.state) if len(rivals) else ())}))
 
     def damage(self) -> tuple[Damage, ...]:
         """What was found broken in the store and is not back yet."""

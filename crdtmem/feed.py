@@ -80,15 +80,26 @@ class Feed:
                 self._version = (version, blake2b(encode(version.heads), digest_size=16).digest())
             return self._version[1]
 
-    def sessions(self) -> list[ChangeId]:
-        """How far each session has come."""
+    def sessions(self) -> list[tuple[bytes, int, bytes]]:
+        """How far each session has come, and how the hash of its last change begins."""
         with self._document.lock:
-            return [(id, writer.seq) for id, writer in self._document.state.sessions.items()]
+            return [(id, writer.seq, writer.hash[:8]) for id, writer in self._document.state.sessions.items()]
+
+    def differs(self, id: bytes, seq: int, begins: bytes) -> bool:
+        """Whether another change is here than the one whose hash begins so: then the session was forked."""
+        document = self._document
+        with document.lock:
+            known = document.state.sessions.get(id)
+            if known is None or not 0 < seq <= known.seq or seq >= document.state.forks.get(id, seq + 1):
+                return False
+            kept = known if known.seq == seq else document.log.read(id, seq)
+            return kept is not None and kept.hash[:8] != begins
 
     def has(self, id: ChangeId) -> bool:
-        """Whether a change has been applied."""
-        writer = self._document.state.sessions.get(id[0])
-        return writer is not None and writer.seq >= id[1]
+        """Whether a change has been applied, or is void for good."""
+        state = self._document.state
+        writer = state.sessions.get(id[0])
+        return (writer is not None and writer.seq >= id[1]) or id[1] >= state.forks.get(id[0], id[1] + 1)
 
     def knows(self, version: Version | str) -> bool:
         """Whether a version is of this memory, and has been reached."""
@@ -109,7 +120,8 @@ class Feed:
         document = self._document
         with document.lock:
             newest = self.newest()
-            lacked = [(id, known.get(id, 0) + 1) for id, seq in self.sessions() if seq > known.get(id, 0)]
+            sessions = document.state.sessions
+            lacked = [(id, known.get(id, 0) + 1) for id, writer in sessions.items() if writer.seq > known.get(id, 0)]
             if not lacked:
                 return newest
             if document.state.pruned.any() and any(document.state.pruned.hash(*id) for id in lacked):
@@ -131,6 +143,10 @@ class Feed:
         else:
             after = upto
         return Stretch(after if found else upto, tuple(found))
+
+    def proofs(self) -> list[bytes]:
+        """What proves that sessions were forked: records that are handed out though they are void."""
+        return [data for fork in self._document.forks() for data in fork.records]
 
     def find(self, ids: Iterable[ChangeId]) -> list[bytes]:
         """Those of these changes that are here."""

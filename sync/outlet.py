@@ -7,7 +7,6 @@ from contextlib import suppress
 
 from crdtmem.errors import StoreError
 from crdtmem.feed import Feed, Stretch
-from crdtmem.namespace import LABELS
 from crdtmem.sync.frames import Changes, Open, encode, labels_of
 
 _KEPT = 4  # stretches: those who have seen all get the same one, those who catch up have one each
@@ -24,10 +23,11 @@ class Outlet:
     def __init__(self, feed: Feed, channel: int) -> None:
         self.feed = feed
         self.channel = channel
-        self.labels = labels_of([getattr(feed.namespace, name) for name in LABELS])
+        self.labels = labels_of(feed.namespace)
         self.readers = 0  # connections on which it is open
         self.size = 64 * 1024  # bytes of a stretch
         self.newest = 0
+        self.proofs: list[bytes] = []
         self.refresh()
         self._frames: dict[tuple[int, int], tuple[Stretch, bytes]] = {}
 
@@ -36,6 +36,7 @@ class Outlet:
         before = self.newest
         with suppress(StoreError):
             self.newest = self.feed.newest()
+            self.proofs = self.feed.proofs()
         return self.newest > before
 
     def open(self) -> tuple[int, Open]:
