@@ -324,10 +324,10 @@ class Document:
                 waker()
         return bool(found)
 
-    def forks(self) -> list[Fork]:
-        """The proofs that sessions were forked."""
+    def proofs(self) -> list[bytes]:
+        """The records that prove which sessions were forked; they are not in the log, and go out beside it."""
         with self.lock:
-            return list(self._forks.values())
+            return [data for fork in self._forks.values() for data in fork.records]
 
     def equivocations(self) -> tuple[Equivocation, ...]:
         """The sessions that are known to have been forked."""
@@ -435,9 +435,7 @@ class Document:
         with self.lock:
             self.usable()
             self._seal()
-            found = [kept.data for kept in self._unseen(since)]
-            for fork in self._forks.values():
-                found += fork.records
+            found = [kept.data for kept in self._unseen(since)] + self.proofs()
             if self.observer is not None:
                 told(self.observer.sent, sum, [len(data) for data in found])
             return found

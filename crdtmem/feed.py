@@ -146,7 +146,7 @@ class Feed:
 
     def proofs(self) -> list[bytes]:
         """What proves that sessions were forked: records that are handed out though they are void."""
-        return [data for fork in self._document.forks() for data in fork.records]
+        return self._document.proofs()
 
     def find(self, ids: Iterable[ChangeId]) -> list[bytes]:
         """Those of these changes that are here."""
