@@ -12,13 +12,16 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from crdtmem.change import Version
+from crdtmem.clock import moment
 from crdtmem.errors import BadBytes, NamespaceError, StoreError
 from crdtmem.inbox import Received
 from crdtmem.memory import Memory
+from crdtmem.quota import Pace
 from crdtmem.store import Record
 from crdtmem.values import encode
 
 ChangeId = tuple[bytes, int]
+_KEYS = 4096  # whose pace is remembered
 
 
 class Pruned(StoreError):
@@ -39,6 +42,7 @@ class Arrival(NamedTuple):
     trouble: str | None  # why the store did not take them; then all of them wait
     span: tuple[int, int]  # behind the first place, up to the second, lies nothing but what came from the sender
     late: list[ChangeId]  # those of them that wait for others, and are not stored yet
+    pause: float  # seconds by which whoever sent them goes too fast, by the quotas of the rules
 
 
 class Feed:
@@ -61,6 +65,7 @@ class Feed:
         self.namespace = memory.namespace
         self._document = memory._document
         self._version: tuple[Version | None, bytes] = (None, b"")
+        self._paces: dict[bytes, Pace] = {}  # of the keys that wrote what came
 
     def steady(self) -> AbstractContextManager[object]:
         """While this is held, nothing changes."""
@@ -165,8 +170,26 @@ class Feed:
             except StoreError as error:
                 trouble = str(error)
                 received = Received(0, document.waiting, ())
-            span = (before, document.log.newest if alone else before)
-            return Arrival(received, trouble, span, document.late() if received.waiting else [])
+            after = document.log.newest
+            span = (before, after if alone else before)
+            late = document.late() if received.waiting else []
+            return Arrival(received, trouble, span, late, self._too_fast(before) if after > before else 0.0)
+
+    def _too_fast(self, before: int) -> float:
+        """By how long what came behind a place came too soon. By the stamps of its writers: history is no flood."""
+        trust = self._document.state.trust
+        rules = None if trust is None else trust.rules
+        if rules is None or (rules.changes_per_minute is None and rules.bytes_per_minute is None):
+            return 0.0
+        longest = 0.0
+        for _, kept in self._document.log.since(before):
+            key = self._document.state.sessions[kept.session].key
+            if len(self._paces) >= _KEYS:
+                self._paces.clear()
+            pace = self._paces.setdefault(key, Pace())
+            at = moment(kept.gist.hlc).timestamp()
+            longest = max(longest, pace.owed(rules, now=at, size=len(kept.core)))
+        return longest
 
     @property
     def waiting(self) -> int:

@@ -114,6 +114,7 @@ class Link:
         self._channels: dict[bytes, _Channel] = {}
         self._numbers = 0
         self._turn = 0
+        self.pause = 0.0  # seconds to wait before it is heard again: it writes more than the rules allow
         self._refused = 0
 
     def begin(self, peer: bytes, name: str) -> None:
@@ -239,7 +240,8 @@ class Link:
             self._tell(News("refused", self.name, feed.namespace.digest, "it may read here, not write"))
             self.session.send(Shut(channel.outlet.labels, "you may read here, not write"))
             return
-        received, trouble, span, late = feed.receive(records, self.peer.hex())
+        received, trouble, span, late, pause = feed.receive(records, self.peer.hex())
+        self.pause = max(self.pause, pause)
         if trouble:
             self._tell(News("trouble", self.name, feed.namespace.digest, trouble))
         if channel.theirs and channel.theirs[-1][1] == span[0]:

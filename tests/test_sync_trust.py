@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import pytest
 
-from crdtmem import Identity, Memory, MemoryStore, Replica, Rules
+from crdtmem import Identity, Memory, MemoryStore, Peer, Replica, Rules
+from crdtmem.feed import Feed
 from crdtmem.ledger import ledger
-from tests.crew import SCOPE, tick
+from crdtmem.quota import Pace
+from crdtmem.sync.node import LONGEST
+from tests.crew import SCOPE, Time, tick
 from tests.ends import End, Wire, joined
 from tests.test_forks import fresh, twins
+from tests.test_peer import LONG
 
 
 def settle(*wires: Wire, seconds: int = 8) -> None:
@@ -75,10 +82,10 @@ def fresh_of(memory: Memory) -> Memory:
     return found
 
 
-def owned() -> tuple[Memory, Memory, Memory]:
+def owned(**more: Any) -> tuple[Memory, Memory, Memory]:
     """A memory of boss, who knows ann and bob."""
     keys = {name: Identity(bytes([n]) * 32) for n, name in enumerate(("boss", "ann", "bob"), 1)}
-    rules = Rules(agents={keys[name].key: name for name in ("ann", "bob")})
+    rules = Rules(agents={keys[name].key: name for name in ("ann", "bob")}, **more)
     boss = Replica("boss", identity=keys["boss"], time=tick).own(tenant="acme", task="owned", rules=rules)
     others = [Replica(name, identity=keys[name], time=tick).open(boss.namespace) for name in ("ann", "bob")]
     return boss, others[0], others[1]
@@ -108,3 +115,55 @@ def test_a_cut_reaches_everyone_and_what_comes_late_is_void_too(relayed: str) ->
         assert memory.digest() == boss.digest() and memory.version == boss.version
     assert str(ann.text("t")) == "poison and truth"  # written before, and not cut
     assert not {"diverged"} & {*ends["boss"].kinds(), *ends["ann"].kinds()}
+
+
+def test_who_ignores_its_quota_is_slowed_down_and_history_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Time()
+    keys = {name: Identity(bytes([n]) * 32) for n, name in enumerate(("boss", "ann"), 1)}
+    rules = Rules(agents={keys["ann"].key: "ann"}, changes_per_minute=60)
+    boss = Replica("boss", identity=keys["boss"], time=clock).own(tenant="acme", task="paced", rules=rules)
+    ann = Replica("ann", identity=keys["ann"], time=clock).open(boss.namespace)
+    ann.receive(boss.changes())
+    feed = Feed(boss)
+    for n in range(200):  # at its pace, in three minutes and more
+        clock.passes(1)
+        ann.set("s").add(n)
+    assert feed.receive(ann.changes(), "ann").pause == 0.0
+    monkeypatch.setattr(Pace, "spend", lambda *_: None)  # a program of its own making
+    for n in range(300):
+        ann.set("s").add(-n)
+    arrival = feed.receive(ann.changes(boss.version), "ann")
+    assert arrival.received.applied == 300  # all of it counts
+    assert arrival.pause == pytest.approx(300 - 60, abs=5)  # seconds, at one a second
+    assert feed.receive(ann.changes(), "ann").pause == 0.0  # nothing new
+
+
+def test_a_peer_does_not_listen_to_who_writes_too_much_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+
+    async def main() -> None:
+        boss, ann, bob = owned(changes_per_minute=10)
+        monkeypatch.setattr(Pace, "spend", lambda *_: None)
+        async with (
+            Peer(boss, listen="127.0.0.1:0") as one,
+            Peer(ann, dial=one.url) as two,
+            Peer(bob, dial=one.url) as three,
+        ):
+            await two.synced(timeout=LONG)
+            await three.synced(timeout=LONG)
+            sleep = asyncio.sleep
+
+            async def noted(seconds: float) -> None:
+                slept.append(seconds)
+                await sleep(0.0 if seconds > 1 else seconds)
+
+            monkeypatch.setattr("crdtmem.sync.node.asyncio.sleep", noted)
+            for n in range(40):
+                ann.set("s").add(n)
+            bob.set("s").add("unhindered")
+            await two.synced(timeout=LONG)
+            await three.synced(timeout=LONG)
+            assert len(boss.set("s")) == 41
+
+    asyncio.run(main())
+    assert max(slept) == LONGEST
