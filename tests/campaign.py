@@ -24,6 +24,7 @@ from hypothesis.stateful import get_state_machine_test
 from tests import disk, faults, hostile, kills, simulation
 from tests.exhaustive import CALLS, Case, explore, histories
 from tests.machine import Convergence
+from tests.processes import campaign as processes
 
 
 class Command(NamedTuple):
@@ -133,6 +134,7 @@ COMMANDS: dict[str, Command] = {
     "faults": Command(*disk.FAULTS),
     "kill": Command(*kills.KILL),
     "simulate": Command(*simulation.SIMULATE),
+    "processes": Command(*processes.PROCESSES),
 }
 
 
