@@ -25,6 +25,7 @@ from tests import disk, faults, hostile, kills, simulation
 from tests.exhaustive import CALLS, Case, explore, histories
 from tests.machine import Convergence
 from tests.processes import campaign as processes
+from tests.processes import stalled
 
 
 class Command(NamedTuple):
@@ -135,6 +136,7 @@ COMMANDS: dict[str, Command] = {
     "kill": Command(*kills.KILL),
     "simulate": Command(*simulation.SIMULATE),
     "processes": Command(*processes.PROCESSES),
+    "stalled": Command(*stalled.STALLED),
 }
 
 
