@@ -287,6 +287,14 @@ class Document:
         """How many received changes wait for others."""
         return len(self._inbox)
 
+    def waits_only_from(self, sender: str) -> bool:
+        """Whether all changes that wait came from this sender."""
+        return self._inbox.only_from(sender)
+
+    def late(self) -> list[tuple[bytes, int]]:
+        """Of what was received last, the changes that wait for others."""
+        return self._inbox.late()
+
     def missing(self) -> tuple[tuple[bytes, int], ...]:
         """What to ask others for: what waiting changes rest on, and what was found damaged."""
         damaged = [(broken.session, broken.seq) for broken in self.log.damage if broken.session and broken.seq]

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, suppress
 from hashlib import blake2b
 from typing import NamedTuple
 
-from crdtmem.change import Version, decode
+from crdtmem.change import Version
 from crdtmem.errors import BadBytes, NamespaceError, StoreError
 from crdtmem.inbox import Received
 from crdtmem.memory import Memory
@@ -37,7 +37,7 @@ class Arrival(NamedTuple):
 
     received: Received
     trouble: str | None  # why the store did not take them; then all of them wait
-    span: tuple[int, int]  # behind the first place, up to the second, lies nothing but what came with them
+    span: tuple[int, int]  # behind the first place, up to the second, lies nothing but what came from the sender
     late: list[ChangeId]  # those of them that wait for others, and are not stored yet
 
 
@@ -142,7 +142,7 @@ class Feed:
         document = self._document
         trouble = None
         with document.lock:
-            alone = not document.waiting
+            alone = document.waits_only_from(sender)
             before = document.log.newest
             try:
                 received = document.receive(records, sender)
@@ -150,20 +150,7 @@ class Feed:
                 trouble = str(error)
                 received = Received(0, document.waiting, ())
             span = (before, document.log.newest if alone else before)
-        return Arrival(received, trouble, span, self._late(records, received) if received.waiting else [])
-
-    def _late(self, records: Sequence[bytes], received: Received) -> list[ChangeId]:
-        refused = {(refusal.session, refusal.seq) for refusal in received.refused}
-        late = []
-        for data in records:
-            try:
-                change = decode(data)
-            except BadBytes:
-                continue  # it was refused
-            id = change.session, change.seq
-            if change.namespace == self.namespace.digest and not self.has(id) and id not in refused:
-                late.append(id)
-        return late
+            return Arrival(received, trouble, span, document.late() if received.waiting else [])
 
     @property
     def waiting(self) -> int:

@@ -76,6 +76,7 @@ class Inbox:
         self._load: dict[str, list[int]] = {}  # sender -> count, bytes
         self._missing: tuple[tuple[bytes, int], ...] | None = ()  # until the room or what is planned changes
         self._session: Writer | None = None  # of the chain that was verified last
+        self._met: list[Change] = []  # what came last and did not enter at once
         self.newer: int | None = None  # an authentic change of this format has been seen
 
     def __len__(self) -> int:
@@ -84,6 +85,7 @@ class Inbox:
     def admit(self, records: Iterable[bytes], sender: str = "") -> tuple[list[Change], list[Refusal]]:
         """Take in records; return the changes that may now be stored and applied, in causal order, and the refusals."""
         refused: list[Refusal] = []
+        self._met = []
         news: dict[bytes, Change] = {}
         sealed: list[Change] = []
         sessions, namespace, room, awaited = self.state.sessions, self.state.namespace, self._room, self._awaited
@@ -108,8 +110,10 @@ class Inbox:
             if held is None:
                 if change.seal or change.hash not in news:
                     news[change.hash] = change
-            elif change.seal and not held.sound:
-                held.change = change
+            else:
+                self._met.append(change)
+                if change.seal and not held.sound:
+                    held.change = change
             if change.seal:
                 sealed.append(change)
             if awaited:
@@ -149,6 +153,14 @@ class Inbox:
             self._session = sessions.get(change.session) or sessions.setdefault(change.session, introduced(change))
             self._hold(change, sender, [], sound=True)
             self._await(_STORE, change.hash)
+
+    def only_from(self, sender: str) -> bool:
+        """Whether all that waits came from this sender."""
+        return not self._load or (len(self._load) == 1 and sender in self._load)
+
+    def late(self) -> list[tuple[bytes, int]]:
+        """Of what came last, the changes that wait."""
+        return [(change.session, change.seq) for change in self._met if change.hash in self._room]
 
     def missing(self) -> tuple[tuple[bytes, int], ...]:
         """The changes that the waiting ones wait for, as far as they can be named."""
@@ -254,6 +266,7 @@ class Inbox:
 
     def _hold(self, change: Change, sender: str, refused: list[Refusal], *, sound: bool) -> None:
         self._missing = None
+        self._met.append(change)
         load = self._load.setdefault(sender, [0, 0])
         self._room[change.hash] = _Waiting(change, sender, self._session if sound else None)
         load[0] += 1

@@ -90,15 +90,14 @@ class Peer:
                 "127.0.0.1, or run a relay with an issuer of tokens"
             )
         if self._meeting is None and self._listen is None and not self._dial:
-            raise MisuseError(
-                "a Peer that nobody can find: give it meet='team/', listen='127.0.0.1:7400' or dial=[...]"
-            )
+            raise MisuseError("nobody can find this Peer: give it meet='team/', listen='127.0.0.1:7400' or dial=[...]")
         self._token = token
         self._tls = tls
         self._watches: list[Callable[[News], None]] = []
         self._waits: list[_Wait] = []
         self._sockets: dict[Link, Socket] = {}
         self._stirred: set[Outlet] = set()
+        self._busy: set[Link] = set()  # those to whom more will be sent in the next turn of the loop
         self._awake = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._ends: list[Callable[[], None]] = []
@@ -206,14 +205,21 @@ class Peer:
         if socket is None:
             return
         room = socket.room
-        if room:
-            link.pump(room)
+        more = room > 0 and link.pump(room)
         for data in link.session.data_to_send():
             socket.send(data)
+        if more and link not in self._busy and socket.room:  # else there will be room again, and this is called
+            assert self._loop is not None
+            self._busy.add(link)
+            self._loop.call_soon(self._go_on, link)
         if link.session.ended is not None:
             self._spawn(socket.close())
         if self._sent is not None and not any(link.lags for link in self.hub.links):
             self._sent.set()
+
+    def _go_on(self, link: Link) -> None:
+        self._busy.discard(link)
+        self._pump(link)
 
     async def _ticking(self) -> None:
         assert self._loop is not None

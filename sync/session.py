@@ -106,7 +106,7 @@ class Session:
         self.dials = dials
         self._theirs: dict[int, bytes] = {}  # their channel -> the digest of a namespace
         self._out: list[bytes] = []
-        self._heard, self._said = now, now
+        self._heard = self._said = self._asked = now
         self._listened = self._spoke = False
         if dials:
             self.phase = Phase.GREETING
@@ -227,6 +227,6 @@ class Session:
             self._said, self._spoke = now, False
         if now - self._heard >= SILENT:
             self.end("silent", f"nothing was heard for {SILENT:g} s")
-        if self.phase is Phase.OPEN and max(now - self._heard, now - self._said) >= QUIET:
+        if self.phase is Phase.OPEN and now - max(min(self._heard, self._said), self._asked) >= QUIET:
             self.send(Ping())
-            self._said, self._spoke = now, False
+            self._asked = now

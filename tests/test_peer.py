@@ -1,0 +1,334 @@
+"""Peers over real sockets: they find each other, share, wait for each other, and leave nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosedError, InvalidStatus
+
+from crdtmem import Closed, Memory, MisuseError, Namespace, NotReached, Peer, Replica
+from crdtmem.sync.frames import Bye, Hello, decode, encode
+from crdtmem.sync.link import News
+from crdtmem.sync.meet import Address, Meeting
+from tests.crew import SCOPE
+
+LONG = 30.0  # seconds: only a failure takes them
+
+
+def memory(name: str, **options: Any) -> Memory:
+    return Replica(name, **options).open(SCOPE)
+
+
+def heard(peer: Peer, wanted: Callable[[News], bool]) -> asyncio.Future[News]:
+    """The next of this kind of news."""
+    found: asyncio.Future[News] = asyncio.get_running_loop().create_future()
+
+    def look(news: News) -> None:
+        if wanted(news) and not found.done():
+            found.set_result(news)
+            end()
+
+    end = peer.watch(look)
+    return found
+
+
+async def everybody(peers: list[Peer]) -> None:
+    """Until all of a connected team are in step, whatever its shape: news may need as many rounds as it is wide."""
+    for _ in peers:
+        await asyncio.gather(*[peer.synced(timeout=LONG) for peer in peers])
+
+
+def test_two_peers_share_what_they_write_before_and_after_they_meet() -> None:
+    async def main() -> None:
+        ann, bob = memory("ann"), memory("bob")
+        ann.set("s").add("before")
+        async with Peer(ann, listen="127.0.0.1:0") as one, Peer(bob, dial=one.url) as other:
+            await other.synced(timeout=LONG)
+            assert set(bob.set("s")) == {"before"}
+            bob.set("s").add("after")
+            await other.synced(timeout=LONG)
+            assert ann.digest() == bob.digest()
+            assert one.connected == ["bob"] and other.connected == ["ann"]
+            version = str(ann.version)
+            await one.reached(version, timeout=LONG)
+        assert one.connected == other.connected == []
+
+    asyncio.run(main())
+
+
+def test_nobody_is_in_step_with_nobody() -> None:
+    async def main() -> None:
+        ann = memory("ann")
+        async with Peer(ann, listen="127.0.0.1:0") as peer:
+            with pytest.raises(NotReached, match=r"0 of 1 peers were in step with .* connected: nobody"):
+                await peer.synced(timeout=0.05)
+            with pytest.raises(TimeoutError):
+                await peer.synced(timeout=0.05)
+            with pytest.raises(MisuseError):
+                await peer.synced(peers=0)
+            stranger = Replica("x").open(tenant="other").version
+            with pytest.raises(NotReached, match="no memory shared here has reached that version"):
+                await peer.reached(stranger, timeout=LONG)
+
+    asyncio.run(main())
+
+
+def test_who_is_dialled_before_it_listens_is_dialled_again() -> None:
+    async def main() -> None:
+        ann, bob = memory("ann"), memory("bob")
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        async with Peer(bob, dial=[f"ws://127.0.0.1:{port}"]) as other:
+            await heard(other, lambda news: news.kind == "unreachable")
+            async with Peer(ann, listen=f"127.0.0.1:{port}") as one:
+                ann.set("s").add(1)
+                await one.synced(timeout=LONG)
+                assert set(bob.set("s")) == {1}
+            left = heard(other, lambda news: news.kind == "joined")
+            async with Peer(memory("cyd"), listen=f"127.0.0.1:{port}"):
+                assert (await left).peer == "cyd"
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("shape", ["mesh", "ring", "star", "line", "random"])
+def test_teams_of_any_shape_converge(shape: str) -> None:
+    async def main() -> None:
+        rng = Random(shape)
+        memories = [memory(f"agent{n}") for n in range(6)]
+        edges = {
+            "mesh": [(a, b) for a in range(6) for b in range(a)],
+            "ring": [*pairwise(range(6)), (5, 0)],
+            "star": [(0, n) for n in range(1, 6)],
+            "line": list(pairwise(range(6))),
+            "random": [*((n, rng.randrange(n)) for n in range(1, 6)), (0, 3), (5, 1)],
+        }[shape]
+        peers: list[Peer] = []
+        for n, one in enumerate(memories):
+            one.set("s").add(f"before {n}")
+            dial = [peers[b if a == n else a].url for a, b in edges if n in (a, b) and min(a, b) < n == max(a, b)]
+            peers.append(await Peer(one, listen="127.0.0.1:0", dial=dial).__aenter__())
+        for n, one in enumerate(memories):
+            one.text("t").append(f"{n} ")
+            one.counter("c").add(n)
+        await everybody(peers)
+        assert len({one.digest() for one in memories}) == 1
+        assert memories[0].counter("c").value == 15 and len(memories[0].set("s")) == 6
+        for peer in peers:
+            await peer.close()
+
+    asyncio.run(main())
+
+
+def test_all_who_use_a_folder_find_each_other_and_leave_it_as_it_was(tmp_path: Path) -> None:
+    async def main() -> None:
+        memories = [memory(f"agent{n}") for n in range(4)]
+        peers = [await Peer(one, meet=tmp_path / "team").__aenter__() for one in memories]
+        for n, one in enumerate(memories):
+            one.set("s").add(n)
+        await asyncio.gather(*[peer.synced(peers=3, timeout=LONG) for peer in peers])
+        await everybody(peers)
+        assert {tuple(sorted(one.set("s"))) for one in memories} == {(0, 1, 2, 3)}
+        for peer in peers:
+            await peer.close()
+        assert [path.name for path in (tmp_path / "team").iterdir()] == ["secret"]
+
+    asyncio.run(main())
+
+
+def test_the_dead_are_cleaned_up_after_and_strangers_are_kept_out(tmp_path: Path) -> None:
+    async def main() -> None:
+        meeting = Meeting(tmp_path / "team")
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            url = f"ws://127.0.0.1:{probe.getsockname()[1]}"
+            Meeting(meeting.folder).announce(Address(bytes(16), "dead", url))
+        async with (
+            Peer(memory("ann"), meet=tmp_path / "team") as ann,
+            Peer(memory("bob"), meet=tmp_path / "team") as bob,
+        ):
+            await bob.synced(timeout=LONG)
+            refused = heard(ann, lambda news: news.kind == "refused")
+            async with connect(ann.url, compression=None) as stranger:
+                await stranger.send(encode(Hello(1, 0, b"x" * 16, "stranger", "guess")))
+                bye = decode(await stranger.recv())  # type: ignore[arg-type]
+            assert isinstance(bye, Bye) and bye.code == "not admitted"
+            assert (await refused).peer == "stranger"
+            assert ann.connected == ["bob"]
+            await bob.synced(timeout=LONG)
+        assert not list(meeting.folder.glob("*.peer"))
+
+    asyncio.run(main())
+
+
+def test_a_page_in_a_browser_cannot_connect() -> None:
+    async def main() -> None:
+        async with Peer(memory("ann"), listen="127.0.0.1:0") as peer:
+            with pytest.raises(InvalidStatus):
+                await connect(peer.url, origin="http://evil.example")  # type: ignore[arg-type]
+
+    asyncio.run(main())
+
+
+def test_whatever_a_stranger_sends_ends_its_connection_alone() -> None:
+    async def main() -> None:
+        ann, bob = memory("ann"), memory("bob")
+        async with Peer(ann, listen="127.0.0.1:0") as one, Peer(bob, dial=[one.url]) as other:
+            await other.synced(timeout=LONG)
+            for nonsense in (b"", b"\x00" * 100, "text", bytes(3 << 20), encode(Hello(9, 0, b"y" * 16, "new"))):
+                async with connect(one.url, compression=None, max_size=None) as stranger:
+                    await stranger.send(nonsense)
+                    with suppress(ConnectionClosedError):  # websockets itself ends what is too long
+                        async for message in stranger:
+                            assert isinstance(decode(message), Bye)  # type: ignore[arg-type]
+            bob.set("s").add("still here")
+            await other.synced(timeout=LONG)
+            assert set(ann.set("s")) == {"still here"}
+
+    asyncio.run(main())
+
+
+def test_writes_from_many_threads_arrive() -> None:
+    async def main() -> None:
+        ann, bob = memory("ann"), memory("bob")
+        async with Peer(ann, listen="127.0.0.1:0") as one, Peer(bob, dial=[one.url]):
+            threads = [
+                threading.Thread(target=lambda n=n: [ann.set("s").add((n, m)) for m in range(50)]) for n in range(4)
+            ]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                await asyncio.to_thread(thread.join)
+            await one.synced(timeout=LONG)
+            assert len(bob.set("s")) == 200 and ann.digest() == bob.digest()
+
+    asyncio.run(main())
+
+
+def test_many_memories_on_one_connection() -> None:
+    async def main() -> None:
+        ann, bob = Replica("ann"), Replica("bob")
+        scopes = [Namespace(tenant="acme", task=f"t{n}") for n in range(20)]
+        mine, theirs = [ann.open(s) for s in scopes], [bob.open(s) for s in scopes]
+        async with Peer(*mine, listen="127.0.0.1:0") as one, Peer(*theirs, dial=[one.url]) as other:
+            for n, one_of in enumerate(mine):
+                one_of.counter("n").add(n)
+            await one.synced(timeout=LONG)
+            assert [one_of.counter("n").value for one_of in theirs] == list(range(20))
+            assert len(one.hub.links) == len(other.hub.links) == 1
+
+    asyncio.run(main())
+
+
+def test_closing_hands_out_what_was_written_last_and_leaves_no_task() -> None:
+    async def main() -> None:
+        ann, bob = memory("ann"), memory("bob")
+        before = asyncio.all_tasks()
+        one = await Peer(ann, listen="127.0.0.1:0").__aenter__()
+        other = await Peer(bob, dial=[one.url]).__aenter__()
+        await other.synced(timeout=LONG)
+        left = heard(one, lambda news: news.kind == "left")
+        for n in range(500):
+            bob.set("s").add(n)
+        await other.close()
+        await other.close()
+        assert (await left).detail == "this peer has closed"
+        assert len(ann.set("s")) == 500
+        await one.close()
+        assert asyncio.all_tasks() == before
+        bob.set("s").add("nobody listens")
+
+    asyncio.run(main())
+
+
+def test_an_error_inside_the_with_block_closes_the_peer() -> None:
+    async def main() -> None:
+        with pytest.raises(RuntimeError):
+            async with Peer(memory("ann"), listen="127.0.0.1:0") as peer:
+                raise RuntimeError
+        assert peer.connected == [] and len(asyncio.all_tasks()) == 1
+
+    asyncio.run(main())
+
+
+def test_a_memory_that_is_closed_ends_its_connections() -> None:
+    async def main() -> None:
+        replica = Replica("ann")
+        ann, bob = replica.open(SCOPE), memory("bob")
+        async with Peer(ann, listen="127.0.0.1:0") as one, Peer(bob, dial=[one.url]) as other:
+            await other.synced(timeout=LONG)
+            left = heard(other, lambda news: news.kind == "left")
+            replica.close()
+            bob.set("s").add(1)
+            assert "closed" in (await left).detail
+            assert one.url
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "says"),
+    [
+        ({}, MisuseError, "nobody can find this Peer"),
+        ({"listen": "7400"}, MisuseError, "a host and a port"),
+        ({"listen": "localhost:http"}, MisuseError, "a host and a port"),
+        ({"listen": "127.0.0.1:70000"}, MisuseError, "a host and a port"),
+        ({"listen": "0.0.0.0:7400"}, MisuseError, "nothing says who may enter"),
+        ({"listen": "[::]:7400"}, MisuseError, "nothing says who may enter"),
+        ({"dial": ["10.0.0.7:7400"]}, MisuseError, "an address of a peer"),
+    ],
+)
+def test_what_cannot_be_meant_is_said_at_once(arguments: dict[str, Any], error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=says):
+        Peer(memory("ann"), **arguments)
+
+
+def test_a_peer_shares_memories() -> None:
+    with pytest.raises(MisuseError, match="hand at least one in"):
+        Peer(listen="127.0.0.1:0")
+    with pytest.raises(TypeError, match="takes memories"):
+        Peer(Replica("ann"), listen="127.0.0.1:0")  # type: ignore[arg-type]
+
+
+def test_a_blocking_peer_has_the_same_names_and_leaves_no_thread(tmp_path: Path) -> None:
+    before = threading.active_count()
+    ann, bob = memory("ann"), memory("bob")
+    news: list[str] = []
+    with Peer(ann, meet=tmp_path / "team").blocking() as one:
+        end = one.watch(lambda told: news.append(told.kind))
+        with Peer(bob, meet=tmp_path / "team").blocking() as other:
+            bob.set("s").add(1)
+            other.synced(timeout=LONG)
+            other.reached(bob.version, timeout=LONG)
+            assert set(ann.set("s")) == {1}
+            assert one.url.startswith("ws://127.0.0.1:") and other.connected == ["ann"]
+        end()
+        with pytest.raises(NotReached):
+            one.synced(peers=9, timeout=0.01)
+    with pytest.raises(Closed):
+        one.synced(timeout=1)
+    one.close()
+    assert "joined" in news
+    gc.collect()
+    assert threading.active_count() == before
+
+
+def test_a_blocking_peer_that_cannot_start_leaves_no_thread() -> None:
+    before = threading.active_count()
+    with Peer(memory("ann"), listen="127.0.0.1:0").blocking() as one:
+        port = one.url.rpartition(":")[2]
+        with pytest.raises(OSError), Peer(memory("bob"), listen=f"127.0.0.1:{port}").blocking():
+            pass
+    assert threading.active_count() == before
