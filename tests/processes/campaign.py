@@ -20,13 +20,13 @@ from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from crdtmem import Replica
 from tests.crew import SCOPE
 from tests.processes.nemesis import torment
-from tests.processes.team import Team, team
-from tests.processes.workloads import judge, shown
+from tests.processes.team import Gone, Team, team
+from tests.processes.workloads import Verdict, judge, shown
 
 LIMIT = 5.0  # seconds from the healing until all show the same
 PATIENCE = 60.0  # seconds until it is given up; in between it is too slow, and beyond stuck
@@ -103,7 +103,6 @@ async def run(combination: Combination, seed: int, seconds: float, folder: Path,
     """One run."""
     began = time.monotonic()
     faults: Counter[str] = Counter()
-    problems: list[str] = []
     with (folder / "faults").open("w") as log:
 
         def note(what: str) -> None:
@@ -124,24 +123,18 @@ async def run(combination: Combination, seed: int, seconds: float, folder: Path,
                 await asyncio.sleep(seconds)
                 over.set()
             note("healed")
-            converged = await _heal(crew, problems)
+            converged = await heal(crew)
             note(f"alike after {converged:.2f} s")
-            found = {member.name: await member.ask("show") for member in crew.members}
-            await asyncio.gather(*[member.end() for member in crew.members])
-    told = {member.name: member.told for member in crew.members}
-    found |= {f"{member.name}.db": _kept(member.path) for member in crew.members}
-    verdict = judge(told, found)
-    problems += [f"{path}: {damage}" for path, content in found.items() for damage in content.get("damage", ())]
-    problems += [*verdict.lost, *verdict.phantoms, *verdict.broken, *_complaints(crew)]
-    made = sum(len(one.calls) for one in told.values())
-    known = sum(len(one.acknowledged) for one in told.values())
-    failed = sum(len(one.failed) for one in told.values())
+            verdict, problems = await finish(crew)
+    if converged > LIMIT:
+        problems.append(f"slow: it took {converged:.2f} s until all showed the same")
+    told = [member.told for member in crew.members]
     return Outcome(
         str(combination),
         seed,
-        known,
-        failed,
-        made - known - failed,
+        acknowledged := sum(len(one.acknowledged) for one in told),
+        failed := sum(len(one.failed) for one in told),
+        sum(len(one.calls) for one in told) - acknowledged - failed,
         dict(faults),
         converged,
         len(verdict.lost),
@@ -152,29 +145,39 @@ async def run(combination: Combination, seed: int, seconds: float, folder: Path,
     )
 
 
-async def _heal(crew: Team, problems: list[str]) -> float:
-    """Wait until everybody is back, has written once more, rests, and shows the same; seconds since they were back."""
+async def heal(crew: Team) -> float:
+    """Wait until everybody is back, has written once more, rests, and shows the same; seconds since they were back.
+
+    Raises:
+        Gone: this does not come about.
+    """
     now = asyncio.get_running_loop().time
     await crew.until(lambda: all(member.here for member in crew.members))
     back = now()
-    before = {member: len(member.told.acknowledged) for member in crew.members}
-    await crew.until(lambda: all(len(member.told.acknowledged) > n for member, n in before.items()), PATIENCE)
+    await crew.writes(1, PATIENCE)
     crew.write(None)
     await crew.until(lambda: all(member.rests for member in crew.members))
-    alike = await crew.alike(PATIENCE)
-    seconds = now() - back
-    if not alike:
-        problems.append(f"stuck: not all showed the same {PATIENCE:g} s after the healing")
-    elif seconds > LIMIT:
-        problems.append(f"slow: it took {seconds:.2f} s until all showed the same")
-    return seconds
+    if not await crew.alike(PATIENCE):
+        raise Gone(f"stuck: not all show the same {PATIENCE:g} s after the healing")
+    return now() - back
 
 
-def _kept(path: Path) -> dict[str, Any]:
-    """What a new process finds in a file."""
-    with Replica("judge", store=path) as replica:
-        memory = replica.open(SCOPE)
-        return shown(memory) | {"damage": [str(damage) for damage in memory.damage]}
+async def finish(crew: Team) -> tuple[Verdict, list[str]]:
+    """Have them end in order; the verdict on what they show and have kept, and all problems.
+
+    Raises:
+        Gone: one does not end in order.
+    """
+    found = {member.name: await member.ask("show") for member in crew.members}
+    await asyncio.gather(*[member.end() for member in crew.members])
+    damage = []
+    for member in crew.members:
+        with Replica("judge", store=member.path) as replica:
+            memory = replica.open(SCOPE)
+            found[member.path.name] = shown(memory)
+            damage += [f"{member.path}: {damage}" for damage in memory.damage]
+    verdict = judge({member.name: member.told for member in crew.members}, found)
+    return verdict, [*verdict.lost, *verdict.phantoms, *verdict.broken, *damage, *_complaints(crew)]
 
 
 def _complaints(crew: Team) -> Iterable[str]:

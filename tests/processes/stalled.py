@@ -191,9 +191,8 @@ def _run(args: argparse.Namespace) -> int:
         shares = ", ".join(f"{n} % in {percentile(seconds, n) * 1000:.2f} ms" for n in (50, 90, 99))
         print(f"{what} stalled readers: {len(seconds)} writes seen, {shares}; listener at {megabytes:.0f} MB")
     times = percentile(figures.beside, 99) / percentile(figures.alone, 99)
-    print(
-        f"{figures.stalled} of {args.readers} stalled readers: 99th percentile x {times:.2f}, load {os.getloadavg()[0]:.1f}"
-    )
+    share = f"{figures.stalled} of {args.readers} stalled readers were there to the end"
+    print(f"99th percentile x {times:.2f}; {share}; load {os.getloadavg()[0]:.1f}")
     return int(times > 2 or figures.stalled < args.readers)
 
 

@@ -106,7 +106,7 @@ class Member:
             if future is not None and not future.done():
                 future.set_result(words[1])
         elif what == "news":
-            self.news.append(words)  # type: ignore[arg-type]
+            self.news.append(words)
         elif what == "rests":
             self.rests = True
         elif what == "closed":
@@ -169,6 +169,11 @@ class Member:
         await process.wait()
         assert self._listener is not None
         await self._listener
+
+    def forget(self) -> None:
+        """Its file is lost, while it is dead."""
+        for path in self.path.parent.glob(f"{self.path.name}*"):
+            path.unlink()
 
     def freeze(self) -> None:
         """SIGSTOP."""
@@ -277,6 +282,15 @@ class Team:
         except TimeoutError:
             here = ", ".join(f"{m.name} {'is here' if m.here else m._state()}" for m in self.members)
             raise Gone(f"waited for {seconds:g} s in vain: {here}") from None
+
+    async def writes(self, count: int, seconds: float = 60, but: Member | None = None) -> None:
+        """Wait until everybody has had so many more writes acknowledged, but one.
+
+        Raises:
+            Gone: it does not come about.
+        """
+        goals = {member: len(member.told.acknowledged) + count for member in self.members if member is not but}
+        await self.until(lambda: all(len(m.told.acknowledged) >= goal for m, goal in goals.items()), seconds)
 
     def write(self, pause: float | None) -> None:
         """Have all of them write, or rest."""

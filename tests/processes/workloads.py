@@ -195,8 +195,8 @@ class Causes:
         self._calls = {tag: call for tag, call in calls.items() if call.kind == "register"}
         self.number = {tag: n for n, tag in enumerate(self._calls)}
         self._of = dict.fromkeys(REGISTERS, 0)
-        for tag in self._calls:
-            self._of[self.at(tag)] |= 1 << self.number[tag]
+        for tag, call in self._calls.items():
+            self._of[call.detail[0]] |= 1 << self.number[tag]
         self._covers: dict[str, int] = {}  # itself and what it replaced, directly or not
         self._past: dict[str, int] = {}  # itself and all it rests on
         for tag in self._calls:
