@@ -9,19 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from crdtmem.feed import Feed
-from crdtmem.sync.access import EVERYTHING, Grant
-from crdtmem.sync.frames import Hello, Welcome
+from crdtmem.sync.access import EVERYTHING, Grant, Refused
+from crdtmem.sync.frames import Hello, Here, Presence, Welcome
 from crdtmem.sync.link import Link, News
 from crdtmem.sync.outlet import Outlet
+from crdtmem.sync.presence import Present, Roll, in_frames
 from crdtmem.sync.session import Greeted, Heard, Session, Welcomed
 
-
-class Refused(Exception):
-    """A peer that has said Hello is turned away: a word for programs, and a line for people."""
-
-    def __init__(self, code: str, reason: str) -> None:
-        super().__init__(reason)
-        self.code = code
+RENEW = 10.0  # seconds between what a peer says of its own agents; it holds for three times as long
 
 
 class Hub:
@@ -32,6 +27,7 @@ class Hub:
         name: what it calls itself.
         tell: takes news.
         admit: what whoever says Hello may do, and what to answer; or Refused.
+        ends: why what was granted counts no longer, or None.
     """
 
     def __init__(
@@ -40,6 +36,7 @@ class Hub:
         name: str,
         tell: Callable[[News], None],
         admit: Callable[[Hello], tuple[Grant, str | None]] = lambda hello: (EVERYTHING, None),
+        ends: Callable[[Grant], str | None] = lambda grant: None,
     ) -> None:
         self.id = id
         self.name = name
@@ -47,6 +44,11 @@ class Hub:
         self.links: dict[Link, None] = {}
         self._tell = tell
         self._admit = admit
+        self._ends = ends
+        self._rolls: dict[bytes, Roll] = {}
+        self._own: dict[tuple[bytes, str], Here] = {}  # what is said of our own agents, by namespace and agent
+        self._count = 0
+        self._now = self._renewed = 0.0
         self._channels = 0
 
     def share(self, feed: Feed) -> Outlet:
@@ -75,7 +77,10 @@ class Hub:
             trusts: whether the answer comes from who was meant.
         """
         link = Link(Session(self.id, self.name, dials=dials, now=now, token=token), self.outlets, self._tell)
+        self._now = max(self._now, now)
         link.trusts = trusts
+        link.present = self._heard
+        link.arrived = self._tell_newcomer
         self.links[link] = None
         return link
 
@@ -130,4 +135,55 @@ class Hub:
         for outlet in self.outlets.values():
             outlet.forget()
         for link in list(self.links):
+            why = self._ends(link.grant) if link.peer else None
+            if why:
+                link.session.end("token", why)
             link.tick(now)
+        self._now = now
+        for roll in self._rolls.values():
+            roll.forget(now)
+        if self._own and now >= self._renewed + RENEW:
+            self._renewed = now
+            for (namespace, _), here in self._own.items():
+                self._say(namespace, here)
+
+    # -- who is there ------------------------------------------------------------------------------
+
+    def here(self, namespace: bytes, agent: str, doing: str | None, field: str | None) -> None:
+        """Say that an agent of ours is there, until `away`."""
+        here = Here(self.id, 0, 3 * RENEW, agent[:300], doing and doing[:300], field and field[:300])
+        self._own[namespace, here.agent] = here
+        self._say(namespace, here)
+
+    def away(self, namespace: bytes, agent: str) -> None:
+        """Say that it is there no more."""
+        if self._own.pop((namespace, agent[:300]), None) is not None:
+            self._say(namespace, Here(self.id, 0, 0, agent[:300]))
+
+    def present(self, namespace: bytes) -> list[Present]:
+        """Who is there."""
+        roll = self._rolls.get(namespace)
+        return roll.present(self._now) if roll else []
+
+    def _say(self, namespace: bytes, here: Here) -> None:
+        self._count += 1
+        said = Here(self.id, self._count, here.seconds, here.agent, here.doing, here.field)
+        self._pass_on(namespace, self._rolls.setdefault(namespace, Roll()).hear([said], self._now), None)
+
+    def _heard(self, link: Link, outlet: Outlet, said: Presence) -> None:
+        namespace = outlet.feed.namespace.digest
+        others = [here for here in said.here if here.peer != self.id]
+        news = self._rolls.setdefault(namespace, Roll()).hear(others, self._now)
+        self._pass_on(namespace, news, link)
+
+    def _pass_on(self, namespace: bytes, news: list[Here], source: Link | None) -> None:
+        for some in in_frames(news):
+            for link in self.links:
+                if link is not source:
+                    link.tell_present(namespace, some)
+
+    def _tell_newcomer(self, link: Link, outlet: Outlet) -> None:
+        namespace = outlet.feed.namespace.digest
+        if namespace in self._rolls:
+            for some in self._rolls[namespace].all(self._now):
+                link.tell_present(namespace, some)

@@ -25,6 +25,7 @@ from crdtmem.sync.frames import (
     Digest,
     Frame,
     Have,
+    Here,
     Mark,
     Marked,
     Open,
@@ -93,7 +94,8 @@ class Link:
         self.name = ""
         self.grant: Grant = EVERYTHING
         self.trusts: Callable[[Welcome], bool] = lambda welcome: True
-        self.present: Callable[[Outlet, Presence], None] = lambda outlet, presence: None
+        self.present: Callable[[Link, Outlet, Presence], None] = lambda link, outlet, presence: None
+        self.arrived: Callable[[Link, Outlet], None] = lambda link, outlet: None
         self._outlets = outlets
         self._tell = tell
         self._channels: dict[bytes, _Channel] = {}
@@ -140,8 +142,10 @@ class Link:
             self._said(channel, frame)
 
     def _opened(self, channel: _Channel, frame: Open) -> None:
-        channel.opened = True
         outlet = channel.outlet
+        if not channel.opened:
+            channel.opened = True
+            self.arrived(self, outlet)
         if channel.refused:
             channel.refused = False
             self.share(outlet)
@@ -181,7 +185,7 @@ class Link:
         elif kind is Digest:
             self._digest(channel, frame)  # type: ignore[arg-type]
         elif kind is Presence:
-            self.present(channel.outlet, frame)  # type: ignore[arg-type]
+            self.present(self, channel.outlet, frame)  # type: ignore[arg-type]
 
     def _has(self, channel: _Channel, frame: Have) -> None:
         """The other side knows these sessions so far; of those not named, nothing."""
@@ -240,6 +244,12 @@ class Link:
         channel.doubtful = version != frame.version
         if not channel.doubtful and digest != frame.digest:
             self._tell(News("diverged", self.name, feed.namespace.digest, "the same changes, another content"))
+
+    def tell_present(self, namespace: bytes, here: list[Here]) -> None:
+        """Say who is there, if the other side shares that namespace."""
+        channel = self._channels.get(namespace)
+        if channel is not None and channel.opened and not channel.refused:
+            self.session.send(Presence(channel.outlet.channel, here))
 
     # -- out ---------------------------------------------------------------------------------------
 

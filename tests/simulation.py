@@ -27,7 +27,6 @@ from tests.model import View
 from tests.world import Site, World
 
 CALM = 180.0  # virtual seconds in which everybody must have caught up
-ROOM = 128 * 1024  # bytes that a connection takes before it is clogged
 
 
 class Node:
@@ -82,7 +81,7 @@ class Wire:
     def pump(self, end: Node) -> None:
         """Put on the wire what this end has to say."""
         link, far = self.links[end], self.other(end)
-        link.pump(ROOM - self.load[far])
+        link.pump(self.run.room - self.load[far])
         for data in link.session.data_to_send():
             self.send(far, data)
         if link.session.ended and self.open:
@@ -131,6 +130,7 @@ class Run:
     def __init__(self, seed: int, steps: int = 200) -> None:
         self.rng = random.Random(seed)
         self.size = self.rng.choice((200, 2000, 64 * 1024))  # bytes handed out at once
+        self.room = self.rng.choice((1000, 128 * 1024))  # bytes that a connection takes before it is clogged
         self.steps = steps
         self.now = 0.0
         self.lost = self.doubled = self.damaged = 0.0

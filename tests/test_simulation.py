@@ -25,4 +25,4 @@ def test_the_runs_are_worth_something() -> None:
     told = {news.kind for run in runs for news in run.news}
     assert {"joined", "left", "caught up", "behind", "refused", "trouble"} <= told
     assert any(run.marked for run in runs) and any(run.junk for run in runs) and any(run.leaky for run in runs)
-    assert {len(run.nodes) for run in runs} >= {3, 4, 5}
+    assert len({len(run.nodes) for run in runs}) >= 3

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from crdtmem import Entry, EntryId, Identity, MemoryStore, MisuseError, Namespace, Record, Replica, StoreError, Version
-from crdtmem.change import KINDS, Ordered, decode
+from crdtmem.change import _SALTS, KINDS, Ordered, decode
 from crdtmem.identity import client_id
 from crdtmem.store import Log
 from tests.model import DRAFT, Change, ChangeId, EntryKey, History, Op, Refused, View, canon
@@ -122,6 +122,7 @@ class Site:
 def nonces(seed: int) -> Iterator[None]:
     """Let the system's randomness be this seed's, so that sessions get the same ids on every run."""
     before = os.urandom
+    _SALTS.clear()
     streams: dict[int, random.Random] = {}  # one for each size asked for, so that salts do not shift nonces
     os.urandom = lambda size: streams.setdefault(size, random.Random(seed * 65537 + size)).randbytes(size)
     try:
