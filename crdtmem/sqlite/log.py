@@ -18,7 +18,7 @@ from zlib import crc32
 import apsw
 
 from crdtmem.errors import StoreError
-from crdtmem.sqlite.rows import TROUBLE, Rows, crc
+from crdtmem.sqlite.rows import CHUNK_BYTES, STRETCH_BYTES, TROUBLE, Rows, crc
 from crdtmem.sqlite.runs import NOWHERE, Broken, Chain, Runs
 from crdtmem.sqlite.scopes import SHIFT
 from crdtmem.store import Damage, Record
@@ -379,15 +379,17 @@ class SqliteLog:
             backward: the last first.
             lost: given when the runs do not know these rows, to take the places of what is broken.
         """
+        most = STRETCH_BYTES
         while after + 1 < before:
             with self._store.lock, self._store.steady():
                 try:
-                    rows, reached = self._rows.chunk(after, before, backward=backward, lost=lost)
+                    rows, reached = self._rows.chunk(after, before, most, backward=backward, lost=lost)
                 except Broken:
                     self._rebuild()
                     continue
             yield from rows
             after, before = (after, reached) if backward else (reached, before)
+            most = CHUNK_BYTES
 
     # -- the shelf, and tables derived from the records ----------------------------------------------
 
