@@ -126,18 +126,19 @@ class State:
         begun = self.pruned.hash(session, seq)
         return hash.startswith(begun) if begun else True  # a damaged one: nobody here knows better
 
-    def _backwards(self) -> Iterator[Placed]:
+    def _backwards(self, before: int | None) -> Iterator[Placed]:
         """The changes that were applied, newest first, and then what is left of those that were pruned."""
-        yield from self._log.backwards()
+        yield from self._log.backwards(before)
         yield from self.pruned.backwards()
 
-    def beyond(self, marks: dict[bytes, int]) -> list[Placed]:
+    def beyond(self, marks: dict[bytes, int], before: int | None = None) -> list[Placed]:
         """Complete `marks` to all that some changes had seen; return what was applied beyond, newest first.
 
         Walks back only as far as the two differ, or to where one of those changes had seen all there was.
 
         Args:
             marks: the changes, as the seq of each session; takes what they had seen.
+            before: the place in the log, if known, before which lies all that was applied.
 
         Raises:
             StoreError: some of what it walks through is damaged.
@@ -145,7 +146,7 @@ class State:
         latest = {id: session.seq for id, session in self.sessions.items()}
         ahead = {id for id, seq in latest.items() if seq > marks.get(id, 0)}
         floor = max([self._floor(id, seq) for id, seq in marks.items()], default=0)
-        steps = self._backwards()
+        steps = self._backwards(before)
         beyond: list[Placed] = []
         while ahead:
             place, kept = step = next(steps, _END)
@@ -214,7 +215,7 @@ class State:
         """
         parts = change.parts
         ordered = parts[0][0] >= SEQUENCE or (len(parts) > 1 and any(part[0] >= SEQUENCE for part in parts))
-        past, moved = self._looked_up(change) if ordered else (None, {})
+        past, moved = self._looked_up(change, place) if ordered else (None, {})
         session = self.sessions.get(change.session)
         if session is None:
             session = self.sessions[change.session] = introduced(change)
@@ -280,7 +281,7 @@ class State:
             return [], [], flaw
         return *field.apply(part, number, stamp, staged, moved, past), None
 
-    def _looked_up(self, change: Change) -> tuple[Past | None, dict[int, list[Entry] | None]]:
+    def _looked_up(self, change: Change, place: int) -> tuple[Past | None, dict[int, list[Entry] | None]]:
         """What it takes to judge a change: its past, and what each part moves. Looked up before anything is done.
 
         Raises:
@@ -288,9 +289,9 @@ class State:
         """
         parts = enumerate(change.parts)
         moved = {n: self._moved(part) for n, part in parts if type(part) is OrderedPart and part.moves}
-        return self._past(change), moved
+        return self._past(change, place), moved
 
-    def _past(self, change: Change) -> Past | None:
+    def _past(self, change: Change, place: int) -> Past | None:
         """Tells of a change whether it was in the past of this one; None when all that is here was."""
         marks = _named(change)
         if self._all_in(marks):
@@ -301,7 +302,7 @@ class State:
         if known is not None and not change.deps and session is not None and session.saw <= known[0]:
             marks = known[1]  # it has seen nothing new of others since
         else:
-            beyond = self.beyond(marks)
+            beyond = self.beyond(marks, place or None)
             if session is not None and beyond and type(beyond[-1][1]) is Record:
                 self._saw_whole(session, change.seq, beyond[-1][0] - 1)
         if len(self._pasts) >= _PASTS:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from crdtmem import Identity, Memory, MemoryStore, Replica
+from crdtmem import Identity, Memory, MemoryStore, Namespace, Replica
 from crdtmem.change import Change, decode
 from crdtmem.state import State
 from crdtmem.store import Log
@@ -98,8 +98,8 @@ class Counting:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._log, name)
 
-    def backwards(self) -> Any:
-        for step in self._log.backwards():
+    def backwards(self, before: int | None = None) -> Any:
+        for step in self._log.backwards(before):
             self.steps += 1
             yield step
 
@@ -157,3 +157,37 @@ def test_two_who_write_all_the_time_never_walk_far() -> None:
     assert 0 < log.steps <= 5 * 300
     assert ann.digest() == bob.digest()
     assert max(len(session.whole) for session in state(ann).sessions.values()) <= 32
+
+
+class Counted:
+    """A store whose logs count."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+        self.logs: list[Counting] = []
+
+    def open(self, namespace: Namespace) -> Any:
+        self.logs.append(Counting(self._store.open(namespace)))
+        return self.logs[-1]
+
+    def close(self) -> None:
+        pass
+
+
+def test_opening_walks_back_from_where_it_has_come_to_and_not_from_the_end() -> None:
+    store = MemoryStore()
+    (_, ann), (_, bob) = opened(store), opened(MemoryStore())
+    ann.text("t").append("both")
+    tell(ann, bob)
+    for n in range(300):
+        version = bob.version
+        bob.text("t").insert(0, f"bob {n}")
+        news = bob.changes(version)
+        version = ann.version
+        ann.text("t").insert(0, f"ann {n}")
+        bob.receive(ann.changes(version))
+        ann.receive(news)
+    counted = Counted(store)
+    _, again = opened(counted)
+    assert again.digest() == ann.digest()
+    assert 0 < sum(log.steps for log in counted.logs) <= 5 * 300

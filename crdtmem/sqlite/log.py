@@ -316,11 +316,12 @@ class SqliteLog:
         """All records, in the order of their append."""
         return (record for _, record in self.since(0))
 
-    def backwards(self) -> Iterator[tuple[int, Record]]:
-        """All records, each with its place, the newest first."""
+    def backwards(self, before: int | None = None) -> Iterator[tuple[int, Record]]:
+        """All records, or those before a place, each with its own, the newest first."""
         self._fresh()
         first = self._first
-        return ((at - first, record) for at, record in self._scan(first, self._place + 1, backward=True))
+        end = self._place + 1 if before is None else first + before
+        return ((at - first, record) for at, record in self._scan(first, end, backward=True))
 
     def since(self, place: int) -> Iterator[tuple[int, Record]]:
         """The records behind a place, each with its own, in the order of their append."""

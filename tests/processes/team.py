@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from itertools import count, pairwise
@@ -92,7 +93,7 @@ class Member:
         assert process.stdout is not None
         async for line in process.stdout:
             if line.endswith(b"\n"):  # what a kill has cut off was not said
-                self._log.write(line)
+                self._log.write(b"%.3f " % time.time() + line)
                 self._hear(*json.loads(line))
                 self._moved()
 
