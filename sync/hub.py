@@ -6,9 +6,11 @@ told what arrives and when time passes, and gives the bytes that are to go out.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 from crdtmem.feed import Feed
+from crdtmem.namespace import Namespace
 from crdtmem.sync.access import EVERYTHING, Grant, Refused
 from crdtmem.sync.frames import Hello, Here, Presence, Welcome
 from crdtmem.sync.link import Link, News
@@ -28,6 +30,8 @@ class Hub:
         tell: takes news.
         admit: what whoever says Hello may do, and what to answer; or Refused.
         ends: why what was granted counts no longer, or None.
+        find: for a peer that shares nothing of its own accord: the feed of a namespace that somebody asks for who may
+            read it, and maybe write to it; None if there is none.
     """
 
     def __init__(
@@ -37,6 +41,7 @@ class Hub:
         tell: Callable[[News], None],
         admit: Callable[[Hello], tuple[Grant, str | None]] = lambda hello: (EVERYTHING, None),
         ends: Callable[[Grant], str | None] = lambda grant: None,
+        find: Callable[[Namespace, bool], Feed | None] | None = None,
     ) -> None:
         self.id = id
         self.name = name
@@ -45,9 +50,12 @@ class Hub:
         self._tell = tell
         self._admit = admit
         self._ends = ends
+        self._find = find
+        self.opened: Callable[[Outlet], None] = lambda outlet: None
+        self.count: Counter[str] = Counter()  # changes taken in and handed out, and bytes
         self._rolls: dict[bytes, Roll] = {}
         self._own: dict[tuple[bytes, str], Here] = {}  # what is said of our own agents, by namespace and agent
-        self._count = 0
+        self._number = 0  # of what was said last of our own agents
         self._now = self._renewed = 0.0
         self._channels = 0
 
@@ -56,8 +64,25 @@ class Hub:
         outlet = Outlet(feed, self._channels)
         self._channels += 1
         self.outlets[feed.namespace.digest] = outlet
+        self.opened(outlet)
+        if self._find is None:
+            for link in self.links:
+                link.share(outlet)
+        return outlet
+
+    def drop(self, outlet: Outlet) -> None:
+        """Share a memory no longer."""
+        del self.outlets[outlet.feed.namespace.digest]
+        self._rolls.pop(outlet.feed.namespace.digest, None)
         for link in self.links:
-            link.share(outlet)
+            link.withdraw(outlet)
+
+    def _asked(self, link: Link, namespace: Namespace) -> Outlet | None:
+        """What to open to a peer that has opened a namespace which was not opened to it."""
+        outlet = self.outlets.get(namespace.digest)
+        if outlet is None and self._find is not None and link.grant.reads(namespace):
+            feed = self._find(namespace, link.grant.writes(namespace))
+            outlet = self.share(feed) if feed is not None else None
         return outlet
 
     def link(
@@ -76,7 +101,9 @@ class Hub:
             token: what lets it in at the other end.
             trusts: whether the answer comes from who was meant.
         """
-        link = Link(Session(self.id, self.name, dials=dials, now=now, token=token), self.outlets, self._tell)
+        session = Session(self.id, self.name, dials=dials, now=now, token=token)
+        link = Link(session, self.outlets if self._find is None else {}, self._tell, self.count)
+        link.asked = self._asked
         self._now = max(self._now, now)
         link.trusts = trusts
         link.present = self._heard
@@ -122,6 +149,7 @@ class Hub:
     def gone(self, link: Link) -> None:
         """A connection has ended, one way or another."""
         del self.links[link]
+        link.leave()
         if link.peer:
             ended = link.session.ended
             self._tell(News("left", link.name, None, ended.reason if ended else "the connection broke"))
@@ -166,8 +194,8 @@ class Hub:
         return roll.present(self._now) if roll else []
 
     def _say(self, namespace: bytes, here: Here) -> None:
-        self._count += 1
-        said = Here(self.id, self._count, here.seconds, here.agent, here.doing, here.field)
+        self._number += 1
+        said = Here(self.id, self._number, here.seconds, here.agent, here.doing, here.field)
         self._pass_on(namespace, self._rolls.setdefault(namespace, Roll()).hear([said], self._now), None)
 
     def _heard(self, link: Link, outlet: Outlet, said: Presence) -> None:

@@ -51,6 +51,7 @@ class Node:
         self._sent: asyncio.Event | None = None  # when closing: set once all is handed out
         self._tasks: set[asyncio.Task[None]] = set()
         self._servers: list[Any] = []
+        self._chores: list[Callable[[float], None]] = []
         hub.tick(self._loop.time())
         self.spawn(self._ticking())
 
@@ -124,10 +125,17 @@ class Node:
         self._busy.discard(link)
         self.pump(link)
 
+    def each_second(self, what: Callable[[float], None]) -> None:
+        """Have this called about once a second."""
+        self._chores.append(what)
+
     async def _ticking(self) -> None:
         while True:
             await asyncio.sleep(1)
-            self.hub.tick(self._loop.time())
+            now = self._loop.time()
+            self.hub.tick(now)
+            for chore in self._chores:
+                chore(now)
             self.work()
 
     # -- connections -------------------------------------------------------------------------------

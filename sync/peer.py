@@ -76,7 +76,7 @@ class Peer:
                 raise TypeError(f"Peer() takes memories, as replica.open(...) makes them, not {type(memory).__name__}")
         self._feeds = [Feed(memory) for memory in memories]
         self._meeting = Meeting(meet) if meet is not None else None
-        self._listen = _address(listen) if listen is not None else None
+        self._listen = host_and_port(listen) if listen is not None else None
         self._dial = [dial] if isinstance(dial, str) else list(dial)
         for url in self._dial:
             if urlsplit(url).scheme not in ("ws", "wss"):
@@ -310,7 +310,8 @@ class _Wait:
             self.future.cancel()
 
 
-def _address(text: str) -> tuple[str, int]:
+def host_and_port(text: str) -> tuple[str, int]:
+    """Where to listen."""
     host, _, port = text.rpartition(":")
     if not host or not port.isdigit() or int(port) > 65535:
         raise MisuseError(f"listen={text!r}: a host and a port, as in '127.0.0.1:7400'; port 0 takes any")
