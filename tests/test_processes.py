@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from crdtmem.sync.websocket import HIGH, Socket, listening
 from tests.processes.campaign import COMBINATIONS, Combination, finish, heal
 from tests.processes.nemesis import FAULTS, drop, kill
 from tests.processes.proxy import Link
+from tests.processes.stalled import silent
 from tests.processes.team import SHAPES, team
 from tests.processes.workloads import Told, judge
 
@@ -68,6 +70,31 @@ def test_every_combination_can_be_named_and_has_all_it_needs() -> None:
     assert len({combination.nemeses for combination in tormented}) >= 12
     assert {combination.shape for combination in COMBINATIONS} == set(SHAPES)
     assert {name for combination in tormented for name in combination.nemeses} == set(FAULTS)
+
+
+# -- whoever does not read -----------------------------------------------------------------------------
+
+
+def test_what_a_connection_takes_that_nobody_reads_from_is_bounded() -> None:
+    async def play() -> None:
+        taken: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        async def serve(connection: Socket) -> None:
+            size, piece = 0, bytes(64 * 1024)
+            while connection.room and size < 16 << 20:
+                connection.send(piece)
+                size += len(piece)
+                await asyncio.sleep(0)
+            taken.set_result(size)
+
+        server, url = await listening("127.0.0.1", 0, None, serve, lambda path: None)
+        sock = await asyncio.to_thread(silent, url)
+        assert HIGH <= await taken <= 4 * HIGH
+        sock.close()
+        server.close()
+        await server.wait_closed()
+
+    asyncio.run(play())
 
 
 # -- its judge -----------------------------------------------------------------------------------------

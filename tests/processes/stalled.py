@@ -103,8 +103,8 @@ def _raise_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def stall(url: str, number: int) -> socket.socket:
-    """A connection that asks for everything and reads nothing."""
+def silent(url: str) -> socket.socket:
+    """A connection that says nothing and reads nothing."""
     address = urlsplit(url)
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -113,6 +113,12 @@ def stall(url: str, number: int) -> socket.socket:
     answer = b""
     while not answer.endswith(b"\r\n\r\n"):
         answer += sock.recv(1)
+    return sock
+
+
+def stall(url: str, number: int) -> socket.socket:
+    """A connection that asks for everything and reads nothing."""
+    sock = silent(url)
     for frame in (
         Hello(MAJOR, MINOR, struct.pack(">QQ", 1, number), f"stalled {number}"),
         Open(0, labels_of([getattr(SCOPE, label) for label in LABELS]), bytes(16)),
