@@ -309,7 +309,7 @@ class Document:
             self.usable()
             sessions = self.state.sessions
             self._lost = tuple(  # without what has come back
-                [lost for lost in self._lost if lost.session not in sessions or sessions[lost.session].seq < lost.seq]  # type: ignore[index, operator]
+                [lost for lost in self._lost if lost.session not in sessions or sessions[lost.session].seq < lost.seq]  # type: ignore[operator]
             )
             return (*self._lost, *self.log.damage)
 

@@ -58,10 +58,8 @@ class Socket:
 
     def __init__(self, connection: _Client | _Served) -> None:
         self._connection = connection
-        sock = connection.transport.get_extra_info("socket")
-        sock.setsockopt(
-            socket.SOL_SOCKET, socket.SO_SNDBUF, HIGH
-        )  # else the system takes up to 4 MiB for who reads nothing
+        sock = connection.transport.get_extra_info("socket")  # else the system takes up to 4 MiB for who reads nothing
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, HIGH)
         self._clear = asyncio.Event()
         self._clear.set()
 

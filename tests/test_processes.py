@@ -1,6 +1,7 @@
 """Teams of processes in small, what their judge sees, and the network they talk over."""
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from random import Random
@@ -75,21 +76,17 @@ def test_every_combination_can_be_named_and_has_all_it_needs() -> None:
 # -- whoever does not read -----------------------------------------------------------------------------
 
 
-def test_what_a_connection_takes_that_nobody_reads_from_is_bounded() -> None:
+def test_what_the_system_takes_for_a_connection_that_nobody_reads_from_is_bounded() -> None:
     async def play() -> None:
-        taken: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        size: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
         async def serve(connection: Socket) -> None:
-            size, piece = 0, bytes(64 * 1024)
-            while connection.room and size < 16 << 20:
-                connection.send(piece)
-                size += len(piece)
-                await asyncio.sleep(0)
-            taken.set_result(size)
+            sock = connection._connection.transport.get_extra_info("socket")
+            size.set_result(sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF))
 
         server, url = await listening("127.0.0.1", 0, None, serve, lambda path: None)
         sock = await asyncio.to_thread(silent, url)
-        assert HIGH <= await taken <= 4 * HIGH
+        assert await size in (HIGH, 2 * HIGH)  # fixed; Linux doubles it, for what it needs itself
         sock.close()
         server.close()
         await server.wait_closed()
