@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from crdtmem.sync.node import LAST
 from crdtmem.sync.websocket import HIGH, Socket, listening
-from tests.processes.campaign import COMBINATIONS, Combination, finish, heal
+from tests.processes.campaign import COMBINATIONS, LIMIT, Combination, finish, heal
 from tests.processes.nemesis import FAULTS, drop, kill
 from tests.processes.proxy import Link
 from tests.processes.stalled import silent
@@ -71,6 +72,10 @@ def test_every_combination_can_be_named_and_has_all_it_needs() -> None:
     assert len({combination.nemeses for combination in tormented}) >= 12
     assert {combination.shape for combination in COMBINATIONS} == set(SHAPES)
     assert {name for combination in tormented for name in combination.nemeses} == set(FAULTS)
+
+
+def test_whoever_was_away_is_dialled_again_before_all_must_be_alike() -> None:
+    assert LAST < LIMIT
 
 
 # -- whoever does not read -----------------------------------------------------------------------------
