@@ -56,6 +56,7 @@ _NONE: set[Any] = set()
 _NOTHING: list[Any] = []  # never written to
 _END = (sys.maxsize, Record(b"", -1, b"", b"", b""))  # before any change
 _PASTS = 64  # so many sessions write concurrently to a field before a past is worked out twice
+_READ = 256  # changes, one by one; a walk reads as many in the time of a few of these
 _WHOLE = 32  # of each session, so many of its changes are known to have seen all up to some place
 _new = tuple.__new__  # a NamedTuple's own constructor costs three times as much
 
@@ -297,19 +298,44 @@ class State:
         if self._all_in(marks):
             return None
         id = change.session
-        known = self._pasts.pop(id, None)
+        known = self._pasts.get(id)
         session = self.sessions.get(id)
         if known is not None and not change.deps and session is not None and session.saw <= known[0]:
             marks = known[1]  # it has seen nothing new of others since
+        elif seen := self._read_on(marks):
+            marks = seen
         else:
             beyond = self.beyond(marks, place or None)
             if session is not None and beyond and type(beyond[-1][1]) is Record:
                 self._saw_whole(session, change.seq, beyond[-1][0] - 1)
+        self._pasts.pop(id, None)
         if len(self._pasts) >= _PASTS:
             del self._pasts[next(iter(self._pasts))]
         self._pasts[id] = (change.seq, marks)
         marks[id] = change.seq
         return lambda stamp: stamp.seq <= marks.get(stamp.writer.id, 0)
+
+    def _read_on(self, marks: dict[bytes, int]) -> dict[bytes, int] | None:
+        """All that these changes had seen, read from where it is known for earlier ones on; None if that is too much.
+
+        Where many write and hear of each other late, this is little; to walk back to where all is known is far.
+        """
+        seen: dict[bytes, int] = {}
+        ahead = list(marks.items())
+        left = _READ
+        while ahead:
+            id, upto = ahead.pop()
+            known = self._pasts.get(id)
+            if known is not None and seen.get(id, 0) < known[0] <= upto:
+                seen.update({other: seq for other, seq in known[1].items() if seq > seen.get(other, 0)})
+            for seq in range(seen.get(id, 0) + 1, upto + 1):
+                left -= 1
+                kept = self._log.read(id, seq) if left >= 0 else None
+                if kept is None:
+                    return None
+                ahead += [dep[:2] for dep in kept.gist.deps]
+            seen[id] = max(upto, seen.get(id, 0))
+        return seen
 
     def _all_in(self, marks: dict[bytes, int]) -> bool:
         """Whether all that is here is in the past of who has seen so much."""

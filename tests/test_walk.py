@@ -93,7 +93,11 @@ class Counting:
 
     def __init__(self, log: Log) -> None:
         self._log = log
-        self.steps = 0
+        self.steps = self.reads = 0
+
+    def read(self, session: bytes, seq: int) -> Any:
+        self.reads += 1
+        return self._log.read(session, seq)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._log, name)
@@ -190,4 +194,26 @@ def test_opening_walks_back_from_where_it_has_come_to_and_not_from_the_end() -> 
     counted = Counted(store)
     _, again = opened(counted)
     assert again.digest() == ann.digest()
-    assert 0 < sum(log.steps for log in counted.logs) <= 5 * 300
+    assert 0 < sum(log.steps + log.reads for log in counted.logs) <= 5 * 300
+
+
+def test_a_team_that_hears_of_each_other_late_never_walks_far() -> None:
+    team = [opened(MemoryStore())[1] for _ in range(6)]
+    log = counted(team[0])
+    due: list[list[tuple[int, list[bytes]]]] = [[] for _ in range(20)]  # what arrives so many rounds later
+    for n in range(60):
+        due.append([])
+        for who, memory in enumerate(team):
+            version = memory.version
+            memory.text("t").insert(0, f"{who} {n}")
+            due[-1].append((who, memory.changes(version)))
+        for who, changes in due.pop(0):
+            for memory in team:
+                if memory is not team[who]:
+                    memory.receive(changes)
+    assert log.steps + log.reads <= 20 * 60 * len(team)
+    for changes in due:
+        for _, some in changes:
+            for memory in team:
+                memory.receive(some)
+    assert len({memory.digest() for memory in team}) == 1
