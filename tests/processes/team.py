@@ -60,11 +60,6 @@ class Member:
         self._log = (folder / f"{name}.said").open("ab")
         self.errors = folder / f"{name}.err"
 
-    @property
-    def lives(self) -> bool:
-        """Whether there is a process."""
-        return self._process is not None
-
     async def start(self) -> None:
         """Start a process; it says by itself when it is here."""
         async with self._turn:
