@@ -22,7 +22,7 @@ from crdtmem.sync.link import Link, News
 from crdtmem.sync.outlet import Outlet
 from crdtmem.sync.websocket import Answer, Socket, Unreachable, dialled, listening
 
-FIRST, LAST = 0.2, 4.0  # seconds until a lost connection is dialled again: at most, at first and at last
+FIRST, LAST = 0.2, 2.0  # seconds until a lost connection is dialled again: at most, at first and at last
 LINGER = 2.0  # seconds that closing takes to hand out what is due
 
 
