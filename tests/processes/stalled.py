@@ -174,7 +174,7 @@ def measure(count: int, writes: int, rounds: int) -> Figures:
         for _ in range(rounds):
             seconds, _, megabytes = beats(len(readers))
             alone += seconds
-            before = max(before, megabytes)
+            before = before or megabytes  # of the first round: what is let go of later stays with the process
             with stalled(url, count):
                 seconds, here, megabytes = beats(len(readers) + count)
                 kernel = max(kernel, _kernel_megabytes())
