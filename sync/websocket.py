@@ -23,6 +23,7 @@ from websockets.http11 import Request, Response
 from crdtmem.sync.frames import MAX_FRAME
 
 HIGH, LOW = 256 * 1024, 64 * 1024  # bytes that wait to be written: above the first nothing is added until the second
+PILED = 1 << 20  # bytes of answers that wait to be written
 CLOSING = 2.0  # seconds for a connection to end in order
 
 
@@ -76,30 +77,27 @@ class Socket:
     @property
     def room(self) -> int:
         """How many bytes it takes now."""
-        if self._connection.clogged:
-            self._clear.clear()
-            return 0
-        return HIGH
+        return 0 if self._connection.clogged else HIGH
 
     def send(self, data: bytes) -> None:
         """Write one message; one that has ended takes it and forgets it."""
         broadcast((self._connection,), data)
 
     async def messages(self) -> AsyncIterator[bytes]:
-        """What arrives, until the connection ends. While it is clogged nothing is read: answers would pile up."""
+        """What arrives, until the connection ends. Who asks and never reads the answers is not heard after a while."""
         try:
             async for message in self._connection:
                 yield message if isinstance(message, bytes) else b""
-                await self._clear.wait()
+                if self._connection.transport.get_write_buffer_size() > PILED:
+                    self._clear.clear()
+                    await self._clear.wait()
         except ConnectionClosed:
             return
 
     async def close(self) -> None:
         """End it; waits for the other side, but not for long."""
         self._clear.set()
-        with suppress(
-            AttributeError
-        ):  # asyncio of Python 3.11, when told to abort just after the last byte was written
+        with suppress(AttributeError):  # of asyncio in Python 3.11, when it aborts just after the last byte was written
             await self._connection.close()
 
 

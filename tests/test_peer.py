@@ -29,7 +29,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
 from crdtmem import Closed, Memory, MisuseError, Namespace, NotReached, Peer, Replica
-from crdtmem.sync.frames import Bye, Hello, decode, encode
+from crdtmem.sync.frames import Bye, Changes, Have, Hello, Open, decode, encode
 from crdtmem.sync.link import News
 from crdtmem.sync.meet import Address, Meeting
 from tests.crew import SCOPE
@@ -211,6 +211,30 @@ def test_whatever_a_stranger_sends_ends_its_connection_alone() -> None:
             bob.set("s").add("still here")
             await other.synced(timeout=LONG)
             assert set(ann.set("s")) == {"still here"}
+
+    asyncio.run(main())
+
+
+def test_who_reads_nothing_is_still_heard() -> None:
+    async def main() -> None:
+        ann = memory("ann")
+        for n in range(60):
+            ann.set("s").add("x" * 100_000 + str(n))
+        async with Peer(ann, listen="127.0.0.1:0") as peer:
+            async with connect(peer.url, compression=None, max_queue=1) as slow:
+                for frame in (
+                    Hello(1, 0, b"x" * 16, "slow"),
+                    Open(0, ["acme", "test"], bytes(16)),
+                    Have(0, [], more=False),
+                ):
+                    await slow.send(encode(frame))
+                await heard(peer, lambda news: news.kind == "behind")
+                for n in range(3):  # its side of the wire works, and tells that it lives
+                    told = heard(peer, lambda news: news.kind == "refused")
+                    await slow.send(encode(Changes(0, [b"rubbish %d" % n])))
+                    await told
+                assert peer.connected == ["slow"]
+                slow.transport.abort()
 
     asyncio.run(main())
 
