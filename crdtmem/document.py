@@ -62,6 +62,7 @@ class Document:
         notifier: runs callbacks.
         usable: raises when the replica may no longer be used.
         checkpoints: whether to make them as the log grows.
+        state: what the changes add up to; another kind than usual begins without checkpoints.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Document:
         usable: Callable[[], None],
         *,
         checkpoints: bool = True,
+        state: type[State] = State,
     ) -> None:
         self.namespace = namespace
         self.actor = actor
@@ -84,6 +86,7 @@ class Document:
         self.log = store.open(namespace)
         every = checkpoints and self.log.writable
         self.checkpoints = Checkpoints(self.log, self.lock, self._snapshot, by_itself=every)
+        self._kind = state
         self._identity = identity
         self._clock = clock
         self._notifier = notifier
@@ -118,8 +121,8 @@ class Document:
             self._seal()
 
     def _resumed(self) -> recovery.Resumed:
-        empty = State(self.namespace.digest, self.log), 0, 0
-        self.state, place, hlc = self.checkpoints.newest(self.namespace.digest) or empty
+        found = self.checkpoints.newest(self.namespace.digest) if self._kind is State else None
+        self.state, place, hlc = found or (self._kind(self.namespace.digest, self.log), 0, 0)
         self.checkpoints.done(self.state)
         self._clock.saw(hlc)
         return recovery.resume(self.state, self.log, place, self._clock)

@@ -70,6 +70,11 @@ class Identity:
             raise BadBytes(f"{os.fspath(path)} is not a key; move it away to begin with a new one")
         return cls(bytes.fromhex(text.decode()))
 
+    @property
+    def secret(self) -> bytes:
+        """The 32 bytes that make this identity; whoever has them writes in its name."""
+        return bytes(self._private)
+
     def sign(self, digest: bytes) -> bytes:
         """The seal over one change hash, and through the chain over all before it."""
         return self._private.sign(digest).signature

@@ -7,6 +7,14 @@ from dataclasses import dataclass
 from crdtmem.namespace import Namespace
 
 
+class Refused(Exception):
+    """A peer that has said Hello is turned away: a word for programs, and a line for people."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
     """What one connection may do.
@@ -15,6 +23,7 @@ class Grant:
         read: the namespaces it may read, with all below them; None is every one.
         write: the same, for writing.
         until: seconds since 1970; None is for ever.
+        id: by which it can be revoked.
 
     >>> grant = Grant(read=(Namespace(tenant="acme"),), write=())
     >>> grant.reads(Namespace(tenant="acme", task="t")), grant.writes(Namespace(tenant="acme", task="t"))
@@ -24,6 +33,7 @@ class Grant:
     read: tuple[Namespace, ...] | None = None
     write: tuple[Namespace, ...] | None = None
     until: float | None = None
+    id: str | None = None
 
     def reads(self, namespace: Namespace) -> bool:
         """Whether it may read that namespace."""

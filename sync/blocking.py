@@ -9,8 +9,10 @@ from typing import Any, TypeVar
 
 from crdtmem.change import Version
 from crdtmem.errors import Closed
+from crdtmem.memory import Memory
 from crdtmem.sync.link import News
 from crdtmem.sync.peer import Peer
+from crdtmem.sync.presence import Present
 
 T = TypeVar("T")
 
@@ -89,6 +91,24 @@ class BlockingPeer:
     def reached(self, version: Version | str, peers: int = 1, timeout: float | None = None) -> None:
         """Wait until so many peers have stored all of a version."""
         self._run(self._peer.reached(version, peers, timeout))
+
+    def here(self, doing: str | None = None, *, field: str | None = None, memory: Memory | None = None) -> None:
+        """Tell the team that the agent of a memory is there, and what it does, until `away` or the peer closes."""
+        self._call(lambda: self._peer.here(doing, field=field, memory=memory))
+
+    def away(self, *, memory: Memory | None = None) -> None:
+        """Tell the team that the agent of a memory is there no more."""
+        self._call(lambda: self._peer.away(memory=memory))
+
+    def present(self, *, memory: Memory | None = None) -> list[Present]:
+        """Who is there: what agents of all peers that share the memory have said of themselves."""
+        return self._call(lambda: self._peer.present(memory=memory))
+
+    def _call(self, what: Callable[[], T]) -> T:
+        async def called() -> T:
+            return what()
+
+        return self._run(called())
 
     def watch(self, callback: Callable[[News], None]) -> Callable[[], None]:
         """Have this called, on the peer's thread, with all that happens to connections; gives what ends it."""

@@ -6,22 +6,19 @@ told what arrives and when time passes, and gives the bytes that are to go out.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 from crdtmem.feed import Feed
-from crdtmem.sync.access import EVERYTHING, Grant
-from crdtmem.sync.frames import Hello, Welcome
+from crdtmem.namespace import Namespace
+from crdtmem.sync.access import EVERYTHING, Grant, Refused
+from crdtmem.sync.frames import Hello, Here, Presence, Welcome
 from crdtmem.sync.link import Link, News
 from crdtmem.sync.outlet import Outlet
+from crdtmem.sync.presence import Present, Roll, in_frames
 from crdtmem.sync.session import Greeted, Heard, Session, Welcomed
 
-
-class Refused(Exception):
-    """A peer that has said Hello is turned away: a word for programs, and a line for people."""
-
-    def __init__(self, code: str, reason: str) -> None:
-        super().__init__(reason)
-        self.code = code
+RENEW = 10.0  # seconds between what a peer says of its own agents; it holds for three times as long
 
 
 class Hub:
@@ -32,6 +29,9 @@ class Hub:
         name: what it calls itself.
         tell: takes news.
         admit: what whoever says Hello may do, and what to answer; or Refused.
+        ends: why what was granted counts no longer, or None.
+        find: for a peer that shares nothing of its own accord: the feed of a namespace that somebody asks for who may
+            read it, and maybe write to it; None if there is none.
     """
 
     def __init__(
@@ -40,6 +40,8 @@ class Hub:
         name: str,
         tell: Callable[[News], None],
         admit: Callable[[Hello], tuple[Grant, str | None]] = lambda hello: (EVERYTHING, None),
+        ends: Callable[[Grant], str | None] = lambda grant: None,
+        find: Callable[[Namespace, bool], Feed | None] | None = None,
     ) -> None:
         self.id = id
         self.name = name
@@ -47,6 +49,14 @@ class Hub:
         self.links: dict[Link, None] = {}
         self._tell = tell
         self._admit = admit
+        self._ends = ends
+        self._find = find
+        self.opened: Callable[[Outlet], None] = lambda outlet: None
+        self.count: Counter[str] = Counter()  # changes taken in and handed out, and bytes
+        self._rolls: dict[bytes, Roll] = {}
+        self._own: dict[tuple[bytes, str], Here] = {}  # what is said of our own agents, by namespace and agent
+        self._number = 0  # of what was said last of our own agents
+        self._now = self._renewed = 0.0
         self._channels = 0
 
     def share(self, feed: Feed) -> Outlet:
@@ -54,8 +64,25 @@ class Hub:
         outlet = Outlet(feed, self._channels)
         self._channels += 1
         self.outlets[feed.namespace.digest] = outlet
+        self.opened(outlet)
+        if self._find is None:
+            for link in self.links:
+                link.share(outlet)
+        return outlet
+
+    def drop(self, outlet: Outlet) -> None:
+        """Share a memory no longer."""
+        del self.outlets[outlet.feed.namespace.digest]
+        self._rolls.pop(outlet.feed.namespace.digest, None)
         for link in self.links:
-            link.share(outlet)
+            link.withdraw(outlet)
+
+    def _asked(self, link: Link, namespace: Namespace) -> Outlet | None:
+        """What to open to a peer that has opened a namespace which was not opened to it."""
+        outlet = self.outlets.get(namespace.digest)
+        if outlet is None and self._find is not None and link.grant.reads(namespace):
+            feed = self._find(namespace, link.grant.writes(namespace))
+            outlet = self.share(feed) if feed is not None else None
         return outlet
 
     def link(
@@ -74,8 +101,13 @@ class Hub:
             token: what lets it in at the other end.
             trusts: whether the answer comes from who was meant.
         """
-        link = Link(Session(self.id, self.name, dials=dials, now=now, token=token), self.outlets, self._tell)
+        session = Session(self.id, self.name, dials=dials, now=now, token=token)
+        link = Link(session, self.outlets if self._find is None else {}, self._tell, self.count)
+        link.asked = self._asked
+        self._now = max(self._now, now)
         link.trusts = trusts
+        link.present = self._heard
+        link.arrived = self._tell_newcomer
         self.links[link] = None
         return link
 
@@ -117,6 +149,7 @@ class Hub:
     def gone(self, link: Link) -> None:
         """A connection has ended, one way or another."""
         del self.links[link]
+        link.leave()
         if link.peer:
             ended = link.session.ended
             self._tell(News("left", link.name, None, ended.reason if ended else "the connection broke"))
@@ -130,4 +163,55 @@ class Hub:
         for outlet in self.outlets.values():
             outlet.forget()
         for link in list(self.links):
+            why = self._ends(link.grant) if link.peer else None
+            if why:
+                link.session.end("token", why)
             link.tick(now)
+        self._now = now
+        for roll in self._rolls.values():
+            roll.forget(now)
+        if self._own and now >= self._renewed + RENEW:
+            self._renewed = now
+            for (namespace, _), here in self._own.items():
+                self._say(namespace, here)
+
+    # -- who is there ------------------------------------------------------------------------------
+
+    def here(self, namespace: bytes, agent: str, doing: str | None, field: str | None) -> None:
+        """Say that an agent of ours is there, until `away`."""
+        here = Here(self.id, 0, 3 * RENEW, agent[:300], doing and doing[:300], field and field[:300])
+        self._own[namespace, here.agent] = here
+        self._say(namespace, here)
+
+    def away(self, namespace: bytes, agent: str) -> None:
+        """Say that it is there no more."""
+        if self._own.pop((namespace, agent[:300]), None) is not None:
+            self._say(namespace, Here(self.id, 0, 0, agent[:300]))
+
+    def present(self, namespace: bytes) -> list[Present]:
+        """Who is there."""
+        roll = self._rolls.get(namespace)
+        return roll.present(self._now) if roll else []
+
+    def _say(self, namespace: bytes, here: Here) -> None:
+        self._number += 1
+        said = Here(self.id, self._number, here.seconds, here.agent, here.doing, here.field)
+        self._pass_on(namespace, self._rolls.setdefault(namespace, Roll()).hear([said], self._now), None)
+
+    def _heard(self, link: Link, outlet: Outlet, said: Presence) -> None:
+        namespace = outlet.feed.namespace.digest
+        others = [here for here in said.here if here.peer != self.id]
+        news = self._rolls.setdefault(namespace, Roll()).hear(others, self._now)
+        self._pass_on(namespace, news, link)
+
+    def _pass_on(self, namespace: bytes, news: list[Here], source: Link | None) -> None:
+        for some in in_frames(news):
+            for link in self.links:
+                if link is not source:
+                    link.tell_present(namespace, some)
+
+    def _tell_newcomer(self, link: Link, outlet: Outlet) -> None:
+        namespace = outlet.feed.namespace.digest
+        if namespace in self._rolls:
+            for some in self._rolls[namespace].all(self._now):
+                link.tell_present(namespace, some)

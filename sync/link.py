@@ -11,11 +11,13 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from crdtmem.feed import ChangeId, Pruned
+from crdtmem.ledger import UNKNOWN
+from crdtmem.namespace import Namespace
 from crdtmem.sync.access import EVERYTHING, Grant
 from crdtmem.sync.frames import (
     MAX_FRAME,
@@ -25,6 +27,7 @@ from crdtmem.sync.frames import (
     Digest,
     Frame,
     Have,
+    Here,
     Mark,
     Marked,
     Open,
@@ -85,17 +88,27 @@ class Link:
         session: what is said on it.
         outlets: what this peer shares, by the digest of the namespace.
         tell: takes news.
+        count: how much was taken in and handed out.
     """
 
-    def __init__(self, session: Session, outlets: Mapping[bytes, Outlet], tell: Callable[[News], None]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        outlets: Mapping[bytes, Outlet],
+        tell: Callable[[News], None],
+        count: Counter[str],
+    ) -> None:
         self.session = session
         self.peer = b""
         self.name = ""
         self.grant: Grant = EVERYTHING
         self.trusts: Callable[[Welcome], bool] = lambda welcome: True
-        self.present: Callable[[Outlet, Presence], None] = lambda outlet, presence: None
+        self.present: Callable[[Link, Outlet, Presence], None] = lambda link, outlet, presence: None
+        self.asked: Callable[[Link, Namespace], Outlet | None] = lambda link, namespace: None
+        self.arrived: Callable[[Link, Outlet], None] = lambda link, outlet: None
         self._outlets = outlets
         self._tell = tell
+        self._count = count
         self._channels: dict[bytes, _Channel] = {}
         self._numbers = 0
         self._turn = 0
@@ -112,14 +125,24 @@ class Link:
         """Open a namespace, if the other side may know of it."""
         digest = outlet.feed.namespace.digest
         if self.session.phase is Phase.OPEN and self.grant.reads(outlet.feed.namespace):
-            channel = self._channels.setdefault(digest, _Channel(outlet))
+            channel = self._channels.get(digest)
+            if channel is None:
+                channel = self._channels[digest] = _Channel(outlet)
+                outlet.readers += 1
             channel.told, frame = outlet.open()
             self.session.send(frame)
 
     def withdraw(self, outlet: Outlet) -> None:
         """Share a namespace no longer."""
         if self._channels.pop(outlet.feed.namespace.digest, None) is not None:
+            outlet.readers -= 1
             self.session.send(Shut(outlet.labels, "not shared any more"))
+
+    def leave(self) -> None:
+        """The connection has ended."""
+        for channel in self._channels.values():
+            channel.outlet.readers -= 1
+        self._channels.clear()
 
     # -- in ----------------------------------------------------------------------------------------
 
@@ -128,6 +151,10 @@ class Link:
         channel = self._channels.get(event.namespace)
         frame = event.frame
         if type(frame) is Open:
+            outlet = self.asked(self, self.session.namespaces[event.namespace]) if channel is None else None
+            if outlet is not None:
+                self.share(outlet)
+                channel = self._channels.get(event.namespace)
             if channel is None:
                 self.session.send(Shut(frame.labels, "not shared here"))
             else:
@@ -140,8 +167,10 @@ class Link:
             self._said(channel, frame)
 
     def _opened(self, channel: _Channel, frame: Open) -> None:
-        channel.opened = True
         outlet = channel.outlet
+        if not channel.opened:
+            channel.opened = True
+            self.arrived(self, outlet)
         if channel.refused:
             channel.refused = False
             self.share(outlet)
@@ -181,7 +210,7 @@ class Link:
         elif kind is Digest:
             self._digest(channel, frame)  # type: ignore[arg-type]
         elif kind is Presence:
-            self.present(channel.outlet, frame)  # type: ignore[arg-type]
+            self.present(self, channel.outlet, frame)  # type: ignore[arg-type]
 
     def _has(self, channel: _Channel, frame: Have) -> None:
         """The other side knows these sessions so far; of those not named, nothing."""
@@ -212,6 +241,7 @@ class Link:
         elif span[1] > span[0]:
             channel.theirs.append(span)
         channel.late.update(dict.fromkeys(late))
+        self._count["in"] += received.applied
         if received.refused:
             what = f"{len(received.refused)} of {len(records)} changes: {received.refused[0].reason}"
             self._tell(News("refused", self.name, feed.namespace.digest, what))
@@ -238,8 +268,14 @@ class Link:
         feed = channel.outlet.feed
         version, digest = feed.digest()
         channel.doubtful = version != frame.version
-        if not channel.doubtful and digest != frame.digest:
+        if not channel.doubtful and digest != frame.digest and UNKNOWN not in (digest, frame.digest):
             self._tell(News("diverged", self.name, feed.namespace.digest, "the same changes, another content"))
+
+    def tell_present(self, namespace: bytes, here: list[Here]) -> None:
+        """Say who is there, if the other side shares that namespace."""
+        channel = self._channels.get(namespace)
+        if channel is not None and channel.opened and not channel.refused:
+            self.session.send(Presence(channel.outlet.channel, here))
 
     # -- out ---------------------------------------------------------------------------------------
 
@@ -293,6 +329,8 @@ class Link:
             if frame:
                 self.session.forward(frame)
                 size += len(frame)
+                self._count["out"] += len(stretch.records)
+                self._count["bytes"] += len(frame)
                 break
         channel.cursor = cursor
         if channel.known and cursor >= channel.until:

@@ -25,6 +25,7 @@ class Outlet:
         self.feed = feed
         self.channel = channel
         self.labels = labels_of([getattr(feed.namespace, name) for name in LABELS])
+        self.readers = 0  # connections on which it is open
         self.size = 64 * 1024  # bytes of a stretch
         self.newest = 0
         self.refresh()

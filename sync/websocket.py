@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import Server, ServerConnection, broadcast, serve
 from websockets.exceptions import ConnectionClosed, WebSocketException
+from websockets.http11 import Request, Response
 
 from crdtmem.sync.frames import MAX_FRAME
 
@@ -123,10 +124,17 @@ async def dialled(url: str, tls: ssl.SSLContext | None) -> Socket:
         raise Unreachable(f"{url}: {error or type(error).__name__}") from error
 
 
+Answer = Callable[[str], tuple[int, str] | None]  # a path -> a status and a text, for who comes for a page
+
+
 async def listening(
-    host: str, port: int, tls: ssl.SSLContext | None, handle: Callable[[Socket], Awaitable[None]]
+    host: str, port: int, tls: ssl.SSLContext | None, handle: Callable[[Socket], Awaitable[None]], answer: Answer
 ) -> tuple[Server, str]:
     """Listen; gives the server, and the address others dial."""
+
+    def asked(connection: ServerConnection, request: Request) -> Response | None:
+        page = answer(request.path)
+        return None if page is None else connection.respond(*page)
 
     async def served(connection: ServerConnection) -> None:
         await handle(Socket(connection))  # type: ignore[arg-type]
@@ -142,6 +150,7 @@ async def listening(
         close_timeout=CLOSING,
         write_limit=(HIGH, LOW),
         origins=[None],
+        process_request=asked,
         server_header=None,
         ssl=tls,
     )

@@ -37,6 +37,8 @@ THIRD_PARTY = {
     "apsw": "crdtmem.sqlite",
     "opentelemetry": "crdtmem.telemetry",
     "websockets": "crdtmem.sync.websocket",
+    "jwt": "crdtmem.sync.tokens",
+    "cryptography": "crdtmem.sync.tokens",
     "anthropic": "crdtmem.coherence.judges",
     "openai": "crdtmem.coherence.judges",
 }

@@ -9,9 +9,8 @@ import pytest
 
 from crdtmem import Memory, Namespace, Replica
 from crdtmem.feed import Feed
-from crdtmem.sync.access import Grant
+from crdtmem.sync.access import Grant, Refused
 from crdtmem.sync.frames import Changes, Digest, Have, Hello, Mark, Marked, Open, Same, Shut, Want, encode
-from crdtmem.sync.hub import Refused
 from crdtmem.sync.link import MAX_REFUSED, News
 from tests.crew import SCOPE, Unwilling, alone, crew, tick
 from tests.ends import End, Wire, joined

@@ -9,7 +9,7 @@ import pytest
 
 from tests.layout import PACKAGES, ROOT
 
-OPTIONAL = ["anthropic", "apsw", "mcp", "openai", "opentelemetry", "rich", "typer", "websockets"]
+OPTIONAL = ["anthropic", "apsw", "cryptography", "jwt", "mcp", "openai", "opentelemetry", "rich", "typer", "websockets"]
 
 
 def test_every_package_is_declared() -> None:

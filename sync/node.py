@@ -1,0 +1,204 @@
+"""A hub on an event loop: its sockets, what goes out on them, dialling and dialling again, and the end of it all.
+
+1. All of it runs on one loop. What is new in a memory, written in whatever thread, is handed out in the next turn of
+   the loop, so that what comes together goes together.
+2. Nothing is left behind: closing sends what is due, says Bye, and waits for every task.
+3. Whoever is dialled is dialled again until the end, ever more seldom and never in step with others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import ssl
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any
+
+from crdtmem.errors import CrdtmemError
+from crdtmem.sync.frames import Welcome
+from crdtmem.sync.hub import Hub
+from crdtmem.sync.link import Link, News
+from crdtmem.sync.outlet import Outlet
+from crdtmem.sync.websocket import Answer, Socket, Unreachable, dialled, listening
+
+FIRST, LAST = 0.2, 30.0  # seconds until a lost connection is dialled again: at most, at first and at last
+LINGER = 2.0  # seconds that closing takes to hand out what is due
+
+
+class Node:
+    """A hub at work.
+
+    Args:
+        hub: what is shared, and with whom.
+        tell: takes news.
+        tls: for what is dialled by wss://, and, with a certificate, for listening.
+        budget: bytes a second that one connection may send for long; whoever sends more waits, and others do not.
+    """
+
+    def __init__(
+        self, hub: Hub, tell: Callable[[News], None], tls: ssl.SSLContext | None, budget: float | None = None
+    ) -> None:
+        self.hub = hub
+        self._tell = tell
+        self._tls = tls
+        self._budget = budget
+        self._loop = asyncio.get_running_loop()
+        self._sockets: dict[Link, Socket] = {}
+        self._stirred: set[Outlet] = set()
+        self._busy: set[Link] = set()  # those to whom more will be sent in the next turn of the loop
+        self._awake = False
+        self._sent: asyncio.Event | None = None  # when closing: set once all is handed out
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._servers: list[Any] = []
+        self._chores: list[Callable[[float], None]] = []
+        hub.tick(self._loop.time())
+        self.spawn(self._ticking())
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Have something done until it ends, or this does."""
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def close(self) -> None:
+        """Hand out what is due, say Bye, and end every task."""
+        for server in self._servers:
+            server.close(close_connections=False)
+        self.work()
+        if any(link.lags for link in self.hub.links):
+            self._sent = asyncio.Event()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._sent.wait(), LINGER)
+        for link in list(self.hub.links):
+            link.session.end("bye", "this peer has closed")
+            self.pump(link)
+        await asyncio.gather(*[socket.close() for socket in self._sockets.values()], return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for server in self._servers:
+            await server.wait_closed()
+
+    # -- what is new goes out ----------------------------------------------------------------------
+
+    def waker(self, outlet: Outlet) -> Callable[[], None]:
+        """What to call when a memory has grown: in any thread, and with the memory locked."""
+
+        def woken() -> None:
+            self._stirred.add(outlet)
+            if not self._awake:
+                self._awake = True
+                with suppress(RuntimeError):  # the loop has ended: nobody is there to be told
+                    self._loop.call_soon_threadsafe(self.work)
+
+        return woken
+
+    def work(self) -> None:
+        """Hand out what is new."""
+        self._awake = False
+        stirred, self._stirred = self._stirred, set()
+        for outlet in stirred:
+            outlet.refresh()
+        for link in list(self.hub.links):
+            self.pump(link)
+
+    def pump(self, link: Link) -> None:
+        """Put on the wire what is to go to one peer, as far as there is room."""
+        socket = self._sockets.get(link)
+        if socket is None:
+            return
+        room = socket.room
+        more = room > 0 and link.pump(room)
+        for data in link.session.data_to_send():
+            socket.send(data)
+        if more and link not in self._busy and socket.room:  # else there will be room again, and this is called
+            self._busy.add(link)
+            self._loop.call_soon(self._go_on, link)
+        if link.session.ended is not None:
+            self.spawn(socket.close())
+        if self._sent is not None and not any(link.lags for link in self.hub.links):
+            self._sent.set()
+
+    def _go_on(self, link: Link) -> None:
+        self._busy.discard(link)
+        self.pump(link)
+
+    def each_second(self, what: Callable[[float], None]) -> None:
+        """Have this called about once a second."""
+        self._chores.append(what)
+
+    async def _ticking(self) -> None:
+        while True:
+            await asyncio.sleep(1)
+            now = self._loop.time()
+            self.hub.tick(now)
+            for chore in self._chores:
+                chore(now)
+            self.work()
+
+    # -- connections -------------------------------------------------------------------------------
+
+    async def listen(self, host: str, port: int, answer: Answer = lambda path: None) -> str:
+        """Let others dial; gives the address. `answer` is asked when somebody comes for a page instead."""
+        server, url = await listening(host, port, self._tls, self._enter, answer)
+        self._servers.append(server)
+        return url
+
+    async def _enter(self, socket: Socket) -> None:
+        """Somebody has dialled."""
+        await self._converse(self.hub.link(dials=False, now=self._loop.time()), socket)
+
+    async def dial(
+        self,
+        url: str,
+        token: str | None = None,
+        trusts: Callable[[Welcome], bool] = lambda welcome: True,
+    ) -> bool:
+        """One connection to a peer that listens, until it ends; whether it was let in.
+
+        Raises:
+            Unreachable: nobody listens there.
+        """
+        socket = await dialled(url, self._tls if url.startswith("wss") else None)
+        link = self.hub.link(dials=True, now=self._loop.time(), token=token, trusts=trusts)
+        await self._converse(link, socket)
+        return bool(link.peer)
+
+    async def keep(self, url: str, token: str | None) -> None:
+        """Dial, and dial again when the connection is lost."""
+        pause = FIRST
+        while True:
+            try:
+                if await self.dial(url, token):
+                    pause = FIRST
+            except Unreachable as error:
+                self._tell(News("unreachable", url, None, str(error)))
+            await asyncio.sleep(random.uniform(0, pause))
+            pause = min(pause * 2, LAST)
+
+    async def _converse(self, link: Link, socket: Socket) -> None:
+        """Keep a connection going until it ends."""
+        self._sockets[link] = socket
+        socket.on_room(lambda: self.pump(link))
+        spent, since = 0.0, self._loop.time()
+        try:
+            self.pump(link)
+            async for data in socket.messages():
+                try:
+                    self.hub.receive(link, data)
+                except CrdtmemError as error:  # the memory is closed, or its store is gone
+                    link.session.end("trouble", str(error))
+                self.pump(link)
+                if link.session.ended is not None:
+                    break
+                if self._budget:
+                    now = self._loop.time()
+                    spent, since = max(0.0, spent - (now - since) * self._budget) + len(data), now
+                    if spent > 2 * self._budget:
+                        await asyncio.sleep(spent / self._budget - 2)
+        finally:
+            del self._sockets[link]
+            self.hub.gone(link)
+            await socket.close()

@@ -1,0 +1,137 @@
+"""Tokens: what they let in, until when, and what they keep out."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from crdtmem import Identity, MisuseError, Namespace, Peer, Replica
+from crdtmem.sync.access import Grant, Refused
+from crdtmem.sync.tokens import Door, issue
+from tests.crew import Time
+from tests.test_peer import LONG, heard
+
+ISSUER = Identity(bytes(32))
+ACME, Q3, OTHER = Namespace(tenant="acme"), Namespace(tenant="acme", task="q3"), Namespace(tenant="other")
+
+
+def signed(claims: dict[str, Any], key: bytes = bytes(32), algorithm: str = "EdDSA") -> str:
+    return jwt.encode(claims, Ed25519PrivateKey.from_private_bytes(key), algorithm=algorithm)
+
+
+GOOD = {"aud": "crdtmem", "sub": "ann", "jti": "1", "exp": 2e9, "read": [["acme"]], "write": []}
+
+
+def test_what_may_be_written_may_be_read_and_all_below_it() -> None:
+    grant = Door(ISSUER.key).grant(issue(ISSUER, "ann", read=[OTHER], write=[Q3]))
+    assert [grant.reads(scope) for scope in (ACME, Q3, OTHER)] == [False, True, True]
+    assert [grant.writes(scope) for scope in (ACME, Q3, OTHER)] == [False, True, False]
+    assert not Door(ISSUER.key).grant(issue(ISSUER, "ann")).reads(ACME)
+
+
+def test_a_token_of_another_program_counts_as_well() -> None:
+    grant = Door(ISSUER.key, now=Time()).grant(signed(GOOD))
+    assert grant == Grant(read=(ACME,), write=(), until=2e9, id="1")
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "",
+        "a.b.c",
+        "é",
+        signed(GOOD, key=bytes([1] * 32)),
+        signed({**GOOD, "aud": "another"}),
+        signed({name: value for name, value in GOOD.items() if name != "exp"}),
+        signed({name: value for name, value in GOOD.items() if name != "jti"}),
+        signed({name: value for name, value in GOOD.items() if name != "read"}),
+        signed({**GOOD, "exp": "soon"}),
+        signed({**GOOD, "read": "acme"}),
+        signed({**GOOD, "read": [[]]}),
+        signed({**GOOD, "read": [[None, "q3"]]}),
+        signed({**GOOD, "read": [["a"] * 9]}),
+        signed({**GOOD, "write": [[{"tenant": "acme"}]]}),
+        jwt.encode(GOOD, "", algorithm="none"),
+        jwt.encode(GOOD, ISSUER.key.hex() * 2, algorithm="HS256"),
+    ],
+)
+def test_what_the_issuer_has_not_made_lets_nobody_in(token: str) -> None:
+    with pytest.raises(Refused, match="not made by the issuer"):
+        Door(ISSUER.key).grant(token)
+
+
+def test_no_letter_of_a_token_may_be_another() -> None:
+    token, rng = issue(ISSUER, "ann", write=[Q3]), random.Random(1)
+    header, claims, seal = token.split(".")
+    for _ in range(500):
+        part = rng.choice((header, claims, seal))
+        at = rng.randrange(len(part) - 1)  # the last letter of base64 has bits that say nothing
+        other = rng.choice([c for c in "abcXYZ019_-" if c != part[at]])
+        with pytest.raises(Refused):
+            Door(ISSUER.key).grant(token.replace(part, part[:at] + other + part[at + 1 :], 1))
+
+
+def test_a_token_runs_out_and_can_be_revoked(tmp_path: Path) -> None:
+    time, revoked = Time(), tmp_path / "revoked"
+    door = Door(ISSUER.key, revoked, now=time)
+    token = issue(ISSUER, "ann", read=[ACME], seconds=60, now=time)
+    grant = door.grant(token)
+    assert door.ends(grant) is None
+    revoked.write_text(f"some-other\n{grant.id}\n")
+    assert door.ends(grant) == "this token has been revoked"
+    with pytest.raises(Refused, match="revoked"):
+        door.grant(token)
+    revoked.unlink()
+    assert door.ends(grant) is None
+    time.passes(60)
+    assert door.ends(grant) == "this token has run out; ask its issuer for another"
+    with pytest.raises(Refused, match="run out"):
+        door.grant(token)
+    with pytest.raises(Refused, match="crdtmem token"):
+        door.grant(None)
+    with pytest.raises(MisuseError, match="32 bytes"):
+        Door(b"short")
+
+
+def test_peers_with_tokens_see_what_these_allow_until_they_are_revoked(tmp_path: Path) -> None:
+    async def main() -> None:
+        relay, ann, bob = Replica("relay"), Replica("ann"), Replica("bob")
+        shared = [relay.open(Q3), relay.open(OTHER)]
+        token = issue(ISSUER, "ann", write=[ACME])
+        reader = issue(ISSUER, "bob", read=[ACME])
+        revoked = tmp_path / "revoked"
+        async with Peer(*shared, listen="127.0.0.1:0", issuer=ISSUER.key, revoked=revoked) as one:
+            async with Peer(ann.open(Q3), ann.open(OTHER), dial=one.url, token=token) as two:
+                ann.open(Q3).set("s").add("by ann")
+                await asyncio.to_thread(shared[0].wait, ann.open(Q3).version, LONG)
+                ann.open(OTHER).set("s").add("kept out")
+                async with Peer(bob.open(Q3), dial=one.url, token=reader) as three:
+                    told = heard(three, lambda news: news.kind == "refused")
+                    bob.open(Q3).set("s").add("not taken")
+                    assert (await told).detail == "you may read here, not write"
+                    version = shared[0].version
+                    await asyncio.to_thread(bob.open(Q3).wait, version, LONG)
+                    assert set(bob.open(Q3).set("s")) == {"by ann", "not taken"}
+                assert set(shared[0].set("s")) == {"by ann"} and not shared[1].set("s")
+                left = heard(two, lambda news: news.kind == "left")
+                revoked.write_text(Door(ISSUER.key).grant(token).id or "")
+                assert (await left).detail == "this token has been revoked"
+            stranger = Peer(Replica("eve").open(Q3), dial=one.url, token="guess")
+            refused = heard(one, lambda news: news.kind == "refused")
+            async with stranger:
+                assert "not made by the issuer" in (await refused).detail
+
+    asyncio.run(main())
+
+
+def test_who_says_whose_tokens_count_may_listen_anywhere() -> None:
+    memory = Replica("ann").open(ACME)
+    Peer(memory, listen="0.0.0.0:0", issuer=ISSUER.key)
+    with pytest.raises(MisuseError, match=r"issuer=identity\.key"):
+        Peer(memory, listen="0.0.0.0:0")
