@@ -91,7 +91,7 @@ class _Stage:
         enter = self._running.enter_context
         if name == _OURS:
             self._number += 1
-            server = enter(Apart(relay, str(self._folder / f"relay-{self._number}.db"), [SPACE]))
+            server = enter(Apart(relay, str(self._folder / f"relay-{self._number}.db")))
             pid, url = server.pid, server.hear()
             source = enter(Apart(writer, url, SPACE))
         else:

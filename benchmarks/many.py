@@ -68,7 +68,7 @@ def idlers(end: Connection, url: str, count: int) -> None:
 
 
 def _idle(effort: Effort, folder: Path) -> Iterator[Row]:
-    with Apart(relay, str(folder / "idle.db"), [crew(0)]) as server:
+    with Apart(relay, str(folder / "idle.db")) as server:
         url = server.hear()
         with Apart(idlers, url, 10) as first:  # what the first connections load and fill is not theirs
             first.hear()
@@ -163,8 +163,7 @@ def _crews(effort: Effort, folder: Path) -> Iterator[Row]:
     busy: list[float] = []
     for number in range(max(effort.rounds // 5, 1)):
         with ExitStack() as running:
-            path = str(folder / f"crews-{number}.db")
-            server = running.enter_context(Apart(relay, path, [crew(n) for n in range(effort.crews)]))
+            server = running.enter_context(Apart(relay, str(folder / f"crews-{number}.db")))
             url = server.hear()
             share = [range(n, effort.crews, GENERATORS) for n in range(GENERATORS)]
             sources = [running.enter_context(Apart(crews, url, part, effort.crew_seconds)) for part in share]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -13,20 +13,20 @@ from pycrdt import Array, Doc
 from benchmarks.apart import told
 from benchmarks.crowd import UPDATE, YReader
 from crdtmem import Memory, Namespace, Peer, Replica
+from crdtmem.sync.relay import Relay
 
 WHY = "said in the meeting"
 
 
-def relay(end: Connection, path: str, namespaces: Sequence[Namespace]) -> None:
-    """Serve these namespaces; says where."""
+def relay(end: Connection, path: str) -> None:
+    """Serve whoever comes; says where."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
     async def serve() -> None:
-        with Replica("relay", store=path) as replica:
-            async with Peer(*[replica.open(namespace) for namespace in namespaces], listen="127.0.0.1:0") as peer:
-                end.send(peer.url)
-                await asyncio.to_thread(_over, end)
+        async with Relay(path, listen="127.0.0.1:0") as relay:
+            end.send(relay.url)
+            await asyncio.to_thread(_over, end)
 
     asyncio.run(serve())
 
