@@ -128,20 +128,20 @@ class Link:
             channel = self._channels.get(digest)
             if channel is None:
                 channel = self._channels[digest] = _Channel(outlet)
-                outlet.readers += 1
+                outlet.links[self] = None
             channel.told, frame = outlet.open()
             self.session.send(frame)
 
     def withdraw(self, outlet: Outlet) -> None:
         """Share a namespace no longer."""
         if self._channels.pop(outlet.feed.namespace.digest, None) is not None:
-            outlet.readers -= 1
+            outlet.links.pop(self, None)
             self.session.send(Shut(outlet.labels, "not shared any more"))
 
     def leave(self) -> None:
         """The connection has ended."""
         for channel in self._channels.values():
-            channel.outlet.readers -= 1
+            channel.outlet.links.pop(self, None)
         self._channels.clear()
 
     # -- in ----------------------------------------------------------------------------------------
@@ -301,13 +301,15 @@ class Link:
 
     def pump(self, room: int) -> bool:
         """Have up to so many bytes sent of what the other side lacks, the namespaces in turn; whether there is more."""
+        if self.session.phase is not Phase.OPEN:
+            return False
         channels = [channel for channel in self._channels.values() if channel.cursor is not None]
-        more = bool(channels) and self.session.phase is Phase.OPEN
+        more = bool(channels)
         while more and room > 0:
             more = False
             self._turn += 1
-            for n in range(len(channels)):
-                channel = channels[(n + self._turn) % len(channels)]
+            first = self._turn % len(channels)
+            for channel in channels[first:] + channels[:first] if first else channels:
                 room -= self._send(channel)
                 more = more or channel.cursor != channel.outlet.newest or bool(channel.wanted)
         return more
@@ -335,8 +337,9 @@ class Link:
         channel.cursor = cursor
         if channel.known and cursor >= channel.until:
             channel.known = {}
-        self._settle(channel)
-        if cursor >= outlet.newest:
+        if channel.late or channel.answered:
+            self._settle(channel)
+        if cursor >= outlet.newest and (channel.waiting or channel.marks or not channel.level):
             self._levelled(channel)
         return size
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 import ssl
+import threading
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
@@ -44,6 +45,7 @@ class Node:
         self._tls = tls
         self._budget = budget
         self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
         self._sockets: dict[Link, Socket] = {}
         self._stirred: set[Outlet] = set()
         self._busy: set[Link] = set()  # those to whom more will be sent in the next turn of the loop
@@ -90,17 +92,26 @@ class Node:
             self._stirred.add(outlet)
             if not self._awake:
                 self._awake = True
-                with suppress(RuntimeError):  # the loop has ended: nobody is there to be told
-                    self._loop.call_soon_threadsafe(self.work)
+                if threading.get_ident() == self._thread:
+                    self._loop.call_soon(self._stir)
+                else:
+                    with suppress(RuntimeError):  # the loop has ended: nobody is there to be told
+                        self._loop.call_soon_threadsafe(self._stir)
 
         return woken
 
-    def work(self) -> None:
-        """Hand out what is new."""
+    def _stir(self) -> None:
+        """Hand out what is new to those who share it."""
         self._awake = False
         stirred, self._stirred = self._stirred, set()
         for outlet in stirred:
             outlet.refresh()
+            for link in list(outlet.links):
+                self.pump(link)
+
+    def work(self) -> None:
+        """Hand out what is new, and what is to be said besides."""
+        self._stir()
         for link in list(self.hub.links):
             self.pump(link)
 

@@ -126,6 +126,8 @@ class Session:
 
     def data_to_send(self) -> list[bytes]:
         """The frames to be sent now, each as one message."""
+        if not self._out:
+            return []
         out, self._out = self._out, []
         return out
 
