@@ -28,7 +28,9 @@ from crdtmem.errors import (
     NamespaceError,
     NoMatch,
     NotReached,
+    QuotaExceeded,
     ReadOnly,
+    RulesRefused,
     StoreError,
     Undecided,
     UpgradeNeeded,
@@ -42,6 +44,7 @@ from crdtmem.fields.register import Register
 from crdtmem.fields.sequence import Sequence
 from crdtmem.fields.set import Set
 from crdtmem.fields.text import Text
+from crdtmem.forks import Equivocation
 from crdtmem.identity import Identity
 from crdtmem.inbox import Received, Refusal
 from crdtmem.memory import Conflict, Memory
@@ -49,6 +52,7 @@ from crdtmem.namespace import Namespace
 from crdtmem.notify import Batch, Watch
 from crdtmem.replica import Replica
 from crdtmem.retention import Pruning
+from crdtmem.rules import FieldRule, Rules
 from crdtmem.store import Damage, MemoryStore, Record, Store
 from crdtmem.timeline import Timeline
 
@@ -71,8 +75,10 @@ __all__ = [
     "Difference",
     "Entry",
     "EntryId",
+    "Equivocation",
     "Event",
     "Explanation",
+    "FieldRule",
     "ForkedReplica",
     "Identity",
     "KindMismatch",
@@ -85,6 +91,7 @@ __all__ = [
     "NotReached",
     "Peer",
     "Pruning",
+    "QuotaExceeded",
     "ReadOnly",
     "Received",
     "Record",
@@ -92,6 +99,8 @@ __all__ = [
     "Refusal",
     "Register",
     "Replica",
+    "Rules",
+    "RulesRefused",
     "Sequence",
     "Set",
     "SqliteStore",

@@ -294,6 +294,10 @@ class Audit:
         with self.opened():
             return self._trail.touching(kind, field)
 
+    def forget(self) -> None:
+        """Changes were taken out of the log."""
+        self._known.clear()
+
     def prune(self, upto: Mapping[bytes, int]) -> None:
         """The changes of these sessions, up to these, were pruned: they are no longer told."""
         with self.opened():

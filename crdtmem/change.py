@@ -185,13 +185,14 @@ def compose(
     hlc: int,
     actor: tuple[str, str | None] | None,
     parts: Sequence[Keyed | Ordered],
+    rules: bytes | None = None,
 ) -> Change:
     """A new change of our own. Its pieces are valid by construction; only its size is checked here.
 
     Raises:
         ValueRefused: it would be larger than a change may be.
     """
-    header = encode((FORMAT, namespace, session, seq, prev, deps, intro, hlc, actor, None))
+    header = encode((FORMAT, namespace, session, seq, prev, deps, intro, hlc, actor, rules))
     items = []
     if len(parts) > MAX_PARTS:
         raise ValueRefused(f"{len(parts)} fields, more than the {MAX_PARTS} a change may touch; split it")
@@ -205,7 +206,7 @@ def compose(
     hash, digests = _hash(header, items)
     return _new(
         Change,
-        (namespace, session, seq, prev, deps, intro, hlc, actor, None, parts, hash, core, b"", digests, FORMAT),
+        (namespace, session, seq, prev, deps, intro, hlc, actor, rules, parts, hash, core, b"", digests, FORMAT),
     )
 
 

@@ -69,6 +69,7 @@ class Checkpoints:
         self._lock = lock
         self._snapshot = snapshot
         self._by_itself = by_itself
+        self.owner: str | None = None  # of the namespace
         self.making = threading.RLock()  # taken before the memory's, never after it
         self._maker: threading.Thread | None = None
         self._last = 0  # how many changes the newest one covers
@@ -85,6 +86,10 @@ class Checkpoints:
         gently = partial(self._attempt, lambda: time.sleep(0.0005))  # whoever writes goes first
         self._maker = threading.Thread(target=gently, name="crdtmem-checkpoint", daemon=True)
         self._maker.start()
+
+    def soon_due(self) -> None:
+        """What opening had to do again need not be done a second time."""
+        self.due = 0 if self._by_itself else inf
 
     def at_opening(self, state: State) -> None:
         """Make one if it is due: processes may come and go too soon for one in the background."""
@@ -118,11 +123,20 @@ class Checkpoints:
                 found.append(Checkpoint(moment(hlc), count, size, place))
         return found
 
-    def newest(self, namespace: bytes) -> tuple[State, int, int] | None:
-        """The state of the newest that is sound, the place of the last record in it, and the clock as it was."""
+    def newest(
+        self, namespace: bytes, fits: Callable[[State], bool] = lambda state: True
+    ) -> tuple[State, int, int] | None:
+        """The state of the newest that is sound, the place of the last record in it, and the clock as it was.
+
+        Args:
+            namespace: whose it is.
+            fits: whether a state will do.
+        """
         for name in self._names():
             try:
-                return self._read(name, namespace)
+                found = self._read(name, namespace)
+                if fits(found[0]):
+                    return found
             except BadBytes as error:
                 log.warning("a checkpoint is damaged and left out: %s", error)
         return None
@@ -133,7 +147,7 @@ class Checkpoints:
         data = b"".join(self._parts(name, parts))
         if blake2b(data + encode(manifest[:-1]), digest_size=32).digest() != hash:
             raise BadBytes("a part of it")
-        return restore(data, namespace, self._log, digest), place, hlc
+        return restore(data, namespace, self._log, digest, self.owner), place, hlc
 
     def _parts(self, name: str, count: int) -> Iterator[bytes]:
         for number in range(count):

@@ -44,6 +44,11 @@ def differences(before: Any, after: Any) -> list[Difference]:
     return found
 
 
+def shown(state: Any) -> dict[tuple[int, str], dict[Any, Entry]]:
+    """What each field shows, the reserved ones left out."""
+    return {at: _entries(state, *at) for at in list(state.fields) if at[1][0] != "@"}
+
+
 def _entries(state: Any, kind: int, name: str) -> dict[Any, Entry]:
     field = state.fields.get((kind, name))
     if type(field) is Keyed:

@@ -19,27 +19,31 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from crdtmem import recovery
+from crdtmem import base, forks, recovery
 from crdtmem.audit import Audit
-from crdtmem.change import Change, Head, Intro, Version, compose
+from crdtmem.change import Change, Head, Intro, Version, compose, decode
 from crdtmem.checkpoint import Checkpoints
 from crdtmem.clock import Clock, stamp
 from crdtmem.draft import Draft, Staged, build
 from crdtmem.entry import About, Entry, Writer
 from crdtmem.errors import NotReached, ReadOnly, StoreError, UpgradeNeeded
+from crdtmem.forks import Equivocation, Fork
 from crdtmem.identity import Identity, client_id, session_id
-from crdtmem.inbox import SEAL_EVERY, Inbox, Received, Refusal
+from crdtmem.inbox import FORKED, SEAL_EVERY, Inbox, Received, Refusal
 from crdtmem.namespace import Namespace
 from crdtmem.notify import Batch, Callback, Notifier, Watch
 from crdtmem.observer import Observer, failed, made, taken, told
 from crdtmem.past import PastState
+from crdtmem.quota import Pace
+from crdtmem.rebuild import Renewed, renewed
 from crdtmem.recovery import collection_paused
 from crdtmem.snapshot import Snapshot
-from crdtmem.state import Effect, Placed, State
+from crdtmem.state import Effect, Placed, State, introduced
 from crdtmem.store import Damage, Record, Store
 
 log = logging.getLogger("crdtmem")
 MAX_DEPS = 1000
+_PATIENCE = 1.0  # seconds between two attempts to make a state anew whose log is damaged
 _record = tuple.__new__  # a NamedTuple's own constructor costs three times as much
 
 
@@ -87,6 +91,7 @@ class Document:
         every = checkpoints and self.log.writable
         self.checkpoints = Checkpoints(self.log, self.lock, self._snapshot, by_itself=every)
         self._kind = state
+        self.checkpoints.owner = namespace.owner
         self._identity = identity
         self._clock = clock
         self._notifier = notifier
@@ -96,6 +101,9 @@ class Document:
         self._waiters = 0
         self._session: Writer | None = None
         self._sealed: dict[bytes, int] = {}  # how far our sessions are sealed, where more may follow
+        self._forks: dict[bytes, Fork] = {}
+        self._pace = Pace()
+        self._patience = 0.0  # not before this moment the stale state is tried to be made anew once more
         self.observer: Observer | None = None
         self._load()
         self.checkpoints.at_opening(self.state)
@@ -107,10 +115,12 @@ class Document:
                 found = self._resumed()
             except StoreError:  # it met damage that nobody knew of; now that it is known, the way leads around it
                 found = self._resumed()
-        self._sealed = {
-            id: seq for id, seq in found.sealed.items() if self.state.sessions[id].key == self._identity.key
-        }
+        sessions = self.state.sessions
+        mine = self._identity.key
+        self._sealed = {id: seq for id, seq in found.sealed.items() if id in sessions and sessions[id].key == mine}
         self._inbox = Inbox(self.state)
+        for fork in self._forks.values():
+            self._inbox.rivals.keep(fork)
         self._lost = tuple(
             Damage("intact, but it rests on a change that is damaged", kept.session, kept.seq) for kept in found.astray
         )
@@ -121,11 +131,31 @@ class Document:
             self._seal()
 
     def _resumed(self) -> recovery.Resumed:
-        found = self.checkpoints.newest(self.namespace.digest) if self._kind is State else None
-        self.state, place, hlc = found or (self._kind(self.namespace.digest, self.log), 0, 0)
+        self._forks = {fork.session: fork for fork in forks.kept(self.log)}
+        for fork in self._forks.values():
+            if self.log.writable:
+                self.log.cut(fork.session, fork.seq)  # the process may have died before it did
+        empty = self._kind(self.namespace.digest, self.log, self.namespace.owner)
+        found = None
+        if self._kind is State:
+            found = self.checkpoints.newest(self.namespace.digest, self._holds_no_fork)
+        if found is None:
+            found = (*(base.read_if_any(self.log, empty) or (empty, 0)), 0)
+        self.state, place, hlc = found
+        for fork in self._forks.values():
+            self.state.fork(fork.session, fork.seq)
         self.checkpoints.done(self.state)
         self._clock.saw(hlc)
-        return recovery.resume(self.state, self.log, place, self._clock)
+        resumed = recovery.resume(self.state, self.log, place, self._clock)
+        if self.state.stale and self._renew() is not None:
+            self.checkpoints.soon_due()
+        return resumed
+
+    def _holds_no_fork(self, past: State) -> bool:
+        sessions = past.sessions
+        return all(
+            fork.session not in sessions or sessions[fork.session].seq < fork.seq for fork in self._forks.values()
+        )
 
     def _snapshot(self) -> tuple[Snapshot, int, int]:
         """The state, the place of the last record in it, and a stamp above all in it; sealed as far as it goes."""
@@ -133,6 +163,11 @@ class Document:
             self.usable()
             self._seal()
             return Snapshot(self.state), self.log.newest, self._clock.now()
+
+    @property
+    def key(self) -> bytes:
+        """The key that seals our changes."""
+        return self._identity.key
 
     def now(self) -> float:
         """Seconds since 1970, to judge times to live by."""
@@ -166,7 +201,10 @@ class Document:
             parts = build(drafts, said, session, seq, staged, cites=cites)
             if not parts:
                 return
-            change = compose(
+            trust = self.state.trust
+            if trust is not None:
+                trust.check(session, seq, *actor, parts)
+            written = compose(
                 self.namespace.digest,
                 session.id,
                 seq,
@@ -176,7 +214,11 @@ class Document:
                 self._clock.now(),
                 None if actor is self.actor or actor == self.actor else actor,
                 parts,
+                None if trust is None else trust.current,
             )
+            if trust is not None and trust.rules is not None:
+                self._pace.spend(trust.rules, self.now(), len(written.core))
+            change = written
             self.log.append([_record(Record, (session.id, seq, change.hash, change.core, change.seal))])
         except BaseException as error:
             for entries in staged:
@@ -191,8 +233,9 @@ class Document:
         if intro is not None:
             self._session = self.state.sessions[session.id]
             self._sealed[session.id] = 0
+        anew = self._renew() if self.state.stale and self._tired() else None
         if self._waiters or self._watches:
-            self._tell((effect,), local=True)
+            self._tell((effect,), local=True, anew=anew)
         for waker in self._wakers:
             waker()
         if observer is not None:
@@ -222,26 +265,90 @@ class Document:
             if self.log.damage or observer is not None:
                 records = list(records)
                 recovery.mend(self.state, self.log, records)
-            changes, refused = self._inbox.admit(records, sender)
+            refused: list[Refusal] = []
             effects: list[Effect] = []
             applied = 0
-            if changes:
-                try:
-                    self.log.append([_record(Record, (c.session, c.seq, c.hash, c.core, c.seal)) for c in changes])
-                except BaseException as error:
-                    self._inbox.keep(changes, sender)
-                    if observer is not None:
-                        got = self._received(0, refused)
-                        told(observer.received, taken, started, self.state, records, sender, effects, got, error)
-                    raise
-                applied = self._apply(changes, effects, refused, wanted=observer is not None)
-                if applied < len(changes):
-                    self._put_back(changes[applied:], sender)
+            try:
+                applied = self._take_in(records, sender, effects, refused)
+                if not applied and self._tired():  # of waiting: what it needs may be mended by now
+                    self._tell((), local=False, anew=self._renew())
+                if self._inbox.rivals.news and self._expose(refused):
+                    self._inbox.again()
+                    applied += self._take_in((), sender, effects, refused)
+            except BaseException as error:
+                if observer is not None:
+                    got = self._received(0, refused)
+                    told(observer.received, taken, started, self.state, records, sender, effects, got, error)
+                raise
             self.refusals.extend(refused)
             received = self._received(applied, refused)
             if observer is not None:
                 told(observer.received, taken, started, self.state, records, sender, effects, received)
             return received
+
+    def _take_in(self, records: Iterable[bytes], sender: str, effects: list[Effect], refused: list[Refusal]) -> int:
+        """Let in, store and apply what may enter; how many changes."""
+        changes, turned_away = self._inbox.admit(records, sender)
+        refused += turned_away
+        if not changes:
+            return 0
+        try:
+            self.log.append([_record(Record, (c.session, c.seq, c.hash, c.core, c.seal)) for c in changes])
+        except BaseException:
+            self._inbox.keep(changes, sender)
+            raise
+        applied = self._apply(changes, effects, refused, wanted=self.observer is not None)
+        if applied < len(changes):
+            self._put_back(changes[applied:], sender)
+        return applied
+
+    def _expose(self, refused: list[Refusal]) -> bool:
+        """Where rivals prove that sessions were forked: void them from there on, and tell; whether any do."""
+        self._seal()
+        found = self._inbox.proofs(self.log, self._forks.values())
+        for fork in found:
+            writer = self.state.sessions[fork.session]
+            forks.put(self.log, fork)
+            self._forks[fork.session] = fork
+            self._inbox.rivals.keep(fork)
+            self._inbox.rivals.forget(fork.session)
+            self.state.fork(fork.session, fork.seq)
+            self._sealed.pop(fork.session, None)
+            if self._session is writer:
+                self._session = None
+            refused.append(Refusal(FORKED, fork.session, fork.seq))
+            log.warning("%r: %s", self.namespace, Equivocation(writer.agent, writer.key, fork.session, fork.seq))
+        if found:
+            self._tell((), local=False, anew=self._renew())
+        return bool(found)
+
+    def equivocations(self) -> tuple[Equivocation, ...]:
+        """The sessions that are known to have been forked."""
+        found = []
+        for fork in self._forks.values():
+            writer = self.state.sessions.get(fork.session) or introduced(decode(fork.one[0]))
+            found.append(Equivocation(writer.agent, writer.key, fork.session, fork.seq))
+        return tuple(found)
+
+    def _renew(self) -> Renewed | None:
+        """Make the stale state anew; what came and went by that. None if it cannot be done as long as damage stands."""
+        try:
+            found = renewed(self.state, self.log, self.checkpoints)
+        except StoreError as error:
+            log.warning("%r: %s", self.namespace, error)
+            self._patience = time.monotonic() + _PATIENCE
+            return None
+        for fork in self._forks.values():
+            if self.log.writable and self.log.read(fork.session, fork.seq) is not None:
+                self.log.cut(fork.session, fork.seq)
+                self.audit.forget()
+        if self._session is not None:
+            self._session = self.state.sessions.get(self._session.id)
+        return found
+
+    def _tired(self) -> bool:
+        """Whether to try to make a stale state anew: not too often, where damage stands in the way."""
+        return self.state.stale and time.monotonic() > self._patience
 
     def _apply(self, changes: Sequence[Change], effects: list[Effect], refused: list[Refusal], *, wanted: bool) -> int:
         """Apply what has been stored, and tell; return how many it were before one that cannot be judged."""
@@ -264,13 +371,15 @@ class Document:
                     effects.append(effect)
         except StoreError as error:  # it met damage that nobody knew of: nothing behind it can be judged
             refused.append(Refusal(str(error), change.session, change.seq))
+        count = self.state.count
+        anew = self._renew() if self._tired() else None
         if effects:
-            self._tell(effects, local=False)
+            self._tell(effects, local=False, anew=anew)
         for waker in self._wakers:
             waker()
         if self.state.count >= self.checkpoints.due:
             self.checkpoints.soon()
-        return self.state.count - before
+        return count - before
 
     def _put_back(self, changes: Sequence[Change], sender: str) -> None:
         """Let stored changes that could not be applied wait again."""
@@ -307,6 +416,10 @@ class Document:
         """What was found broken in the store and is not back yet."""
         with self.lock:
             self.usable()
+            sessions = self.state.sessions
+            self._lost = tuple(  # without what has come back
+                [lost for lost in self._lost if lost.session not in sessions or sessions[lost.session].seq < lost.seq]  # type: ignore[operator]
+            )
             return (*self._lost, *self.log.damage)
 
     def send(self, since: Version | None) -> list[bytes]:
@@ -315,6 +428,8 @@ class Document:
             self.usable()
             self._seal()
             found = [kept.data for kept in self._unseen(since)]
+            for fork in self._forks.values():
+                found += fork.records
             if self.observer is not None:
                 told(self.observer.sent, sum, [len(data) for data in found])
             return found
@@ -480,22 +595,29 @@ class Document:
         with self.lock:
             self._watches = [other for other in self._watches if other is not watch]
 
-    def _tell(self, effects: Sequence[Effect], *, local: bool) -> None:
+    def _tell(self, effects: Sequence[Effect], *, local: bool, anew: Renewed | None = None) -> None:
         if self._waiters:
             self._moved.notify_all()
-        if self._watches:
-            batch = Batch(
-                self.state.version,
-                frozenset(part.field for effect in effects for part in effect.change.parts),
-                tuple(entry for effect in effects for entry in effect.added),
-                tuple(entry for effect in effects for entry in effect.removed),
-                len(effects),
-                local,
-                self.state.find({id for effect in effects for id in effect.tainted}),
+        if self._watches and (effects or anew is not None):
+            batch = (
+                anew.batch(self.state, effects, local=local) if anew is not None else _told(self.state, effects, local)
             )
             for watch in self._watches:
                 if watch.wants(batch):
                     self._notifier.put(watch, batch)
+
+
+def _told(state: State, effects: Sequence[Effect], local: bool) -> Batch:  # noqa: FBT001
+    """What some changes did."""
+    return Batch(
+        state.version,
+        frozenset(part.field for effect in effects for part in effect.change.parts),
+        tuple(entry for effect in effects for entry in effect.added),
+        tuple(entry for effect in effects for entry in effect.removed),
+        len(effects),
+        local,
+        state.find({id for effect in effects for id in effect.tainted}),
+    )
 
 
 def _whole(beyond: list[Placed]) -> list[Record]:

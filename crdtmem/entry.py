@@ -290,6 +290,7 @@ class Stamp(Struct, eq=False, gc=False):
     seq: int
     hlc: int
     actor: tuple[str, str | None] | None
+    verified: bool = False  # whether the rules it was made under know its key by that name
 
 
 class Entry(Struct, eq=False, gc=False):
@@ -333,7 +334,7 @@ class Entry(Struct, eq=False, gc=False):
 
     @property
     def by(self) -> str:
-        """The agent who wrote it. A name is a claim unless the namespace is owned."""
+        """The agent who wrote it. A name is a claim unless it is `verified`."""
         stamp = self.stamp
         return stamp.actor[0] if stamp.actor else stamp.writer.agent
 
@@ -342,6 +343,19 @@ class Entry(Struct, eq=False, gc=False):
         """The role it was written in."""
         stamp = self.stamp
         return stamp.actor[1] if stamp.actor else stamp.writer.role
+
+    @property
+    def verified(self) -> bool:
+        """Whether the rules of an owned namespace bind the key that wrote it to this name; else it is a claim.
+
+        >>> from crdtmem import Replica, Rules
+        >>> boss = Replica("boss")
+        >>> boss.own(tenant="acme", rules=Rules()).register("status").assign("open").verified
+        True
+        >>> boss.open(tenant="acme").register("status").assign("open").verified
+        False
+        """
+        return self.stamp.verified
 
     @property
     def at(self) -> datetime:

@@ -9,6 +9,8 @@
     |   |   `-- Closed                       a closed replica
     |   |       `-- ForkedReplica            a replica inherited through fork()
     |   |-- ReadOnly (PermissionError)       a write to a memory pinned at a version
+    |   |-- RulesRefused (PermissionError)   a write that the rules of an owned namespace do not allow
+    |   |   `-- QuotaExceeded                more changes, or bytes, a minute than they allow
     |   |-- NoMatch, AmbiguousMatch (ValueError)   match-then-replace found none, or several
     |   `-- Undecided (KeyError)             concurrent values stand and the field asks for a decision
     |-- circumstance: try again, or act on what it says
@@ -65,6 +67,14 @@ class ForkedReplica(Closed):
 
 class ReadOnly(CrdtmemError, PermissionError):
     """A write to a memory that is pinned at a version."""
+
+
+class RulesRefused(CrdtmemError, PermissionError):
+    """A write that no replica would honour by the rules of this namespace; the message says the rule and who may."""
+
+
+class QuotaExceeded(RulesRefused):
+    """More changes, or bytes, a minute than the rules allow one agent; the message says when to go on."""
 
 
 class NoMatch(CrdtmemError, ValueError):

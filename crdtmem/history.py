@@ -67,7 +67,10 @@ def _note(draft: Draft, field: str, id: Id, value: Any, said: About | None, *, o
 
 
 def _take_out(draft: Draft, state: State, kind: int, name: str, id: Id, amount: int, said: About | None) -> None:
-    """Remove an entry from its field, as far as it shows."""
+    """Remove an entry from its field, as far as it shows; from an append-only one nothing is removed."""
+    rules = state.trust.rules if state.trust is not None else None
+    if rules is not None and name in rules.fields and rules.fields[name].append_only:
+        return
     field = state.field(kind, name)
     if type(field) is Ordered:
         part: Any = draft.part((kind, name))

@@ -92,6 +92,15 @@ def session_id(namespace: bytes, intro: Intro) -> bytes:
     return blake2b(encode((namespace, *intro)), digest_size=16, person=b"crdtmem session").digest()
 
 
+def fingerprint(key: bytes) -> str:
+    """A key as a short printable name, which a namespace takes as its owner's.
+
+    >>> fingerprint(bytes(32))
+    '69a74d6e542387cc85760b39db22ba5d'
+    """
+    return blake2b(key, digest_size=16, person=b"crdtmem owner").hexdigest()
+
+
 def client_id(session: bytes) -> int:
     """The Yjs client of a session: 53 bits, never 0.
 

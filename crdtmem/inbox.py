@@ -4,6 +4,9 @@ A change enters when its bytes decode, its chain is unbroken up to a seal that v
 here. Until then it waits, bounded per sender by count and bytes; what is evicted is said, and asked for again.
 Bad bytes accuse nobody (invariant 5): a wrong hash or seal refuses the bytes, never the author. The inbox decides and
 remembers; storing and applying are its owner's (invariant 1), so it plans against what the state will be.
+
+Another change at a place that is taken may prove that its session was forked (forks.py). What is void with a forked
+session stays outside, and nobody waits for it.
 """
 
 from __future__ import annotations
@@ -11,14 +14,18 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from typing import NamedTuple
 
-from crdtmem.change import FORMAT, RECORDS, Change, decode
+from crdtmem.change import FORMAT, MAX_SEQ, RECORDS, Change, decode
 from crdtmem.change import Keyed as KeyedPart
 from crdtmem.change import Ordered as OrderedPart
 from crdtmem.entry import Writer
 from crdtmem.errors import BadBytes
 from crdtmem.fields.ordered import missing
+from crdtmem.forks import Fork, Rivals
 from crdtmem.identity import session_id, verify
+from crdtmem.rules import NewerRules
 from crdtmem.state import State, introduced
+from crdtmem.store import Log
+from crdtmem.trust import Trust
 
 MAX_WAITING = 16384
 MAX_WAITING_BYTES = 32 << 20
@@ -28,6 +35,7 @@ MAX_REASON = 200  # characters: what is refused is remembered, and hostile bytes
 KEPT_SEAL_DISTANCE = 512  # a seal is verified, and so kept, at least this often
 
 
+FORKED = "its session has two histories: from the change on where they part, all of it is void"
 _STORE = "store"  # what waits for the store to work, or to be whole, again
 
 
@@ -77,7 +85,8 @@ class Inbox:
         self._missing: tuple[tuple[bytes, int], ...] | None = ()  # until the room or what is planned changes
         self._session: Writer | None = None  # of the chain that was verified last
         self._met: list[Change] = []  # what came last and did not enter at once
-        self.newer: int | None = None  # an authentic change of this format has been seen
+        self.newer: int | None = None  # an authentic change, or rules, of this format have been seen
+        self.rivals = Rivals()
 
     def __len__(self) -> int:
         return len(self._room)
@@ -85,9 +94,11 @@ class Inbox:
     def admit(self, records: Iterable[bytes], sender: str = "") -> tuple[list[Change], list[Refusal]]:
         """Take in records; return the changes that may now be stored and applied, in causal order, and the refusals."""
         refused: list[Refusal] = []
-        self._met = []
+        if records:  # else what came before is looked at again
+            self._met = []
         news: dict[bytes, Change] = {}
         sealed: list[Change] = []
+        forks = self.state.forks
         sessions, namespace, room, awaited = self.state.sessions, self.state.namespace, self._room, self._awaited
         for data in records:
             try:
@@ -101,9 +112,15 @@ class Inbox:
             if change.intro is not None and session_id(change.namespace, change.intro) != change.session:
                 refused.append(Refusal("its session id is not that of its introduction", change.session, change.seq))
                 continue
+            if forks and change.seq >= forks.get(change.session, change.seq + 1):
+                self.rivals.add(change)
+                if not self.rivals.known(change.hash):
+                    refused.append(Refusal(FORKED, change.session, change.seq))
+                continue
             session = sessions.get(change.session)
             if session is not None and session.seq >= change.seq:
                 if not self.state.has(change.session, change.seq, change.hash):
+                    self.rivals.add(change)
                     refused.append(Refusal(_FORK, change.session, change.seq))
                 continue
             held = room.get(change.hash) if room else None
@@ -144,6 +161,8 @@ class Inbox:
         if self._room and plan.changes:
             self._purge(plan, refused)
             self._missing = None
+        if plan.newer is not None:
+            self.newer = plan.newer
         return plan.changes, refused
 
     def keep(self, changes: Iterable[Change], sender: str = "") -> None:
@@ -161,6 +180,27 @@ class Inbox:
     def late(self) -> list[tuple[bytes, int]]:
         """Of what came last, the changes that wait."""
         return [(change.session, change.seq) for change in self._met if change.hash in self._room]
+
+    def proofs(self, log: Log, older: Iterable[Fork]) -> list[Fork]:
+        """What has come since this was last asked may prove that sessions were forked: the proofs."""
+        news = self.rivals.news
+        waiting = [w.change for w in self._room.values() if w.change.session in news and not w.sound]
+        found, false = self.rivals.prove(self.state, log, older, waiting)
+        for change in false:
+            if change.hash in self._room:
+                self._unseal(change, {})
+        return found
+
+    def again(self) -> None:
+        """What sound changes wait for may not be needed any more: the next `admit` looks."""
+        forks = self.state.forks
+        for hash, waiting in list(self._room.items()):
+            change = waiting.change
+            if change.seq >= forks.get(change.session, change.seq + 1):
+                self._drop(hash)
+                self.rivals.add(change)
+            elif waiting.sound:
+                self._await(_STORE, hash)
 
     def missing(self) -> tuple[tuple[bytes, int], ...]:
         """The changes that the waiting ones wait for, as far as they can be named."""
@@ -213,6 +253,7 @@ class Inbox:
                 session = introduced(first)
             elif first.prev != hash:
                 for lost in path:
+                    self.rivals.add(lost)
                     if news.pop(lost.hash, None) is None:
                         self._drop(lost.hash)
                 refused.append(Refusal("it does not continue its session's chain", change.session, change.seq))
@@ -260,6 +301,8 @@ class Inbox:
         """Who waited for the change that was planned last."""
         last = plan.changes[-1]
         hashes = [*self._waiters((last.session, last.seq)), *self._waiters(plan.client)]
+        if self.state.trust is not None:
+            hashes += self._waiters(("rules", last.hash))
         return [self._room[hash].change for hash in reversed(hashes)]
 
     # -- the room ----------------------------------------------------------------------------------
@@ -267,6 +310,8 @@ class Inbox:
     def _hold(self, change: Change, sender: str, refused: list[Refusal], *, sound: bool) -> None:
         self._missing = None
         self._met.append(change)
+        if len(self.rivals) and self.rivals.has(change.session):
+            self.rivals.news.add(change.session)
         load = self._load.setdefault(sender, [0, 0])
         self._room[change.hash] = _Waiting(change, sender, self._session if sound else None)
         load[0] += 1
@@ -314,10 +359,13 @@ class Inbox:
 
     def _purge(self, plan: Plan, refused: list[Refusal]) -> None:
         """Refuse what waited for a place in a chain that another change has taken."""
-        for hash, waiting in list(self._room.items()):
+        lost: set[bytes] = set()
+        for hash, waiting in sorted(self._room.items(), key=lambda held: held[1].change.seq):
             change = waiting.change
-            if plan.seq(change.session) >= change.seq:
+            if plan.seq(change.session) >= change.seq or change.prev in lost:
+                lost.add(hash)
                 self._drop(hash)
+                self.rivals.add(change)
                 refused.append(Refusal("another change took its place in the chain", change.session, change.seq))
 
     def _unseal(self, change: Change, news: dict[bytes, Change]) -> None:
@@ -339,7 +387,11 @@ class Plan:
     def __init__(self, state: State) -> None:
         self.changes: list[Change] = []
         self.client = 0  # of the change planned last, if it adds units
+        self.newer: int | None = None  # rules of this format have come
         self._state = state
+        self._rules: set[bytes] = set()  # rules that are planned, by hash
+        self._plain = state.plain
+        self._reach = self.seq if state.plain else self.reach
         self._newest: dict[bytes, Change] = {}
         self._firsts: dict[bytes, Change] = {}
         self._units: dict[tuple[int, str], dict[int, int]] = {}
@@ -355,18 +407,25 @@ class Plan:
                 return (session, change.seq - 1)
             if change.seq > 1 and not self._has(session, change.seq - 1, change.prev):
                 return ("fork", change.prev)
+        reach = self._reach
         for dep in change.deps:
-            if self.seq(dep[0]) < dep[1]:
-                return (dep[0], dep[1])
+            if reach(dep[0]) < dep[1]:
+                return self._ask(dep[0], dep[1])
             if not self._has(*dep):
                 return ("fork", dep)
         client = 0
-        for part in change.parts:
+        parts = change.parts
+        if not self._plain:
+            waits = self._guarded(change)
+            if waits is not None:
+                return waits
+            parts = self._state.tails.without(change, self._state.client_of(session), self._state.field)
+        for part in parts:
             keyed = type(part) is KeyedPart
             plain = keyed and (part.kind != RECORDS or (len(part.adds) == 1 and len(part.adds[0]) == 3))  # type: ignore[union-attr]
             for id in part.removes if plain else _ids(part):  # type: ignore[union-attr]
-                if id[0] != session and self.seq(id[0]) < id[1]:
-                    return (id[0], id[1])
+                if id[0] != session and reach(id[0]) < id[1]:
+                    return self._ask(id[0], id[1])
             if not keyed:
                 lost = self._state.lost(part) if part.moves else None  # type: ignore[arg-type, union-attr]
                 if lost is not None:
@@ -404,7 +463,46 @@ class Plan:
         newest = self._newest.get(session) or self._state.sessions.get(session)
         return newest.seq if newest is not None else 0
 
+    def _guarded(self, change: Change) -> Hashable | None:
+        """What to wait for where the namespace is owned, or sessions were forked."""
+        trust = self._state.trust
+        waits = self._named_rules(change, trust) if trust is not None else None
+        if waits is not None or not self._state.forks:
+            return waits
+        return self._state.tails.awaited(change, self.seq)
+
+    def _named_rules(self, change: Change, trust: Trust) -> Hashable | None:
+        """What to wait for, unless the rules that a change names are here; take note of those it brings."""
+        named = change.rules
+        if named is not None and named not in trust.book and named not in self._rules:
+            forked = self._state.forks
+            if not (forked and any(trust.owns(key) for key in self._keys(forked))):  # they may be void, and nowhere
+                return ("rules", named)
+        author = self.chain(change.session)[0] or introduced(change)
+        try:
+            if trust.rules_in(change, author.key) is not None:
+                self._rules.add(change.hash)
+        except NewerRules as error:
+            self.newer = error.args[0]
+            return ("newer", self.newer)
+        return None
+
+    def reach(self, session: bytes) -> int:
+        """How far a session has come, for those who name it: a forked one comes no further than to the fork."""
+        seq, fork = self.seq(session), self._state.forks.get(session)
+        return seq if fork is None or seq < fork - 1 else MAX_SEQ
+
+    def _ask(self, session: bytes, seq: int) -> tuple[bytes, int]:
+        """What to wait for, and to ask others for."""
+        return session, min(seq, self._state.forks.get(session, seq + 1) - 1)
+
+    def _keys(self, sessions: Iterable[bytes]) -> Iterable[bytes]:
+        """Whose sessions these are, as far as it is known here."""
+        return [known.key for id in sessions if (known := self._state.sessions.get(id)) is not None]
+
     def _has(self, session: bytes, seq: int, hash: bytes) -> bool:
+        if not self._plain and seq >= self._state.forks.get(session, seq + 1):
+            return True
         newest = self._newest.get(session)
         if newest is None:
             return self._state.has(session, seq, hash)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, Unpack
 
-from crdtmem import history
+from crdtmem import history, owning
 from crdtmem.block import OPEN, Block
 from crdtmem.change import COUNTER, KINDS, RECORDS, REGISTER, SEQUENCE, SET, TEXT, Version, is_field
 from crdtmem.checkpoint import Checkpoint
@@ -28,11 +28,13 @@ from crdtmem.fields.resolve import Resolve
 from crdtmem.fields.sequence import Sequence
 from crdtmem.fields.set import Set
 from crdtmem.fields.text import Text
+from crdtmem.forks import Equivocation
 from crdtmem.inbox import Received, Refusal
 from crdtmem.namespace import Namespace
 from crdtmem.notify import Batch, Watch
 from crdtmem.past import Pinned
 from crdtmem.retention import Pruning, prune
+from crdtmem.rules import FieldRule, Rules
 from crdtmem.store import Damage
 from crdtmem.timeline import Timeline
 
@@ -99,15 +101,17 @@ class Memory:
             resolve: which value a reader gets while siblings stand: "latest", "confident", "append", "merge",
                 "escalate", or a function from the entries, oldest first.
         """
-        if resolve == "latest" or misplaced:
+        if (resolve == "latest" and self._declared(name) is None) or misplaced:
             return self._field(Register, name, misplaced)
+        resolve = self._resolution(name, resolve)
         self._field(Register, name, ())
         return Register(self, name, resolve)
 
     def records(self, name: str, *misplaced: object, resolve: Resolve = "latest") -> Records[Any]:
         """The records of that name; `resolve` as for a register."""
-        if resolve == "latest" or misplaced:
+        if (resolve == "latest" and self._declared(name) is None) or misplaced:
             return self._field(Records, name, misplaced)
+        resolve = self._resolution(name, resolve)
         self._field(Records, name, ())
         return Records(self, name, resolve)
 
@@ -127,6 +131,15 @@ class Memory:
             for (kind, name), field in sorted(fields, key=lambda f: f[0])
             if _holds(field) and name[0] != "@"
         }
+
+    def _declared(self, name: str) -> FieldRule | None:
+        rules = self.rules
+        return None if rules is None else rules.fields.get(name)
+
+    def _resolution(self, name: str, asked: Resolve) -> Resolve:
+        """What is asked for, or else what the rules declare."""
+        declared = self._declared(name)
+        return declared.resolve if asked == "latest" and declared is not None else asked
 
     def _field(self, type: type[F], name: str, misplaced: tuple[object, ...]) -> F:
         kind = type._kind
@@ -185,6 +198,9 @@ class Memory:
         *args: Any,
     ) -> R:
         """The one path of every write to a field: into the open block, or into a change of its own."""
+        document = self._document
+        if not document.state.plain:
+            attributes = self._with_defaults(at[1], attributes)
         own = about(attributes) if attributes else None
         if OPEN.get():
             draft = self._draft()
@@ -193,13 +209,19 @@ class Memory:
                     if draft.open:
                         draft.cites = draft.cites or own is not None
                         return operation(draft.part(at), draft.said(own), *args)
-        document = self._document
         with document.lock:
             field = document.state.fields.get(at) or document.state.field(*at)
             part = KeyedDraft(field) if type(field) is Keyed else OrderedDraft(field, snapshot=False)  # type: ignore[arg-type]
             result = operation(part, own, *args)
             document.commit((part,), own, self._actor, cites=own is not None and len(own) > 1)
             return result
+
+    def _with_defaults(self, name: str, attributes: Attributes) -> Attributes:
+        """What is said of a write, and what the rules declare for it."""
+        declared = self._declared(name)
+        if declared is None or declared.ttl is None or attributes.get("ttl") is not None:
+            return attributes
+        return {**attributes, "ttl": declared.ttl}
 
     def _draft(self) -> Draft | None:
         for memory, draft in OPEN.get():
@@ -357,7 +379,7 @@ class Memory:
         """Let go of old changes: what the memory shows stays, how it came about goes.
 
         Nothing reaches further back after that: neither `at` and `undo`, nor `changes` for a replica that lacks what
-        was pruned. So prune what all others have.
+        was pruned. So prune what all others have. In an owned namespace only what is settled goes: see `settle`.
 
         Args:
             older_than: an age, or a moment; only changes stamped before it go.
@@ -495,6 +517,88 @@ class Memory:
         'Churn rose.'
         """
         return history.restore(self, self.at(version)._document.state, why)  # type: ignore[arg-type]
+
+    # -- an owned namespace ------------------------------------------------------------------------
+
+    @property
+    def rules(self) -> Rules | None:
+        """The rules that new writes are made under; None in an open namespace, or before they have come.
+
+        >>> from crdtmem import FieldRule, Replica, Rules
+        >>> memory = Replica("boss").own(tenant="acme", rules=Rules(fields={"n": FieldRule("counter", unit="EUR")}))
+        >>> memory.rules.fields["n"].unit, memory.rules.notes
+        ('EUR', ())
+        """
+        trust = self._document.state.trust
+        return None if trust is None else trust.rules
+
+    def revoke(self, who: str | bytes, *, since: Version | str | datetime | None, why: str) -> Entry:
+        """Make void what a key wrote after a version, and whatever it writes from now on: only the owner can.
+
+        Values become what they would have been; what rests on what is void is tainted. The key is no longer in the
+        rules, and cannot come back; give the agent a new one.
+
+        Args:
+            who: an agent that the rules name, or a key.
+            since: the last version, or moment, that still counts; None if nothing of it does.
+            why: the reason, for the audit.
+
+        >>> from crdtmem import Replica, Rules
+        >>> boss, bot = Replica("boss"), Replica("bot")
+        >>> memory = boss.own(tenant="acme", rules=Rules(agents={bot.identity.key: "bot"}))
+        >>> _ = memory.register("status").assign("open")
+        >>> copy = bot.open(memory.namespace)
+        >>> _ = copy.receive(memory.changes())
+        >>> _ = copy.register("status").assign("pwned")
+        >>> _ = memory.receive(copy.changes())
+        >>> _ = memory.revoke("bot", since=None, why="its prompt was injected")
+        >>> memory.register("status").value
+        'open'
+        """
+        return owning.cut(self, who, None, since, why)
+
+    def demote(self, who: str | bytes, field: str, *, since: Version | str | datetime | None, why: str) -> Entry:
+        """Make void what a key wrote to one field after a version, and will write to it: only the owner can.
+
+        >>> from crdtmem import Replica, Rules
+        >>> boss, bot = Replica("boss"), Replica("bot")
+        >>> memory = boss.own(tenant="acme", rules=Rules(agents={bot.identity.key: "bot"}))
+        >>> copy = bot.open(memory.namespace)
+        >>> _ = copy.receive(memory.changes())
+        >>> _ = memory.demote("bot", "plan", since=memory.version, why="it keeps rewriting it")
+        >>> _ = copy.receive(memory.changes())
+        >>> _ = copy.set("ideas").add("still welcome")
+        >>> copy.text("plan").append("mine")
+        Traceback (most recent call last):
+        crdtmem.errors.RulesRefused: text 'plan': its author's right to write it was taken back
+        """
+        return owning.cut(self, who, field, since, why)
+
+    def settle(self, version: Version | str | None = None, *, why: str | None = None) -> Entry:
+        """Say that no later cut reaches below a version, by default this one; `prune` lets go of nothing newer.
+
+        Only the owner can, and from one place: of two who settle apart, neither knows the cuts of the other.
+
+        >>> from crdtmem import Replica, Rules
+        >>> memory = Replica("boss").own(tenant="acme", rules=Rules())
+        >>> _ = memory.settle(why="all of it was reviewed")
+        >>> memory.prune(keep=1).changes
+        1
+        """
+        return owning.settle(self, version, why)
+
+    @property
+    def equivocations(self) -> tuple[Equivocation, ...]:
+        """The sessions that wrote two histories; from where these part, they are void everywhere.
+
+        It takes a program that cheats, or one process that was copied while it ran and went on twice.
+
+        >>> from crdtmem import Replica
+        >>> Replica("ann").open(tenant="acme").equivocations
+        ()
+        """
+        with self._document.lock:
+            return self._document.equivocations()
 
     def diff(self, before: Version | str | datetime, after: Version | str | datetime | None = None) -> list[Difference]:
         """What differs between two versions, field by field; by default between a version and now."""

@@ -20,6 +20,9 @@ MAX_LABEL = 200
 class Namespace:
     """The scope of one memory: a tenant, then any of task, role, user, thread, agent.
 
+    An owned one also names its owner, by the fingerprint of the owner's key: so nobody can seize it, and the same
+    labels under another owner are another scope. `Replica.own` makes one.
+
     Raises:
         NamespaceError: no tenant, or a label that is empty, too long, or holds control characters.
 
@@ -37,6 +40,7 @@ class Namespace:
     user: str | None = None
     thread: str | None = None
     agent: str | None = None
+    owner: str | None = None
     digest: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -46,6 +50,9 @@ class Namespace:
         for name, label in zip(LABELS, labels, strict=True):
             if label is not None:
                 _check(name, label)
+        if self.owner is not None:  # the digests of open ones stay what they were
+            _check("owner", self.owner)
+            labels.append(self.owner)
         object.__setattr__(self, "digest", blake2b(encode(labels), digest_size=16, person=b"crdtmem scope").digest())
 
     def __hash__(self) -> int:
@@ -57,10 +64,10 @@ class Namespace:
         >>> Namespace(tenant="acme", user="ann").covers(Namespace(tenant="acme", task="t"))
         False
         """
-        return all(getattr(self, name) in (None, getattr(other, name)) for name in LABELS)
+        return all(getattr(self, name) in (None, getattr(other, name)) for name in (*LABELS, "owner"))
 
     def __repr__(self) -> str:
-        given = (f"{f.name}={getattr(self, f.name)!r}" for f in fields(self)[:6] if getattr(self, f.name) is not None)
+        given = (f"{f.name}={getattr(self, f.name)!r}" for f in fields(self)[:7] if getattr(self, f.name) is not None)
         return f"Namespace({', '.join(given)})"
 
 

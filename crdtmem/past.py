@@ -2,7 +2,7 @@
 
 An entry was live then if its change is among them and no removal of it is. So what shows now stays if it had been
 written, and what has been removed since comes back, read from the log. Nothing is replayed: the price is that of the
-field and of the changes in between, not of the whole history.
+field and of the changes in between, not of the whole history. What is void now was void then: it counts in no version.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from crdtmem.fields.keyed import Keyed
 from crdtmem.fields.ordered import Gone, Moved, Ordered
 from crdtmem.state import State
 from crdtmem.store import Log
+from crdtmem.trust import Trust
 from crdtmem.values import encode
 from crdtmem.yupdate import Unit
 
@@ -58,6 +59,7 @@ class PastState:
         self.version = version
         self.lock = lock
         self.sessions = state.sessions
+        self.plain = state.plain
         self.fields: Mapping[At, Keyed | Ordered] = _Fields(self)
         self.now = state
         self._log = log
@@ -85,6 +87,11 @@ class PastState:
                 self._leave_out(kept.change)
         return self._since.get(at, [])
 
+    @property
+    def trust(self) -> Trust | None:
+        """The rules, as they are now."""
+        return self.now.trust
+
     def had(self, id: Id) -> bool:
         """Whether the change that wrote an entry is left in."""
         return self._had(id[0], id[1])
@@ -108,6 +115,8 @@ class PastState:
         if here.kind == COUNTER:
             known: set[Any] = {entry.key for entry in kept}
             found.resume([*kept, *self._totals(here, known)])
+            if self.now.taint.voided or self.now.forks:
+                found.recount(self.now.taint.voiding)
             return found
         gone: dict[Any, None] = {
             id: None
@@ -116,9 +125,20 @@ class PastState:
             if had(*id[:2])
         }
         at = (here.kind, here.name)
-        came = [id for id in gone if not any(had(*change) for change in self.audit.removers(id).get(at, ()))]
+        void = self.now.taint.voiding
+        came = [id for id in gone if not void(id) and not any(self._took(at, id))]
         found.resume([*kept, *(entry for id in came if (entry := self._written(found, id)) is not None)])
         return found
+
+    def _took(self, at: At, id: Id) -> Iterator[bool]:
+        """Of those who removed an entry, whether they had done so and it counts."""
+        for session, seq in self.audit.removers(id).get(at, ()):
+            void = self.now.voids.get((session, seq))
+            if not void:
+                yield self._had(session, seq)
+            elif self._had(session, seq):
+                parts = self.change(session, seq).parts
+                yield any(part[:2] == at and number not in void for number, part in enumerate(parts))
 
     def _totals(self, here: Keyed, known: set[Any]) -> Iterator[Entry]:
         """The totals that sessions had reached which have counted on since."""
@@ -147,7 +167,7 @@ class PastState:
         for at in sorted(earlier, reverse=True):
             change = self.change(session, at)
             for number, part in enumerate(change.parts):
-                if part[:2] == (COUNTER, name):
+                if part[:2] == (COUNTER, name) and number not in self._void(change):
                     counted = [entry for entry in self.written(change, number) if type(entry.key) is bytes]
                     if counted:  # else it only takes increments back
                         return counted
@@ -186,16 +206,18 @@ class PastState:
                         if part[:2] == at and number not in self._void(change):
                             for client, clock, length in part[4]:
                                 gone.difference_update((client, clock + i) for i in range(length))
+        void = self.now.taint.voiding
         owners = {owner._id: owner for owner, live in zip(here.owners, here.alive, strict=True) if live}
 
         def alive(owner: Any, unit: Unit, shows: bool) -> Any:  # noqa: FBT001
             if shows:
                 return owner
-            if unit not in gone:
+            if unit not in gone or void(owner._id):
                 return None
             if owner._id not in owners:
                 owners[owner._id] = self._owner(here, owner)
-            return owners[owner._id]
+            found = owners[owner._id]
+            return None if type(found) is Moved and void(found.entry._id) else found
 
         return here.then(lambda stamp: self._had(stamp.writer.id, stamp.seq), alive)
 
@@ -236,7 +258,7 @@ class PastState:
         return self.now.voids.get((change.session, change.seq), ())
 
     def _stamp(self, change: Change) -> Stamp:
-        return Stamp(self.now.sessions[change.session], change.seq, change.hlc, change.actor)
+        return self.now.stamp(change)
 
 
 class _Fields(Mapping[At, Keyed | Ordered]):

@@ -6,8 +6,8 @@ the chain it names, and which units its author had seen. They are read when such
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from msgspec.msgpack import Decoder
 
@@ -68,12 +68,21 @@ class Pruned:
         """All of them, newest first, each with a place in the log that it does not lie behind."""
         return reversed(self._husks())
 
-    def add(self, place: int, records: Sequence[Record]) -> None:
-        """Keep what is left of these, the oldest in the log, before they are forgotten."""
+    def add(
+        self, place: int, records: Sequence[Record], sights: Mapping[tuple[bytes, int], Sequence[tuple[bytes, int]]]
+    ) -> None:
+        """Keep what is left of these, the oldest in the log, before they are forgotten.
+
+        Args:
+            place: of the newest of them.
+            records: all of them.
+            sights: what some had seen besides what they name.
+        """
         numbers: dict[bytes, int] = {}
         rows = []
         for kept in records:
-            deps = [(numbers.setdefault(dep[0], len(numbers)), dep[1]) for dep in kept.gist.deps]
+            seen: list[Any] = [*kept.gist.deps, *sights.get((kept.session, kept.seq), ())]
+            deps = [(numbers.setdefault(dep[0], len(numbers)), dep[1]) for dep in seen]
             rows.append((numbers.setdefault(kept.session, len(numbers)), kept.seq, kept.hash[:_HASH], deps))
         self._log.put(f"{_FOLDER}{place:016}", encode((list(numbers), rows)))
         self._known = None

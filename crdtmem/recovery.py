@@ -52,8 +52,10 @@ def resume(state: State, log: Log, place: int, clock: Clock) -> Resumed:
     astray: list[Record] = []
     sealed: dict[bytes, int] = {}
     for at, kept in log.since(place):
+        if kept.seq >= state.forks.get(kept.session, kept.seq + 1):
+            continue  # this log is only read: it was not taken out
         change = kept.change
-        if not _fits(state, change) or (log.damage and Plan(state).take(change) is not None):
+        if not fits(state, change) or (log.damage and Plan(state).take(change) is not None):
             astray.append(kept)
             continue
         clock.saw(change.hlc)
@@ -63,7 +65,7 @@ def resume(state: State, log: Log, place: int, clock: Clock) -> Resumed:
     return Resumed(astray, sealed)
 
 
-def _fits(state: State, change: Change) -> bool:
+def fits(state: State, change: Change) -> bool:
     """Whether all it names is here, as it always is unless something was damaged."""
     session = state.sessions.get(change.session)
     if session is None:
@@ -75,7 +77,8 @@ def _fits(state: State, change: Change) -> bool:
 
 def _here(state: State, session: bytes, seq: int) -> bool:
     known = state.sessions.get(session)
-    return known is not None and known.seq >= seq
+    seq = min(seq, state.forks.get(session, seq + 1) - 1)  # of a forked session nobody has more
+    return seq == 0 or (known is not None and known.seq >= seq)
 
 
 def set_aside(state: State, log: Log, astray: Sequence[Record], identity: Identity) -> list[bytes]:

@@ -10,10 +10,11 @@ import weakref
 from crdtmem.clock import Clock, TimeSource
 from crdtmem.document import Document
 from crdtmem.errors import Closed, ForkedReplica, MisuseError
-from crdtmem.identity import Identity
+from crdtmem.identity import Identity, fingerprint
 from crdtmem.memory import Memory, checked_actor
 from crdtmem.namespace import Namespace
 from crdtmem.notify import Notifier
+from crdtmem.rules import Rules
 from crdtmem.store import MemoryStore, Store
 
 
@@ -65,7 +66,7 @@ class Replica:
         _ALIVE.add(self)
 
     def open(self, namespace: Namespace | None = None, /, **labels: str | None) -> Memory:
-        """The memory of a namespace, given as labels or as a Namespace.
+        """The memory of a namespace, given as labels or as a Namespace. `owner=` names the owner of an owned one.
 
         Raises:
             NamespaceError: no tenant, or a label that cannot be.
@@ -95,6 +96,32 @@ class Replica:
                     checkpoints=self._lasting,
                 )
         return Memory(document, self._actor)
+
+    def own(self, *, rules: Rules, why: str | None = None, **labels: str | None) -> Memory:
+        """The memory of a namespace that belongs to this replica's key, under these rules.
+
+        Called again with others, it writes them as successors. Everybody else opens the same `memory.namespace`, or the
+        same labels with `owner=`. This replica's own key is bound to its agent, unless the rules say otherwise.
+
+        >>> from crdtmem import FieldRule, Rules
+        >>> boss, worker = Replica("boss"), Replica("worker")
+        >>> rules = Rules(
+        ...     agents={worker.identity.key: "worker"},
+        ...     fields={"plan": FieldRule("sequence", writers=["boss"])},
+        ... )
+        >>> plan = boss.own(tenant="acme", task="launch", rules=rules)
+        >>> _ = plan.sequence("plan").append("ask")
+        >>> mine = worker.open(plan.namespace)
+        >>> _ = mine.receive(plan.changes())
+        >>> mine.sequence("plan").append("skip the tests")
+        Traceback (most recent call last):
+        crdtmem.errors.RulesRefused: sequence 'plan': by the rules only boss may write it
+        """
+        from crdtmem.owning import decree
+
+        memory = self.open(owner=fingerprint(self.identity.key), **labels)
+        decree(memory, rules.binding(self.identity.key, *self._actor), why)
+        return memory
 
     def fork(self, memory: Memory, namespace: Namespace | None = None, /, **labels: str | None) -> Memory:
         """A new memory that begins with all that another, maybe a pinned one, shows; each entry cites its origin.

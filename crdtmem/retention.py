@@ -1,16 +1,23 @@
 """Letting go of old changes: by age, by count, or both. What the memory shows stays; how it came about goes.
 
 What is pruned is a prefix of the log as it was applied here, of changes that three checkpoints hold: opening can
-always fall back. See pruned.py for what is left of a change.
+always fall back. See pruned.py for what is left of a change, base.py for what is left of them all. In an owned
+namespace only what its owner has settled may go: a cut cannot reach there.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from crdtmem import base
 from crdtmem.checkpoint import KEPT
+from crdtmem.errors import MisuseError, StoreError
+from crdtmem.rebuild import inform
+from crdtmem.recovery import fits
+from crdtmem.state import State
 from crdtmem.store import Record
 
 if TYPE_CHECKING:
@@ -37,13 +44,15 @@ def prune(document: Document, before: int | None, keep: int) -> Pruning:
     with checkpoints.making, document.lock:
         size = log.size()
         spare = sum(1 for _ in log.records()) - keep
-        if spare <= 0 or not _oldest(document, before, 1):
+        settled = _settled(document)
+        if spare <= 0 or not _oldest(document, before, 1, settled):
             return Pruning(0, size, size)
         for _ in range(KEPT):  # three that hold all that is here: whichever of them is damaged, another is not
             checkpoints.make()
+        _lay_base(document, islice(_going(document, before, settled), spare))
         pruned = 0
-        while batch := _oldest(document, before, min(spare - pruned, _AT_ONCE)):
-            document.state.pruned.add(batch[-1][0], [kept for _, kept in batch])
+        while batch := _oldest(document, before, min(spare - pruned, _AT_ONCE), settled):
+            document.state.pruned.add(batch[-1][0], [kept for _, kept in batch], document.state.tails.sights)
             newest = {kept.session: kept.seq for _, kept in batch}
             document.audit.prune(newest)
             for session, seq in newest.items():
@@ -53,10 +62,49 @@ def prune(document: Document, before: int | None, keep: int) -> Pruning:
         return Pruning(pruned, size, log.size())
 
 
-def _oldest(document: Document, before: int | None, count: int) -> list[tuple[int, Record]]:
-    found = []
-    for place, kept in islice(document.log.since(0), count):
+def _settled(document: Document) -> dict[bytes, int] | None:
+    """How far each session is settled; None where it need not be."""
+    trust = document.state.trust
+    if document.state.stale:
+        raise StoreError("a cut or a fork still waits for damaged changes; prune when a peer has brought them")
+    if trust is None:
+        return None
+    if not trust.settled:
+        raise MisuseError("nothing is settled here; its owner says what no cut will reach: memory.settle(version)")
+    return trust.floor()
+
+
+def _lay_base(document: Document, oldest: Iterable[tuple[int, Record]]) -> None:
+    """Keep what these add up to, with those that were pruned before."""
+    log, state = document.log, document.state
+    try:
+        found, place = base.read(log, state) or (State(state.namespace, log, state.owner), 0)
+        inform(found, state)
+        for at, kept in oldest:
+            if at > place:
+                change = kept.change
+                if not fits(found, change):
+                    raise StoreError("what is to be pruned rests on damaged changes; a peer may have them")
+                found.edge = place = at
+                found.apply(change, None, at)
+        base.write(log, found, place)
+    except StoreError:
+        if state.trust is not None:
+            raise
+        base.drop(log)  # an open memory is let go of all the same
+
+
+def _oldest(
+    document: Document, before: int | None, count: int, settled: dict[bytes, int] | None
+) -> list[tuple[int, Record]]:
+    return list(islice(_going(document, before, settled), count))
+
+
+def _going(document: Document, before: int | None, settled: dict[bytes, int] | None) -> Iterator[tuple[int, Record]]:
+    """The oldest records, as far as they may go."""
+    for place, kept in document.log.since(0):
         if before is not None and kept.gist.hlc >= before:
-            break
-        found.append((place, kept))
-    return found
+            return
+        if settled is not None and kept.seq > settled.get(kept.session, 0):
+            return
+        yield place, kept

@@ -21,14 +21,16 @@ from crdtmem.errors import BadBytes
 from crdtmem.fields.keyed import Keyed
 from crdtmem.fields.ordered import Gone, Moved, Ordered
 from crdtmem.identity import client_id
+from crdtmem.rules import Rules
 from crdtmem.state import State
 from crdtmem.store import Log
 from crdtmem.taint import AFFIRMED, RETRACTED
+from crdtmem.trust import Cut, Settled
 from crdtmem.values import encode, key_of
 
 FORMAT = 2
 AT_ONCE = 500  # so many entries make a piece: about a millisecond of work
-_SESSIONS, _FACTS, _RESTS, _KEYED, _ORDERED = range(5)
+_SESSIONS, _FACTS, _RESTS, _KEYED, _ORDERED, _TRUST = range(6)
 
 
 class Snapshot:
@@ -43,6 +45,7 @@ class Snapshot:
             (s.id, s.key, s.agent, s.role, s.seq, s.hash, s.saw, s.whole[:]) for s in state.sessions.values()
         ]
         self._facts = (list(state.heads.values()), list(state.voids.items()))
+        self._trust = _told(state)
         self._rests = list(state.taint.causes.items())
         self._keyed = [
             (field.kind, field.name, list(field.by_id.values()))
@@ -58,6 +61,8 @@ class Snapshot:
         for some in _batches(self._sessions):
             yield _piece(_SESSIONS, some)
         yield _piece(_FACTS, *self._facts)
+        if self._trust is not None:
+            yield _piece(_TRUST, *self._trust)
         for rests in _batches(self._rests):
             yield _piece(_RESTS, rests)
         for kind, name, entries in self._keyed:
@@ -67,14 +72,26 @@ class Snapshot:
             yield _piece(_ORDERED, *_units(ordered, numbers))
 
 
-def restore(data: bytes, namespace: bytes, log: Log, digest: bytes) -> State:
+def _told(state: State) -> tuple[Any, ...] | None:
+    """What is void, and why: the rules and cuts of an owned namespace, forked sessions; None where there is none."""
+    trust = state.trust
+    voided, sights = list(state.taint.voided.items()), list(state.tails.sights.items())
+    facts = [list(state.forks.items()), sights, voided, [], [], []]
+    if trust is not None:
+        facts[3] = [(hash, named, rules.wire()) for hash, (named, rules) in trust.book.items()]
+        facts[4] = [(*cut[:3], list(cut.marks.items())) for cut in trust.cuts.values()]
+        facts[5] = [(s.id, list(s.marks.items()), list(s.cuts)) for s in trust.settled.values()]
+    return tuple(facts) if trust is not None or any(facts) else None
+
+
+def restore(data: bytes, namespace: bytes, log: Log, digest: bytes, owner: str | None = None) -> State:
     """The state in these bytes, which is to have this digest.
 
     Raises:
         BadBytes: they are not one, or not that one.
     """
     try:
-        state = _Reader(data, namespace, log).state
+        state = _Reader(data, namespace, log, owner).state
         if state.digest() != digest:
             raise BadBytes("it does not give the state it was made of")
         return state
@@ -105,7 +122,8 @@ class _Stamps:
         known = self._known.get(id(stamp))
         if known is None:
             known = self._known[id(stamp)] = len(self.wire)
-            self.wire.append((self._numbers[stamp.writer.id], stamp.seq, stamp.hlc, stamp.actor))
+            row = (self._numbers[stamp.writer.id], stamp.seq, stamp.hlc, stamp.actor)
+            self.wire.append((*row, True) if stamp.verified else row)
         return known
 
 
@@ -170,8 +188,8 @@ def _units(ordered: tuple[Any, ...], numbers: dict[bytes, int]) -> tuple[Any, ..
 class _Reader:
     """Makes the state, piece by piece."""
 
-    def __init__(self, data: bytes, namespace: bytes, log: Log) -> None:
-        self.state = State(namespace, log)
+    def __init__(self, data: bytes, namespace: bytes, log: Log, owner: str | None) -> None:
+        self.state = State(namespace, log, owner)
         self._writers: list[Writer] = []
         pieces = self._split(data)
         format, scope, count = next(pieces)
@@ -183,12 +201,17 @@ class _Reader:
             _RESTS: self._rests,
             _KEYED: self._keyed,
             _ORDERED: self._ordered,
+            _TRUST: self._trusted,
         }
         for what, *content in pieces:
             takers[what](*content)
         for name in (RETRACTED, AFFIRMED):
             spoken = self.state.fields.get((RECORDS, name))
             self.state.taint.notice(name, spoken.by_id.values() if type(spoken) is Keyed else (), ())
+        if self.state.forks or self.state.taint.voided:
+            for field in self.state.fields.values():
+                if field.kind == COUNTER:
+                    field.recount(self.state.taint.voiding)  # type: ignore[union-attr]
         self.state.resumed(count)
 
     def _split(self, data: bytes) -> Iterator[Any]:
@@ -212,13 +235,29 @@ class _Reader:
         self.state.heads = {head[0]: tuple(head) for head in heads}
         self.state.voids = {tuple(change): why for change, why in voids}
 
+    def _trusted(self, forks: Any, sights: Any, voided: Any, book: Any, cuts: Any, settled: Any) -> None:
+        state = self.state
+        for session, seq in forks:
+            state.fork(session, seq)
+        state.stale = False  # it was made knowing them
+        state.tails.sights = {tuple(change): _tupled(seen) for change, seen in sights}
+        state.taint.voided = {tuple(part): _tupled(ids) for part, ids in voided}
+        if state.trust is not None:
+            for hash, named, told in book:
+                state.trust.enter(hash, named, Rules.read(told))
+            for id, key, name, marks in cuts:
+                state.trust.add(Cut(_tupled(id), key, name, dict(marks)))
+            for id, marks, known in settled:
+                named = Settled(_tupled(id), dict(marks), frozenset(map(_tupled, known)))
+                state.trust.settled[named.id] = named
+
     def _rests(self, rests: list[Any]) -> None:
         for id, causes in rests:
             self.state.taint.rest(tuple(id), _tupled(causes))
 
     def _stamps(self, wire: list[Any]) -> list[Stamp]:
         writers = self._writers
-        return [Stamp(writers[w], seq, hlc, actor and tuple(actor)) for w, seq, hlc, actor in wire]
+        return [Stamp(writers[row[0]], row[1], row[2], row[3] and tuple(row[3]), len(row) > 4) for row in wire]
 
     def _keyed(self, kind: int, name: str, wire: list[Any], rows: list[Any]) -> None:
         field: Any = self.state.field(kind, name)

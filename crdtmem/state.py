@@ -1,17 +1,19 @@
 """What a set of changes adds up to: sessions, heads and fields. Pure: no clock, no lock, no store.
 
 The owner applies changes in causal order and exactly once (invariant 3); the same changes give the same digest in
-any such order (invariant 6). A part with a flaw is void: it is left out, its change keeps its seq (invariant 4).
+any such order (invariant 6). A part with a flaw is void: it is left out, its change keeps its seq (invariant 4). So is
+what the rules of an owned namespace do not allow; `trust` says. What voids changes that were applied before makes the
+state `stale`, and its owner makes it anew (rebuild.py).
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-from crdtmem.change import PART_SHIFT, RECORDS, SEQUENCE, Change, Head, Version
+from crdtmem.change import COUNTER, PART_SHIFT, RECORDS, SEQUENCE, TEXT, Change, Head, Version
 from crdtmem.change import Ordered as OrderedPart
 from crdtmem.entry import Entry, Stamp, Writer
 from crdtmem.errors import StoreError
@@ -20,7 +22,9 @@ from crdtmem.fields.ordered import Ordered, Past
 from crdtmem.identity import client_id
 from crdtmem.pruned import Husk, Pruned
 from crdtmem.store import Log, Record
+from crdtmem.tails import Tails
 from crdtmem.taint import Taint
+from crdtmem.trust import Trust, Verdict
 from crdtmem.values import encode
 
 
@@ -54,6 +58,7 @@ Step = Record | Husk
 Placed = tuple[int, Step]  # with its place in the log; of a husk, one that it does not lie behind
 _NONE: set[Any] = set()
 _NOTHING: list[Any] = []  # never written to
+_ALL_HOLD: dict[int, Verdict] = {}
 _END = (sys.maxsize, Record(b"", -1, b"", b"", b""))  # before any change
 _PASTS = 64  # so many sessions write concurrently to a field before a past is worked out twice
 _WHOLE = 32  # of each session, so many of its changes are known to have seen all up to some place
@@ -66,6 +71,7 @@ class State:
     Args:
         namespace: the digest of the scope.
         log: where the changes are kept, for what is no longer live.
+        owner: the fingerprint of its owner's key, if it is owned.
     """
 
     __slots__ = (
@@ -74,16 +80,22 @@ class State:
         "_pasts",
         "_version",
         "count",
+        "edge",
         "fields",
+        "forks",
         "heads",
         "namespace",
+        "plain",
         "pruned",
         "sessions",
+        "stale",
+        "tails",
         "taint",
+        "trust",
         "voids",
     )
 
-    def __init__(self, namespace: bytes, log: Log) -> None:
+    def __init__(self, namespace: bytes, log: Log, owner: str | None = None) -> None:
         self.namespace = namespace
         self._log = log
         self.pruned = Pruned(log)
@@ -94,6 +106,12 @@ class State:
         self.fields: dict[tuple[int, str], Keyed | Ordered] = {}
         self.taint = Taint()
         self.voids: dict[tuple[bytes, int], dict[int, str]] = {}  # of a change with void parts: which, and why
+        self.trust = None if owner is None else Trust(owner)
+        self.plain = owner is None  # whether nothing is void but for its own flaws: open, and no session forked
+        self.forks = self.taint.forks  # session -> the first of its changes that is void
+        self.tails = Tails(self.forks)
+        self.stale = False  # whether something voids, or lifts, what was applied before
+        self.edge: int | None = None  # while it is made anew: the place in the log of what is applied
         self.count = 0
         self._version: Version | None = Version(namespace, ())
 
@@ -103,6 +121,11 @@ class State:
         if self._version is None:
             self._version = Version(self.namespace, tuple(Head(*head) for head in sorted(self.heads.values())))
         return self._version
+
+    @property
+    def owner(self) -> str | None:
+        """The fingerprint of its owner's key, if it is owned."""
+        return None if self.trust is None else self.trust.owner
 
     def resumed(self, count: int) -> None:
         """A checkpoint has filled it with what so many changes add up to."""
@@ -116,6 +139,8 @@ class State:
     def has(self, session: bytes, seq: int, hash: bytes) -> bool:
         """Whether the change that was applied at this place is that one."""
         known = self.sessions.get(session)
+        if self.forks and seq >= self.forks.get(session, seq + 1):
+            return self.forks[session] <= (known.seq if known else 0) + 1  # as much of it as there will ever be
         if known is None or known.seq < seq:
             return False
         if known.seq == seq:
@@ -128,7 +153,7 @@ class State:
 
     def _backwards(self) -> Iterator[Placed]:
         """The changes that were applied, newest first, and then what is left of those that were pruned."""
-        yield from self._log.backwards()
+        yield from self._log.backwards() if self.edge is None else self._log.backwards(self.edge)
         yield from self.pruned.backwards()
 
     def beyond(self, marks: dict[bytes, int]) -> list[Placed]:
@@ -164,11 +189,14 @@ class State:
                 if latest[kept.session] <= marks.get(kept.session, 0):
                     ahead.discard(kept.session)
                 continue
-            for dep in kept.gist.deps:
+            deps: Any = kept.gist.deps
+            if self.tails.sights:
+                deps = (*deps, *self.tails.sights.get((kept.session, kept.seq), ()))
+            for dep in deps:
                 if dep[1] > marks.get(dep[0], 0):
                     marks[dep[0]] = dep[1]
                     floor = max(floor, self._floor(dep[0], dep[1]))
-                    if latest[dep[0]] <= dep[1]:
+                    if latest.get(dep[0], 0) <= dep[1]:
                         ahead.discard(dep[0])
         return beyond
 
@@ -212,7 +240,11 @@ class State:
         Raises:
             StoreError: what it takes to judge the change turns out to be damaged; nothing was done.
         """
-        parts = change.parts
+        said = parts = change.parts
+        plain = self.plain
+        if not plain and self.forks:
+            parts = self.tails.without(change, self.client_of(change.session), self.field)
+            change = change._replace(parts=parts)
         ordered = parts[0][0] >= SEQUENCE or (len(parts) > 1 and any(part[0] >= SEQUENCE for part in parts))
         past, moved = self._looked_up(change) if ordered else (None, {})
         session = self.sessions.get(change.session)
@@ -227,20 +259,37 @@ class State:
                 head = heads.get(dep[0])
                 if head is not None and head[1] <= dep[1]:
                     del heads[dep[0]]
+        if not plain and (change.session, change.seq) in self.tails.sights:
+            session.saw = change.seq
         heads[change.session] = (change.session, change.seq, change.hash)
         if place and (change.deps or change.seq == 1) and len(heads) == 1:
             self._saw_whole(session, change.seq, place)
         self._version = None
         self.count += 1
-        stamp = Stamp(session, change.seq, change.hlc, change.actor)
+        trust = self.trust
         added = removed = _NOTHING
         void: dict[int, str] = {}
         fallen: set[Any] = _NONE
+        if trust is None:
+            stamp = Stamp(session, change.seq, change.hlc, change.actor)
+            verdicts: dict[int, Verdict] = _ALL_HOLD
+        else:
+            rights = trust.rights(change.rules, session.key, *(change.actor or (session.agent, session.role)))
+            stamp = Stamp(session, change.seq, change.hlc, change.actor, rights.verified)
+            verdicts = trust.judge(rights, change.session, change.seq, said)
         for number, part in enumerate(parts):
+            if verdicts and number in verdicts:
+                void[number], more = self._leave_out(part, number, stamp, verdicts[number], moved.get(number, []), past)
+                fallen = fallen | more
+                continue
             field = self.fields.get(part[:2]) or self.field(part.kind, part.field)
             mine = staged[number] if staged else None
             if type(field) is Keyed:
                 came, went = field.apply(part, number, change.digests[number], stamp, mine)  # type: ignore[arg-type]
+                if trust is not None and part[1][0] == "@":
+                    self.stale = trust.learn(change, session.key, came, self.sessions) or self.stale
+                if not plain and part[0] == COUNTER and (self.taint.voided or self.forks):
+                    field.recount(self.taint.voiding)
             else:
                 values = moved.get(number, [])
                 came, went, flaw = self._order(field, part, number, stamp, mine, values, past)  # type: ignore[arg-type]
@@ -254,6 +303,47 @@ class State:
             self.voids[change.session, change.seq] = void
         whys = [f"{parts[number].field}: {flaw}" for number, flaw in void.items()] if void else _NOTHING
         return _new(Effect, (change, stamp, added, removed, whys, fallen))
+
+    def _leave_out(
+        self,
+        part: Any,
+        number: int,
+        stamp: Stamp,
+        verdict: Verdict,
+        moved: Sequence[Entry | None] | None,
+        past: Past | None,
+    ) -> tuple[str, set[Any]]:
+        """Take note of a part that is void by a verdict; return why, and what is newly tainted."""
+        why, client = verdict.why, stamp.writer.client
+        size = len(part[3])
+        if type(part) is OrderedPart:
+            field: Any = self.field(part.kind, part.field)
+            flaw = None
+            if verdict.cuts:
+                flaw = "a move names no entry" if moved is None else field.flaw(part, client, past)
+            if verdict.cuts and not flaw:
+                field.bury(part, number, stamp, past)
+            else:
+                field.skip(part, client)
+                why = flaw or why
+            if part.kind != TEXT:
+                size = sum([len(run[1]) for run in part.runs])
+        first = number << PART_SHIFT
+        id = stamp.writer.id
+        named = [(id, stamp.seq, first + n) for n in range(size)] if self.taint.dependents else ()
+        fallen = self.taint.void((id, stamp.seq, number), verdict.cuts, named)
+        if part[0] == COUNTER and part[:2] in self.fields:
+            self.fields[part[:2]].recount(self.taint.voiding)  # type: ignore[union-attr]
+        return why, fallen
+
+    def stamp(self, change: Change) -> Stamp:
+        """Who made it and when, for what is read from the log."""
+        writer = self.sessions[change.session]
+        known = False
+        if self.trust is not None:
+            who = change.actor or (writer.agent, writer.role)
+            known = self.trust.rights(change.rules, writer.key, *who).verified
+        return Stamp(writer, change.seq, change.hlc, change.actor, known)
 
     def _note(self, field: Keyed | Ordered, came: list[Entry], went: list[Entry]) -> set[Any]:
         """Take note of what entries say of others; return what is newly tainted."""
@@ -271,7 +361,7 @@ class State:
         number: int,
         stamp: Stamp,
         staged: list[Entry] | None,
-        moved: list[Entry] | None,
+        moved: Sequence[Entry | None] | None,
         past: Past | None,
     ) -> tuple[list[Entry], list[Entry], str | None]:
         flaw = "a move names no entry" if moved is None else field.flaw(part, stamp.writer.client, past)
@@ -280,7 +370,7 @@ class State:
             return [], [], flaw
         return *field.apply(part, number, stamp, staged, moved, past), None
 
-    def _looked_up(self, change: Change) -> tuple[Past | None, dict[int, list[Entry] | None]]:
+    def _looked_up(self, change: Change) -> tuple[Past | None, dict[int, list[Entry | None] | None]]:
         """What it takes to judge a change: its past, and what each part moves. Looked up before anything is done.
 
         Raises:
@@ -296,7 +386,9 @@ class State:
         if self._all_in(marks):
             return None
         id = change.session
-        known = self._pasts.pop(id, None)
+        known = self._pasts.pop(id, None) if not self.forks else None
+        if self.forks:
+            self.tails.look(change, self.fields, marks)
         session = self.sessions.get(id)
         if known is not None and not change.deps and session is not None and session.saw <= known[0]:
             marks = known[1]  # it has seen nothing new of others since
@@ -314,11 +406,25 @@ class State:
         """Whether all that is here is in the past of who has seen so much."""
         return all(head[1] <= marks.get(head[0], 0) for head in self.heads.values())
 
-    def _moved(self, part: OrderedPart) -> list[Entry] | None:
+    def fork(self, session: bytes, seq: int) -> bool:
+        """A session was forked at this change; whether changes from there on had been applied."""
+        if seq >= self.forks.get(session, seq + 1):
+            return False
+        self.tails.note(session, seq, self.client_of(session))
+        self.plain = False
+        known = self.sessions.get(session)
+        late = known is not None and known.seq >= seq
+        self.stale = self.stale or late
+        return late
+
+    def _moved(self, part: OrderedPart) -> list[Entry | None] | None:
         """The entries its moves show elsewhere, as they were written; None if one never was."""
         read: dict[tuple[bytes, int], Change | None] = {}  # each once: it may have a megabyte and be moved from often
-        found: list[Entry] = []
+        found: list[Entry | None] = []
         for _, (session, seq, n) in part.moves:
+            if self.taint.voiding((session, seq, n)):
+                found.append(None)
+                continue
             if (session, seq) not in read:
                 kept = self._log.read(session, seq) if session in self.sessions else None
                 read[session, seq] = kept.change if kept else None
@@ -382,7 +488,7 @@ class State:
             return None
         for run in part.runs:
             if place < len(run[1]):
-                stamp = Stamp(self.sessions[change.session], change.seq, change.hlc, change.actor)
+                stamp = self.stamp(change)
                 id = (change.session, change.seq, n)
                 return Entry(id, field, None, run[1][place], run[2] if len(run) > 2 else part.about, stamp)
             place -= len(run[1])

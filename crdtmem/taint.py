@@ -1,7 +1,8 @@
 """What rests on what was retracted: the least set that contains every entry resting on a retracted or tainted one.
 
 An entry rests on those it names in `because`. A retraction is an entry that names its target; an affirmation names
-its target and the retractions it answers, so a later one taints again. All of it is a function of the entries alone,
+its target and the retractions it answers, so a later one taints again. What is void, because its author was cut off or
+forked its session, is as if retracted by whatever says so. All of it is a function of the entries alone,
 so it is the same on every replica, whatever the order they came in. What has since been superseded still passes taint
 on: its edges are kept as long as the memory.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from crdtmem.change import PART_SHIFT
 from crdtmem.entry import Entry, EntryId
 from crdtmem.errors import BadBytes
 
@@ -29,7 +31,7 @@ class Taint:
     ['brief', 'figure']
     """
 
-    __slots__ = ("affirmed", "causes", "dependents", "retracted", "tainted")
+    __slots__ = ("affirmed", "causes", "dependents", "forks", "retracted", "tainted", "voided")
 
     def __init__(self) -> None:
         self.causes: dict[Id, Iterable[Id]] = {}
@@ -37,6 +39,8 @@ class Taint:
         self.retracted: dict[Id, set[Id]] = {}  # target -> its retractions
         self.affirmed: dict[Id, dict[Id, frozenset[Id]]] = {}  # target -> its affirmations, and what each answers
         self.tainted: dict[Id, frozenset[Id]] = {}  # entry -> the retractions it falls with
+        self.voided: dict[Id, tuple[Id, ...]] = {}  # (session, seq, part) -> the cuts that void it
+        self.forks: dict[bytes, int] = {}  # session -> from where on it is void
 
     def rest(self, id: Id, causes: Iterable[Id]) -> set[Id]:
         """An entry rests on others; return what is newly tainted."""
@@ -45,12 +49,25 @@ class Taint:
         self.causes[id] = causes
         for cause in causes:
             self.dependents.setdefault(cause, []).append(id)
-        return self._spread([id]) if self.retracted else set()
+        return self._spread([id]) if self.retracted or self.voided or self.forks else set()
 
     def retract(self, target: Id, retraction: Id) -> set[Id]:
         """A retraction has come; return what is newly tainted."""
         self.retracted.setdefault(target, set()).add(retraction)
         return self._spread(self.dependents.get(target, ()))
+
+    def void(self, part: Id, cuts: tuple[Id, ...], entries: Iterable[Id]) -> set[Id]:
+        """A part of a change is void; return what is newly tainted."""
+        self.voided[part] = cuts
+        return self._spread([id for entry in entries for id in self.dependents.get(entry, ())])
+
+    def voiding(self, id: Id) -> Iterable[Id]:
+        """What makes an entry void: the cuts, or the fork, or, where the rules do, itself; nothing if it is not."""
+        fork = self.forks.get(id[0])
+        if fork is not None and id[1] >= fork:
+            return ((id[0], fork, 0),)
+        cuts = self.voided.get((id[0], id[1], id[2] >> PART_SHIFT))
+        return () if cuts is None else cuts or (id,)
 
     def notice(self, field: str, came: Iterable[Entry], went: Iterable[Entry]) -> set[Id]:
         """Entries of one of the two fields have come and gone; return what is newly tainted."""
@@ -81,7 +98,10 @@ class Taint:
     def _settle(self) -> None:
         """From nothing: what is taken back must not live on in a circle of entries that rest on each other."""
         shown, self.tainted = self.tainted, {}
-        self._spread([id for target in self.retracted for id in self.dependents.get(target, ())])
+        fallen = [*self.retracted]
+        if self.voided or self.forks:
+            fallen += [cause for cause in self.dependents if self.voiding(cause)]
+        self._spread([id for target in fallen for id in self.dependents.get(target, ())])
         for id in shown.keys() - self.tainted.keys():
             del shown[id]
         shown.update(self.tainted)  # readers take no lock: what stays tainted is so all the while
@@ -96,6 +116,8 @@ class Taint:
             for cause in self.causes.get(id, ()):
                 by |= self.retracted.get(cause, set())
                 by |= self.tainted.get(cause, frozenset())
+                if self.voided or self.forks:
+                    by.update(self.voiding(cause))
             for answered in self.affirmed.get(id, {}).values():
                 by -= answered
             if by and frozenset(by) != self.tainted.get(id):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -114,7 +115,10 @@ class Socket:
     async def close(self) -> None:
         """End it; waits for the other side, but not for long."""
         self._clear.set()
-        await self._connection.close()
+        with suppress(
+            AttributeError
+        ):  # asyncio of Python 3.11, when told to abort just after the last byte was written
+            await self._connection.close()
 
 
 async def dialled(url: str, tls: ssl.SSLContext | None) -> Socket:

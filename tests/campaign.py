@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, Phase, reproduce_failure, seed, settings
 from hypothesis.errors import DidNotReproduce
 from hypothesis.stateful import get_state_machine_test
 
-from tests import disk, faults, hostile, kills, simulation
+from tests import attacks, disk, faults, garble, hostile, kills, realms, simulation
 from tests.exhaustive import CALLS, Case, explore, histories
 from tests.machine import Convergence
 
@@ -132,7 +132,10 @@ COMMANDS: dict[str, Command] = {
     "damage": Command(*faults.DAMAGE),
     "faults": Command(*disk.FAULTS),
     "kill": Command(*kills.KILL),
+    "garble": Command(*garble.GARBLE),
     "simulate": Command(*simulation.SIMULATE),
+    "attacks": Command(*attacks.ATTACKS),
+    "cuts": Command(*realms.CUTS),
 }
 
 

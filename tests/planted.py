@@ -18,8 +18,10 @@ import crdtmem.fields.records
 import crdtmem.fields.register
 import crdtmem.fields.resolve
 import crdtmem.fork
+import crdtmem.forks
 import crdtmem.history
 import crdtmem.inbox
+import crdtmem.rebuild
 import crdtmem.recovery
 import crdtmem.taint
 from crdtmem import BadBytes, Entry, Memory, Record, StoreError
@@ -37,7 +39,9 @@ from crdtmem.past import PastState
 from crdtmem.recovery import Resumed
 from crdtmem.snapshot import Snapshot
 from crdtmem.state import State
+from crdtmem.tails import Tails
 from crdtmem.taint import Taint
+from crdtmem.trust import Trust
 
 Bug = Callable[[], AbstractContextManager[object]]
 BUGS: dict[str, Bug] = {}
@@ -597,10 +601,10 @@ def checkpoint_without_its_tail(real):
     return resume
 
 
-@bug((crdtmem.recovery, "_fits"), (crdtmem.recovery, "Plan"))
+@bug((crdtmem.recovery, "fits"), (crdtmem.recovery, "Plan"))
 def damage_not_noticed(real):
     """What rests on a damaged change is applied as if it were there."""
-    return (lambda state, change: True) if real.__name__ == "_fits" else lambda state: SimpleNamespace(take=_nothing)
+    return (lambda state, change: True) if real.__name__ == "fits" else lambda state: SimpleNamespace(take=_nothing)
 
 
 def _nothing(change):
@@ -632,3 +636,81 @@ def hole_filled_by_anybody(real):
                 log.mend(Record(change.session, change.seq, change.hash, change.core, b""))
 
     return mend
+
+
+# -- trust -----------------------------------------------------------------------------------------
+
+
+@bug((Ordered, "bury"))
+def cut_ignored_for_deletes(real):
+    """What a void part inserts does not show, but what it deletes stays deleted."""
+
+    def bury(self, part, number, stamp, past):
+        real(self, part, number, stamp, past)
+        self._delete(part.deletes)
+
+    return bury
+
+
+@bug((Trust, "rights"))
+def judged_by_the_current_rules(real):
+    """Whatever rules a change names, those are applied that are here now."""
+    return lambda self, named, *author: real(self, self.current if named in self.book else named, *author)
+
+
+@bug((crdtmem.forks, "put"))
+def proof_of_a_fork_not_kept(real):
+    """It is known as long as the process lives."""
+    return lambda log, fork: None
+
+
+@bug((Taint, "voiding"))
+def taint_not_raised_by_a_cut(real):
+    """What rests on something void is as good as ever."""
+    return lambda self, id: real(self, id) if id[0] in self.forks else ()
+
+
+@bug((crdtmem.rebuild, "rebuild"))
+def cut_that_does_not_reach_back(real):
+    """What was applied before the cut came stays."""
+
+    def rebuild(state, *rest):
+        state.stale = False
+
+    return rebuild
+
+
+@bug((Keyed, "recount"))
+def void_increment_taken_back_twice(real):
+    """An increment that was undone and then voided is subtracted all the same."""
+    return lambda self, void: None
+
+
+@bug((Trust, "_mark"))
+def cut_below_what_is_settled(real):
+    """A cut reaches as far as it says."""
+    return lambda self, cut, session: cut.marks.get(session, 0)
+
+
+@bug((Tails, "without"))
+def void_units_followed(real):
+    """Who followed a unit of a forked session follows it still."""
+    return lambda self, change, own, field: change.parts
+
+
+@bug((Tails, "look"))
+def sights_forgotten(real):
+    """What an author had seen is told by what it names as its past alone, though that may be void."""
+    return lambda self, change, fields, marks: None
+
+
+@bug((Snapshot, "__init__"))
+def checkpoint_forgets_the_cuts(real):
+    """Opening from a checkpoint, nobody was ever cut off."""
+
+    def init(self, state):
+        real(self, state)
+        if self._trust is not None:
+            self._trust = (*self._trust[:4], [], [])
+
+    return init

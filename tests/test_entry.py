@@ -295,3 +295,9 @@ def test_an_entry_is_tainted_as_long_as_its_memory_says_so() -> None:
     writer.tainted = {(bytes(16), 1, 0)}
     assert entry.tainted
     assert not Entry(None, "f", None, 1, None, None).tainted  # of an open block
+
+
+def test_a_name_is_a_claim_unless_the_rules_bind_it() -> None:
+    writer = Writer(bytes(16), 1, bytes(32), "ann", None)
+    assert not Entry((bytes(16), 1, 0), "f", None, 1, None, Stamp(writer, 1, 0, None)).verified
+    assert Entry((bytes(16), 1, 0), "f", None, 1, None, Stamp(writer, 1, 0, None, verified=True)).verified

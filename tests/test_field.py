@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crdtmem import BadBytes, Entry, Memory, NamespaceError, NotReached, Replica
+from crdtmem import BadBytes, Entry, Memory, NamespaceError, NotReached, Replica, ValueRefused
 from crdtmem.change import SET
 from crdtmem.fields.field import Field
 from tests.crew import Time, alone, crew, exchange, tell
@@ -144,3 +144,14 @@ def test_a_field_type_must_say_what_its_entries_are() -> None:
 
     with pytest.raises(NotImplementedError):
         Bare(alone(), "x").entries()
+
+
+def test_entries_by_where_they_come_from() -> None:
+    notes = alone().set("notes")
+    for source in ("user", "tool", "import", None):
+        notes.add(source or "said by itself", source=source)
+    assert [entry.value for entry in notes.entries(source="tool")] == ["tool"]
+    assert [entry.value for entry in notes.entries(source=["user", "import"])] == ["user", "import"]
+    assert [entry.value for entry in notes.entries(source="agent")] == ["said by itself"]
+    with pytest.raises(ValueRefused, match="user, agent, tool, import"):
+        notes.entries(source="rumour")

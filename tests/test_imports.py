@@ -37,6 +37,7 @@ THIRD_PARTY = {
     "apsw": "crdtmem.sqlite",
     "opentelemetry": "crdtmem.telemetry",
     "websockets": "crdtmem.sync.websocket",
+    "typer": "crdtmem.cli",
     "jwt": "crdtmem.sync.tokens",
     "cryptography": "crdtmem.sync.tokens",
     "anthropic": "crdtmem.coherence.judges",

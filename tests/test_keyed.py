@@ -277,3 +277,24 @@ def test_what_takes_increments_back_counts_once_whatever_comes_first() -> None:
     lowest = min(zip([author.session for author in authors], (5, 7, -9), strict=True))
     assert total == 300 - lowest[1]
     assert f.live(target)[0].extra == -f.live(target)[0].value
+
+
+def test_what_takes_back_a_void_increment_takes_nothing_off() -> None:
+    ann, bob = crew("ann", "bob")
+    counted = ann.counter("f").add(10)
+    ann.counter("f").add(5)
+    tell(ann, bob)
+    undone = bob.retract(counted, why="twice")
+    tell(bob, ann)
+    total = field(ann, COUNTER)
+    assert total.total == 5
+    total.recount(lambda id: id == counted._id)  # its author's total would be without it, were it really void
+    assert total.total == 15
+    total.recount(lambda id: False)
+    assert total.total == 5
+    ann.undo(undone, why="it was right")
+    assert total.total == 15
+    total.recount(lambda id: False)
+    assert total.total == 15
+    total.recount(lambda id: id == counted._id)  # neither does undoing that give anything
+    assert total.total == 15

@@ -81,3 +81,14 @@ def test_labels_that_cannot_be_are_refused(given_: dict[str, Any], message: str)
 
 def test_the_longest_label_passes() -> None:
     assert Namespace(tenant="t" * MAX_LABEL, task="\U0001f600 with spaces").tenant == "t" * MAX_LABEL
+
+
+def test_an_owner_makes_it_another_scope_and_open_ones_keep_their_digest() -> None:
+    scope = Namespace(tenant="acme")
+    assert scope.digest.hex() == "d13df82698b3ed8befb1e6330847f8a1"
+    owned = Namespace(tenant="acme", owner="ab" * 16)
+    assert owned.digest != scope.digest
+    assert owned != scope
+    assert repr(owned) == f"Namespace(tenant='acme', owner={'ab' * 16!r})"
+    with pytest.raises(NamespaceError, match="owner"):
+        Namespace(tenant="acme", owner="")

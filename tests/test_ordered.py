@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from crdtmem import Identity, Memory, MemoryStore
 from crdtmem.change import SEQUENCE, TEXT, Ordered
-from crdtmem.entry import Entry
+from crdtmem.entry import Entry, Stamp
 from crdtmem.fields.ordered import MANY, Gone, missing, shown_by
 from crdtmem.fields.ordered import Ordered as Field
 from tests.crew import alone, crew, exchange, tell
@@ -640,3 +640,54 @@ def test_of_a_value_deleted_before_the_log_was_pruned_nothing_is_left_and_a_late
     ann.prune()
     assert ann.receive(bob.changes(since)).waiting == 1
     assert list(ann.sequence("l")) == [2, 3]
+
+
+# -- what is void ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [SEQUENCE, TEXT])
+def test_what_is_buried_takes_its_place_and_shows_nothing(kind: int) -> None:
+    ann = alone("ann")
+    if kind == TEXT:
+        ann.text("t").append("ab")
+        part = text_part((None, "xy"), deletes=[(0, 0, 1)])
+    else:
+        ann.sequence("l").extend([1, 2])
+        part = cell_part((None, (7, 8)), moves=((None, tuple(ann.sequence("l").entries()[0].id)),))
+    f = field(ann, kind)
+    bob = alone("bob")
+    bob.set("s").add("x")
+    [writer] = bob._document.state.sessions.values()
+    before = f.digest()
+    stamp = Stamp(writer, 1, 1 << 16, None)
+    f.bury(part, 0, stamp, None)
+    assert f.digest() == before
+    assert len(f.owners) == 2 + part.units
+    assert f.dead == part.units
+    agrees(ann)
+    assert f.made((writer.client, 0)) is stamp
+    assert f.made((writer.client, part.units)) is None
+    assert f.made(None) is None
+    assert f.last((writer.client, 1)) == (writer.client, 1)
+    assert f.last((writer.client, 99)) == (writer.client, part.units - 1)
+    assert f.last((12345, 0)) is None
+    assert f.clipped((writer.client, 1, 99)) == (writer.client, 1, part.units - 1)
+    assert f.clipped((writer.client, 99, 1)) is None
+    f.skip(part, writer.client)  # what has a flaw has no place at all
+    assert f.last((writer.client, 99)) == (writer.client, part.units - 1)
+    assert f.made((writer.client, part.units)) is None
+
+
+def test_a_move_of_what_is_void_shows_nothing() -> None:
+    ann = alone("ann")
+    ann.sequence("l").extend([1, 2])
+    f = field(ann, SEQUENCE)
+    bob = alone("bob")
+    bob.set("s").add("x")
+    [writer] = bob._document.state.sessions.values()
+    came, went = f.apply(
+        cell_part(moves=((None, (bytes(16), 1, 0)),)), 0, Stamp(writer, 1, 1, None), None, [None], None
+    )
+    assert (came, went) == ([], [])
+    assert [entry.value for entry in f.entries()] == [1, 2]
+    agrees(ann)

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import signal
 import socket
+import ssl
+import sys
 import threading
+from asyncio.subprocess import PIPE
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
@@ -22,6 +33,7 @@ from crdtmem.sync.frames import Bye, Hello, decode, encode
 from crdtmem.sync.link import News
 from crdtmem.sync.meet import Address, Meeting
 from tests.crew import SCOPE
+from tests.layout import ROOT
 
 LONG = 30.0  # seconds: only a failure takes them
 
@@ -187,10 +199,13 @@ def test_whatever_a_stranger_sends_ends_its_connection_alone() -> None:
         ann, bob = memory("ann"), memory("bob")
         async with Peer(ann, listen="127.0.0.1:0") as one, Peer(bob, dial=[one.url]) as other:
             await other.synced(timeout=LONG)
-            for nonsense in (b"", b"\x00" * 100, "text", bytes(3 << 20), encode(Hello(9, 0, b"y" * 16, "new"))):
+            for nonsense in (b"", b"\x00" * 100, "text", 3 << 20, encode(Hello(9, 0, b"y" * 16, "new"))):
                 async with connect(one.url, compression=None, max_size=None) as stranger:
-                    with suppress(ConnectionClosedError):  # websockets itself ends what is too long, maybe while it is sent
+                    if isinstance(nonsense, int):  # the head of a frame of so many bytes; they never come
+                        stranger.transport.write(b"\x82\xff" + nonsense.to_bytes(8, "big") + bytes(4))
+                    else:
                         await stranger.send(nonsense)
+                    with suppress(ConnectionClosedError):  # websockets itself ends what is too long
                         async for message in stranger:
                             assert isinstance(decode(message), Bye)  # type: ignore[arg-type]
             bob.set("s").add("still here")
@@ -332,3 +347,99 @@ def test_a_blocking_peer_that_cannot_start_leaves_no_thread() -> None:
         with pytest.raises(OSError), Peer(memory("bob"), listen=f"127.0.0.1:{port}").blocking():
             pass
     assert threading.active_count() == before
+
+
+def certificate(folder: Path) -> Path:
+    """A certificate for 127.0.0.1 that vouches for itself, and its key, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = folder / "both.pem"
+    plain = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path.write_bytes(made.public_bytes(Encoding.PEM) + plain)
+    return path
+
+
+def test_over_tls_and_only_with_who_is_vouched_for(tmp_path: Path) -> None:
+    async def main() -> None:
+        path = certificate(tmp_path)
+        serves = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        serves.load_cert_chain(path)
+        ann, bob = memory("ann"), memory("bob")
+        async with Peer(ann, listen="127.0.0.1:0", tls=serves) as one:
+            assert one.url.startswith("wss://127.0.0.1:")
+            async with Peer(bob, dial=one.url, tls=ssl.create_default_context(cafile=path)) as other:
+                bob.set("s").add(1)
+                await other.synced(timeout=LONG)
+                assert set(ann.set("s")) == {1}
+            async with Peer(bob, dial=one.url) as trusting:  # the system vouches for no such certificate
+                news = await heard(trusting, lambda news: news.kind == "unreachable")
+                assert "certificate" in news.detail
+
+    asyncio.run(main())
+
+
+INTERRUPTED = """
+import sys
+from crdtmem import Peer, Replica
+from tests.crew import SCOPE
+from tests.layout import ROOT
+
+memory = Replica("ann", store=sys.argv[2]).open(SCOPE)
+with Peer(memory, dial=sys.argv[1]).blocking() as peer:
+    peer.synced(timeout=30)
+    memory.set("s").add("last word")
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_ctrl_c_hands_out_what_is_due_and_says_goodbye(tmp_path: Path) -> None:
+    async def main() -> None:
+        bob = memory("bob")
+        async with Peer(bob, listen="127.0.0.1:0") as other:
+            arguments = (sys.executable, "-c", INTERRUPTED, other.url, str(tmp_path / "ann.db"))
+            process = await asyncio.create_subprocess_exec(*arguments, cwd=ROOT, stdin=PIPE, stdout=PIPE, stderr=PIPE)
+            assert process.stdout is not None
+            assert await process.stdout.readline() == b"ready\n"
+            left = heard(other, lambda news: news.kind == "left")
+            process.send_signal(signal.SIGINT)
+            assert (await left).detail == "this peer has closed"
+            _, errors = await process.communicate()
+            assert errors.count(b"Traceback") == 1 and b"KeyboardInterrupt" in errors
+            assert set(bob.set("s")) == {"last word"}
+
+    asyncio.run(main())
+
+
+def test_what_is_damaged_in_a_file_is_taken_back_from_a_peer(tmp_path: Path) -> None:
+    async def main() -> None:
+        path, bob = tmp_path / "ann.db", memory("bob")
+        with Replica("ann", store=path) as replica:
+            ann = replica.open(SCOPE)
+            for n in range(40):
+                ann.set("s").add(f"value {n}")
+            bob.receive(ann.changes())
+            shown = ann.digest()
+        data = path.read_bytes()
+        assert data.count(b"value 17") == 1
+        path.write_bytes(data.replace(b"value 17", b"value 71"))
+        with Replica("ann", store=path) as replica:
+            ann = replica.open(SCOPE)
+            assert list(ann.damage) and "value 17" not in ann.set("s")
+            async with Peer(ann, listen="127.0.0.1:0") as one, Peer(bob, dial=one.url) as other:
+                await other.synced(timeout=LONG)
+                assert ann.digest() == bob.digest() == shown and not list(ann.damage)
+
+    asyncio.run(main())

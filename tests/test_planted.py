@@ -20,6 +20,7 @@ from tests import (
     test_recovery,
     test_snapshot,
     test_taint,
+    test_trust,
     test_walk,
 )
 from tests.crew import SCOPE
@@ -27,6 +28,7 @@ from tests.exhaustive import explore
 from tests.hostile import Evil
 from tests.machine import Convergence
 from tests.planted import BUGS
+from tests.realms import story
 from tests.stories import STEPS
 
 SPOTS = st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 7)), min_size=1, max_size=6)
@@ -89,6 +91,11 @@ FIXPOINT = drawn(test_taint.test_it_is_the_least_fixpoint_on_every_replica_at_ev
 def walk():
     for seed in range(40):
         test_walk.lived(seed)
+
+
+def realms():
+    for seed in range(60):
+        story(seed, 60)
 
 
 CAUGHT_BY: dict[str, Callable[[], None]] = {
@@ -154,6 +161,18 @@ CAUGHT_BY: dict[str, Callable[[], None]] = {
     "damage_not_noticed": damage,
     "set_aside_and_forgotten": damage,
     "hole_filled_by_anybody": test_recovery.test_a_hole_is_asked_for_and_only_the_true_change_fills_it,
+    "cut_ignored_for_deletes": realms,
+    "judged_by_the_current_rules": realms,
+    "proof_of_a_fork_not_kept": realms,
+    "taint_not_raised_by_a_cut": realms,
+    "cut_that_does_not_reach_back": realms,
+    "void_increment_taken_back_twice": lambda: (
+        test_trust.test_an_increment_that_was_undone_and_then_cut_off_counts_once(test_trust.team())
+    ),
+    "cut_below_what_is_settled": lambda: test_trust.test_nothing_reaches_below_what_is_settled(test_trust.team()),
+    "void_units_followed": realms,
+    "sights_forgotten": realms,
+    "checkpoint_forgets_the_cuts": realms,
 }
 
 

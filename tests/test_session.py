@@ -27,6 +27,7 @@ from crdtmem.sync.frames import (
     encode,
 )
 from crdtmem.sync.session import QUIET, SILENT, Ended, Greeted, Heard, Phase, Session, Welcomed
+from tests.garble import garble
 
 ANN, BOB = b"a" * 16, b"b" * 16
 
@@ -197,3 +198,8 @@ def test_any_bytes_end_it_in_order_or_are_taken(seed: int) -> None:
             if bob.ended is not None:
                 assert isinstance(said(bob)[-1], Bye) or bob.ended.theirs
                 break
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_real_peer_takes_garbled_frames_without_harm(seed: int) -> None:
+    assert garble(seed, 2_000) > 20

@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from crdtmem.change import Version
-from crdtmem.entry import Entry
+from crdtmem.entry import SOURCES, Entry
+from crdtmem.errors import ValueRefused
 
 if TYPE_CHECKING:
     from crdtmem.memory import Memory
@@ -35,6 +36,7 @@ class Field(Generic[T]):
         by: str | Collection[str] | None = None,
         not_by: str | Collection[str] | None = None,
         tags: str | Collection[str] | None = None,
+        source: str | Collection[str] | None = None,
         since: Version | datetime | None = None,
         text: str | None = None,
     ) -> list[Entry]:
@@ -44,6 +46,7 @@ class Field(Generic[T]):
             by: only those of this agent, or of one of these.
             not_by: none of this agent, or of these.
             tags: only those with all of these tags.
+            source: only what comes from this: user, agent, tool or import; or from one of these.
             since: only those written after a version, or at or after a moment.
             text: only those whose value contains this, whatever the case.
 
@@ -53,6 +56,8 @@ class Field(Generic[T]):
         >>> _ = memory.acting_as("bob").set("notes").add("Called")
         >>> [e.value for e in memory.set("notes").entries(not_by="bob", text="call")]
         ['Call Bob']
+        >>> memory.set("notes").entries(source=["user", "tool"])
+        []
         """
         tests: list[Callable[[Entry], bool]] = []
         if by is not None:
@@ -64,6 +69,11 @@ class Field(Generic[T]):
         if tags is not None:
             needed = _names(tags)
             tests.append(lambda e: needed <= set(e.tags))
+        if source is not None:
+            sources = _names(source)
+            if not sources <= set(SOURCES):
+                raise ValueRefused(f"source: one of {', '.join(SOURCES)}, not {source!r:.60}")
+            tests.append(lambda e: e.source in sources)
         if isinstance(since, datetime):
             moment = since
             tests.append(lambda e: e.at >= moment)

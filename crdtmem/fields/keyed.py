@@ -12,7 +12,7 @@ Readers take no lock: an index slot holds an entry or an immutable tuple of sibl
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from crdtmem.change import COUNTER, PART_SHIFT, RECORDS, SET
@@ -22,6 +22,7 @@ from crdtmem.values import key_of
 
 _TTL = ABOUT.index("ttl")
 _MASK = 2**128 - 1
+_DEEP = 500  # undoings of undoings
 _number = int.from_bytes
 
 
@@ -115,6 +116,25 @@ class Keyed:
         if self.kind == COUNTER:
             self.total = sum([e._frozen for e in by_id.values() if type(e.key) is bytes])  # type: ignore[misc]
             self.total -= sum([undone(self.live(key)) for key in by_key if type(key) is tuple])
+
+    def recount(self, void: Callable[[Any], object]) -> None:
+        """Make the total of a counter anew, where some of its increments are void: to take such a one back is nothing.
+
+        Args:
+            void: whether an entry is.
+        """
+
+        def counts(entry: Entry, seen: int = 0) -> bool:
+            target = entry.key
+            if void(target) or seen > _DEEP:
+                return False
+            under = self.by_id.get(target)  # an undoing that is undone in its turn
+            return under is None or type(under.key) is not tuple or counts(under, seen + 1)
+
+        self.total = sum([e._frozen for e in self.by_id.values() if type(e.key) is bytes])  # type: ignore[misc]
+        for key in list(self.by_key):
+            if type(key) is tuple:
+                self.total -= undone([entry for entry in self.live(key) if counts(entry)])
 
     def written(self, part: Part, number: int, digest: bytes, stamp: Stamp) -> list[Entry]:
         """The entries that a part added, as they were then."""

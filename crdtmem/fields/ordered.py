@@ -170,7 +170,7 @@ class Ordered:
         number: int,
         stamp: Stamp,
         staged: list[Entry] | None,
-        moved: list[Entry],
+        moved: Sequence[Entry | None],
         past: Past | None,
     ) -> tuple[list[Entry], list[Entry]]:
         """Integrate a part that has no flaw; return the entries that appeared and those that went.
@@ -180,7 +180,7 @@ class Ordered:
             number: its place in the change.
             stamp: the change it is part of.
             staged: the entries our own write made for its runs, to be completed instead of new ones.
-            moved: the entries of its moves.
+            moved: the entries of its moves; None for one that is void, which shows nowhere.
             past: whether a change was in the past of this one; None when all that is here was.
         """
         self._shown = self._entries = self._text = None
@@ -204,15 +204,41 @@ class Ordered:
                 n += 1
             self._insert(stamp, run[0], run[1], entries, past)
             added += entries
-        for move, entry in zip(part.moves, moved, strict=True):
-            self._insert(stamp, move[0], (None,), [Moved((session, seq, n), stamp, entry)], past)
+        for move, shown in zip(part.moves, moved, strict=True):
+            if shown is None:
+                self._insert(stamp, move[0], (None,), [Gone((session, seq, n), stamp)], past, live=False)
+                n += 1
+                continue
+            self._insert(stamp, move[0], (None,), [Moved((session, seq, n), stamp, shown)], past)
             n += 1
             self.moves += 1
-            added.append(entry)
-        still = {entry._id for entry in moved}
+            added.append(shown)
+        still = {entry._id for entry in moved if entry is not None}
         return added, [entry for entry in gone if entry._id not in still]
 
-    def _insert(self, stamp: Stamp, left: Unit | None, content: Any, owners: list[Any], past: Past | None) -> None:
+    def bury(self, part: Part, number: int, stamp: Stamp, past: Past | None) -> None:
+        """Integrate a part that has no flaw and is void: others may have written on behind it, so its units take
+        their places, and show nothing; what it deletes and moves stays where it is.
+        """
+        self._shown = self._entries = self._text = None
+        session, seq = stamp.writer.id, stamp.seq
+        n = number << PART_SHIFT
+        for run in (*part.runs, *[(left, (None,)) for left, _ in part.moves]):
+            size = 1 if type(run[1]) is str else len(run[1])
+            owners = [Gone((session, seq, n + i), stamp) for i in range(size)]
+            self._insert(stamp, run[0], run[1], owners, past, live=False)
+            n += size
+
+    def _insert(
+        self,
+        stamp: Stamp,
+        left: Unit | None,
+        content: Any,
+        owners: list[Any],
+        past: Past | None,
+        *,
+        live: bool = True,
+    ) -> None:
         client = stamp.writer.client
         clock = self.ticks.get(client, 0)
         text = self.kind == TEXT
@@ -237,14 +263,17 @@ class Ordered:
         else:
             clocks = array("Q", range(clock, clock + len(content)))
             clock += len(content)
+        alive = b"\x01" * len(owners) if live else bytes(len(owners))
+        if not live:
+            self.dead += len(owners)
         if at == size:
             self.owners += owners
             self.clocks += clocks
-            self.alive += b"\x01" * len(owners)
+            self.alive += alive
         else:
             self.owners[at:at] = owners
             self.clocks[at:at] = clocks
-            self.alive[at:at] = b"\x01" * len(owners)
+            self.alive[at:at] = alive
         self.ticks[client] = clock
         self._hint = at + len(owners)
         self.latest[client] = ((client, clock - 1), right, stamp.seq)
@@ -301,6 +330,32 @@ class Ordered:
             if entry is not None and entry._id == id:
                 return entry
         return None
+
+    def made(self, unit: Unit | None) -> Stamp | None:
+        """The change that made a unit, if it has a place here."""
+        if unit is None or unit[1] >= self.ticks.get(unit[0], 0):
+            return None
+        try:
+            stamp: Stamp = self.owners[self._find(unit)]._stamp
+            return stamp
+        except ValueError:  # it was made by a part with a flaw
+            return None
+
+    def last(self, unit: Unit) -> Unit | None:
+        """A unit of a forked session, if it is not void; else the last one before that has a place here."""
+        client, clock = unit
+        if clock >= self.ticks.get(client, 0):
+            clock = self.ticks.get(client, 0) - 1
+            voids = self.voids.get(client, [])
+            while clock >= 0 and bisect_right(voids, clock) % 2:
+                clock = voids[bisect_right(voids, clock) - 1] - 1
+        return (client, clock) if clock >= 0 else None
+
+    def clipped(self, span: tuple[int, int, int]) -> tuple[int, int, int] | None:
+        """What of a span of a forked session is not void."""
+        client, clock, length = span
+        length = min(length, self.ticks.get(client, 0) - clock)
+        return (client, clock, length) if length > 0 else None
 
     def forget(self) -> None:
         """The log has been pruned: let go of the values deleted so far, and keep those deleted from now on."""

@@ -319,11 +319,12 @@ class SqliteLog:
         """All records, in the order of their append."""
         return (record for _, record in self.since(0))
 
-    def backwards(self) -> Iterator[tuple[int, Record]]:
-        """All records, each with its place, the newest first."""
+    def backwards(self, upto: int | None = None) -> Iterator[tuple[int, Record]]:
+        """All records up to a place, by default the newest, each with its own, the newest first."""
         self._fresh()
         first = self._first
-        return ((at - first, record) for at, record in self._scan(first, self._place + 1, backward=True))
+        before = self._place if upto is None else min(self._place, first + upto)
+        return ((at - first, record) for at, record in self._scan(first, before + 1, backward=True))
 
     def since(self, place: int) -> Iterator[tuple[int, Record]]:
         """The records behind a place, each with its own, in the order of their append."""

@@ -55,7 +55,8 @@ def scoped(db: Connection, path: str) -> dict[bytes, Scope]:
 
 def packed(namespace: Namespace) -> bytes:
     """The labels as they are kept."""
-    return msgspec.msgpack.encode([getattr(namespace, name) for name in LABELS])
+    labels = [getattr(namespace, name) for name in LABELS]
+    return msgspec.msgpack.encode([*labels, namespace.owner] if namespace.owner else labels)
 
 
 def unpacked(labels: bytes, path: str) -> Namespace:
@@ -65,7 +66,8 @@ def unpacked(labels: bytes, path: str) -> Namespace:
         StoreError: they are broken.
     """
     try:
-        given: dict[str, Any] = dict(zip(LABELS, msgspec.msgpack.decode(labels), strict=True))
+        told = msgspec.msgpack.decode(labels)
+        given: dict[str, Any] = dict(zip((*LABELS, "owner")[: max(len(told), 6)], told, strict=True))
         return Namespace(**given)
     except (ValueError, TypeError) as error:
         raise StoreError(f"{path} is damaged: it does not tell the labels of a namespace") from error

@@ -1,0 +1,5 @@
+"""The command `crdtmem`."""
+
+from crdtmem.cli.main import main
+
+__all__ = ["main"]
