@@ -54,7 +54,7 @@ class News(NamedTuple):
     detail: str = ""
 
 
-class _Channel:
+class Channel:
     """A namespace on one connection."""
 
     def __init__(self, outlet: Outlet) -> None:
@@ -109,7 +109,7 @@ class Link:
         self._outlets = outlets
         self._tell = tell
         self._count = count
-        self._channels: dict[bytes, _Channel] = {}
+        self._channels: dict[bytes, Channel] = {}
         self._numbers = 0
         self._turn = 0
         self._refused = 0
@@ -127,8 +127,8 @@ class Link:
         if self.session.phase is Phase.OPEN and self.grant.reads(outlet.feed.namespace):
             channel = self._channels.get(digest)
             if channel is None:
-                channel = self._channels[digest] = _Channel(outlet)
-                outlet.links[self] = None
+                channel = self._channels[digest] = Channel(outlet)
+                outlet.links[self] = channel
             channel.told, frame = outlet.open()
             self.session.send(frame)
 
@@ -166,7 +166,7 @@ class Link:
         elif channel is not None:
             self._said(channel, frame)
 
-    def _opened(self, channel: _Channel, frame: Open) -> None:
+    def _opened(self, channel: Channel, frame: Open) -> None:
         outlet = channel.outlet
         if not channel.opened:
             channel.opened = True
@@ -180,7 +180,7 @@ class Link:
             self._have(channel)
         self._ask(channel)
 
-    def _have(self, channel: _Channel) -> None:
+    def _have(self, channel: Channel) -> None:
         """Say what is here: the other side sends what is not."""
         outlet = channel.outlet
         sessions = outlet.feed.sessions()
@@ -188,7 +188,7 @@ class Link:
             some = sessions[first : first + MAX_SESSIONS]
             self.session.send(Have(outlet.channel, some, first + MAX_SESSIONS < len(sessions)))
 
-    def _said(self, channel: _Channel, frame: Frame) -> None:
+    def _said(self, channel: Channel, frame: Frame) -> None:
         kind = type(frame)
         if kind is Changes:
             self._arrived(channel, frame.records)  # type: ignore[union-attr]
@@ -212,7 +212,7 @@ class Link:
         elif kind is Presence:
             self.present(self, channel.outlet, frame)  # type: ignore[arg-type]
 
-    def _has(self, channel: _Channel, frame: Have) -> None:
+    def _has(self, channel: Channel, frame: Have) -> None:
         """The other side knows these sessions so far; of those not named, nothing."""
         channel.known.update((id, seq) for id, seq in frame.sessions if channel.outlet.feed.has((id, 1)))
         if frame.more:
@@ -227,7 +227,7 @@ class Link:
         channel.until = channel.outlet.newest
         channel.cursor = start
 
-    def _arrived(self, channel: _Channel, records: list[bytes]) -> None:
+    def _arrived(self, channel: Channel, records: list[bytes]) -> None:
         feed = channel.outlet.feed
         if not self.grant.writes(feed.namespace) or not feed.writable:
             self._tell(News("refused", self.name, feed.namespace.digest, "it may read here, not write"))
@@ -252,7 +252,7 @@ class Link:
         if any(id not in channel.asked for id in received.missing):
             self._ask(channel)
 
-    def _ask(self, channel: _Channel) -> None:
+    def _ask(self, channel: Channel) -> None:
         """Ask for what is missing here: at once, and again after 1, 2, 4 ... 64 looks, for it may be nowhere."""
         asked, missing = channel.asked, channel.outlet.feed.missing()
         if not missing:
@@ -263,7 +263,7 @@ class Link:
             channel.asked = {id: asked.get(id, 0) for id in missing} | {id: asked.get(id, 0) + 1 for id in due}
             self.session.send(Want(channel.outlet.channel, due))
 
-    def _digest(self, channel: _Channel, frame: Digest) -> None:
+    def _digest(self, channel: Channel, frame: Digest) -> None:
         """The other side has sent all it has, and comes to this."""
         feed = channel.outlet.feed
         version, digest = feed.digest()
@@ -299,6 +299,27 @@ class Link:
         """Whether something is still to be sent."""
         return any(c.cursor is not None and c.cursor < c.outlet.newest for c in self._channels.values())
 
+    def follows(self, channel: Channel, after: int, upto: int) -> bool:
+        """Whether all up to a place was handed out here and nothing else is due: then what follows may be written at once.
+
+        This is `pump` for the many who keep up, in one look; who gets False is to be pumped.
+        """
+        if (
+            channel.cursor != after
+            or channel.theirs
+            or channel.marks
+            or channel.waiting
+            or channel.wanted
+            or channel.late
+            or channel.answered
+            or channel.known
+            or not channel.level
+            or not self.session.passes()
+        ):
+            return False
+        channel.cursor = upto
+        return True
+
     def pump(self, room: int) -> bool:
         """Have up to so many bytes sent of what the other side lacks, the namespaces in turn; whether there is more."""
         if self.session.phase is not Phase.OPEN:
@@ -314,7 +335,7 @@ class Link:
                 more = more or channel.cursor != channel.outlet.newest or bool(channel.wanted)
         return more
 
-    def _send(self, channel: _Channel) -> int:
+    def _send(self, channel: Channel) -> int:
         """Hand out the next stretch of one namespace; how many bytes it has."""
         size = self._found(channel) if channel.wanted else 0
         outlet, cursor = channel.outlet, channel.cursor
@@ -343,7 +364,7 @@ class Link:
             self._levelled(channel)
         return size
 
-    def _found(self, channel: _Channel) -> int:
+    def _found(self, channel: Channel) -> int:
         size, found = 0, []
         while channel.wanted and size < _AT_ONCE:
             for data in channel.outlet.feed.find([channel.wanted.popleft()]):
@@ -353,7 +374,7 @@ class Link:
             self.session.send(Changes(channel.outlet.channel, found))
         return size
 
-    def _settle(self, channel: _Channel) -> None:
+    def _settle(self, channel: Channel) -> None:
         """See what is stored by now of what had to wait."""
         if channel.late:
             channel.late = {id: None for id in channel.late if not channel.outlet.feed.has(id)}
@@ -363,7 +384,7 @@ class Link:
             for done in ready:
                 done()
 
-    def _levelled(self, channel: _Channel) -> None:
+    def _levelled(self, channel: Channel) -> None:
         """All that is here has been sent."""
         if not channel.level:
             channel.level = True
@@ -398,7 +419,7 @@ class Link:
                 if channel.silent % 4 == 0:
                     self.share(channel.outlet)
 
-    def _look(self, channel: _Channel, cursor: int) -> None:
+    def _look(self, channel: Channel, cursor: int) -> None:
         """Say who lags; and when nothing has happened since the last time, whether both sides show the same."""
         feed, newest = channel.outlet.feed, channel.outlet.newest
         if cursor < channel.seen and channel.level:

@@ -105,9 +105,27 @@ class Node:
         self._awake = False
         stirred, self._stirred = self._stirred, set()
         for outlet in stirred:
-            outlet.refresh()
-            for link in list(outlet.links):
+            before = outlet.newest
+            if outlet.refresh() and self._sent is None:
+                self._fan_out(outlet, before)
+            else:  # somebody has looked before, or this is the end
+                for link in list(outlet.links):
+                    self.pump(link)
+
+    def _fan_out(self, outlet: Outlet, before: int) -> None:
+        """Hand out what has come behind a place, to whoever had all until there as one frame."""
+        stretch, frame = outlet.read(before, outlet.newest)
+        handed, upto = 0, stretch.upto
+        alike = bool(frame) and upto == outlet.newest
+        for link, channel in list(outlet.links.items()):
+            socket = self._sockets.get(link)
+            if alike and socket is not None and socket.room and link.follows(channel, before, upto):
+                socket.send(frame)
+                handed += 1
+            else:
                 self.pump(link)
+        self.hub.count["out"] += handed * len(stretch.records)
+        self.hub.count["bytes"] += handed * len(frame)
 
     def work(self) -> None:
         """Hand out what is new, and what is to be said besides."""

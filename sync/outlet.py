@@ -12,7 +12,7 @@ from crdtmem.namespace import LABELS
 from crdtmem.sync.frames import Changes, Open, encode, labels_of
 
 if TYPE_CHECKING:
-    from crdtmem.sync.link import Link
+    from crdtmem.sync.link import Channel, Link
 
 _KEPT = 4  # stretches: those who have seen all get the same one, those who catch up have one each
 
@@ -29,7 +29,7 @@ class Outlet:
         self.feed = feed
         self.channel = channel
         self.labels = labels_of([getattr(feed.namespace, name) for name in LABELS])
-        self.links: dict[Link, None] = {}  # connections on which it is open
+        self.links: dict[Link, Channel] = {}  # connections on which it is open
         self.size = 64 * 1024  # bytes of a stretch
         self.newest = 0
         self.refresh()
