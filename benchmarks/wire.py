@@ -65,7 +65,7 @@ class Wire:
             try:
                 rest = rest[self._socket.send(rest) :]
             except BlockingIOError:
-                select.select([], [self], [], 1.0)
+                self._wait(select.POLLOUT, 1.0)
 
     def take(self) -> list[bytes]:
         """The messages that have arrived."""
@@ -104,8 +104,13 @@ class Wire:
         """
         while True:
             yield from self.take()
-            if not select.select([self], [], [], patience)[0]:
+            if not self._wait(select.POLLIN, patience):
                 raise TimeoutError(f"nothing has arrived for {patience:g} s")
+
+    def _wait(self, what: int, seconds: float) -> bool:
+        poll = select.poll()
+        poll.register(self, what)
+        return bool(poll.poll(1000 * seconds))
 
     def close(self) -> None:
         """Hang up."""
