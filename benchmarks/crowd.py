@@ -13,11 +13,14 @@ from multiprocessing.connection import Connection
 from benchmarks.apart import PATIENCE, told
 from benchmarks.wire import Many, Wire
 from crdtmem import Namespace
-from crdtmem.namespace import LABELS
 from crdtmem.sync.frames import Changes, Frame, Open, Same, decode, labels_of
 from crdtmem.sync.session import Heard, Session, Welcomed
 
-STEP_1, STEP_2, UPDATE = b"\0\0", b"\0\1", b"\0\2"  # the kinds of a sync message: what I have, what you lack, what is new
+STEP_1, STEP_2, UPDATE = (
+    b"\0\0",
+    b"\0\1",
+    b"\0\2",
+)  # the kinds of a sync message: what I have, what you lack, what is new
 
 
 class Reader:
@@ -26,7 +29,7 @@ class Reader:
     def __init__(self, url: str, namespace: Namespace) -> None:
         self.wire = Wire(url)
         self.session = Session(os.urandom(16), "reader", dials=True, now=time.monotonic())
-        self._labels = labels_of([getattr(namespace, name) for name in LABELS])
+        self._labels = labels_of(namespace)
         self._shared = namespace.digest
         self.settled = False
 

@@ -21,7 +21,7 @@ from crdtmem import Namespace
 
 ALIKE = {
     "payload": "a text of 60 bytes appended to a sequence, a change or an update of its own each time",
-    "durability": "ours commits every change to a file before it hands it on, seals verified; the others keep it in memory",
+    "durability": "ours verifies each seal and commits to a file before it hands on; the others keep all in memory",
     "processes": "the server, its readers and the writer have one each; only the server's processor time counts",
 }
 SPACE = Namespace(tenant="acme", task="benchmark")
@@ -60,9 +60,7 @@ def _fanout(folder: Path, effort: Effort, absent: dict[str, str]) -> Iterator[Ro
             yield _beside(f"relay, {what}, beside {name}", unit, name, found, absent, stage.note(load))
 
 
-def _beside(
-    row: str, unit: str, name: str, found: dict[str, Figure], absent: dict[str, str], note: str
-) -> Row:
+def _beside(row: str, unit: str, name: str, found: dict[str, Figure], absent: dict[str, str], note: str) -> Row:
     if name in absent:
         return Row(row, unit, None, {_OURS: found[_OURS]}, absent[name])
     return Row(row, unit, found[_OURS].over(found[name]), {_OURS: found[_OURS], name: found[name]}, note)

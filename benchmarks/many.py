@@ -153,9 +153,7 @@ def _listen(many: Many, who: dict, sent: dict[bytes, float], taken: list[float],
         for data in messages:
             records = records_in(data)
             now = time.monotonic()
-            for record in records:
-                if record in sent:
-                    taken.append(now - sent[record])
+            taken += [now - sent[record] for record in records if record in sent]
             if not records:
                 who[wire].heard(data)
 

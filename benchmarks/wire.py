@@ -42,7 +42,7 @@ class Wire:
         head, _, self._left = head.partition(b"\r\n\r\n")
         if b" 101 " not in head.partition(b"\r\n")[0]:
             raise ConnectionError(f"{url} is no websocket: {head[:80]!r}")
-        self._socket.setblocking(False)
+        self._socket.settimeout(0)
 
     def fileno(self) -> int:
         """For those who wait on it."""

@@ -320,7 +320,14 @@ class Document:
             log.warning("%r: %s", self.namespace, Equivocation(writer.agent, writer.key, fork.session, fork.seq))
         if found:
             self._tell((), local=False, anew=self._renew())
+            for waker in self._wakers:
+                waker()
         return bool(found)
+
+    def proofs(self) -> list[bytes]:
+        """The records that prove which sessions were forked; they are not in the log, and go out beside it."""
+        with self.lock:
+            return [data for fork in self._forks.values() for data in fork.records]
 
     def equivocations(self) -> tuple[Equivocation, ...]:
         """The sessions that are known to have been forked."""
@@ -391,7 +398,7 @@ class Document:
         self._inbox.keep(changes, sender)
 
     def _received(self, applied: int, refused: Sequence[Refusal]) -> Received:
-        missing = self.missing() if len(self._inbox) or self.log.damage else ()
+        missing = self.missing() if len(self._inbox) or self.log.damage or len(self._inbox.rivals) else ()
         return Received(applied, len(self._inbox), tuple(refused), missing)
 
     @property
@@ -410,7 +417,8 @@ class Document:
     def missing(self) -> tuple[tuple[bytes, int], ...]:
         """What to ask others for: what waiting changes rest on, and what was found damaged."""
         damaged = [(broken.session, broken.seq) for broken in self.log.damage if broken.session and broken.seq]
-        return tuple(sorted({*self._inbox.missing(), *damaged}))
+        rivals = self._inbox.rivals
+        return tuple(sorted({*self._inbox.missing(), *damaged, *(rivals.gaps(self.state) if len(rivals) else ())}))
 
     def damage(self) -> tuple[Damage, ...]:
         """What was found broken in the store and is not back yet."""
@@ -427,9 +435,7 @@ class Document:
         with self.lock:
             self.usable()
             self._seal()
-            found = [kept.data for kept in self._unseen(since)]
-            for fork in self._forks.values():
-                found += fork.records
+            found = [kept.data for kept in self._unseen(since)] + self.proofs()
             if self.observer is not None:
                 told(self.observer.sent, sum, [len(data) for data in found])
             return found

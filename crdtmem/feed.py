@@ -12,13 +12,16 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from crdtmem.change import Version
+from crdtmem.clock import moment
 from crdtmem.errors import BadBytes, NamespaceError, StoreError
 from crdtmem.inbox import Received
 from crdtmem.memory import Memory
+from crdtmem.quota import Pace
 from crdtmem.store import Record
 from crdtmem.values import encode
 
 ChangeId = tuple[bytes, int]
+_KEYS = 4096  # whose pace is remembered
 
 
 class Pruned(StoreError):
@@ -39,6 +42,7 @@ class Arrival(NamedTuple):
     trouble: str | None  # why the store did not take them; then all of them wait
     span: tuple[int, int]  # behind the first place, up to the second, lies nothing but what came from the sender
     late: list[ChangeId]  # those of them that wait for others, and are not stored yet
+    pause: float  # seconds by which whoever sent them goes too fast, by the quotas of the rules
 
 
 class Feed:
@@ -61,6 +65,7 @@ class Feed:
         self.namespace = memory.namespace
         self._document = memory._document
         self._version: tuple[Version | None, bytes] = (None, b"")
+        self._paces: dict[bytes, Pace] = {}  # of the keys that wrote what came
 
     def steady(self) -> AbstractContextManager[object]:
         """While this is held, nothing changes."""
@@ -80,15 +85,26 @@ class Feed:
                 self._version = (version, blake2b(encode(version.heads), digest_size=16).digest())
             return self._version[1]
 
-    def sessions(self) -> list[ChangeId]:
-        """How far each session has come."""
+    def sessions(self) -> list[tuple[bytes, int, bytes]]:
+        """How far each session has come, and how the hash of its last change begins."""
         with self._document.lock:
-            return [(id, writer.seq) for id, writer in self._document.state.sessions.items()]
+            return [(id, writer.seq, writer.hash[:8]) for id, writer in self._document.state.sessions.items()]
+
+    def differs(self, id: bytes, seq: int, begins: bytes) -> bool:
+        """Whether another change is here than the one whose hash begins so: then the session was forked."""
+        document = self._document
+        with document.lock:
+            known = document.state.sessions.get(id)
+            if known is None or not 0 < seq <= known.seq or seq >= document.state.forks.get(id, seq + 1):
+                return False
+            kept = known if known.seq == seq else document.log.read(id, seq)
+            return kept is not None and kept.hash[:8] != begins
 
     def has(self, id: ChangeId) -> bool:
-        """Whether a change has been applied."""
-        writer = self._document.state.sessions.get(id[0])
-        return writer is not None and writer.seq >= id[1]
+        """Whether a change has been applied, or is void for good."""
+        state = self._document.state
+        writer = state.sessions.get(id[0])
+        return (writer is not None and writer.seq >= id[1]) or id[1] >= state.forks.get(id[0], id[1] + 1)
 
     def knows(self, version: Version | str) -> bool:
         """Whether a version is of this memory, and has been reached."""
@@ -109,7 +125,8 @@ class Feed:
         document = self._document
         with document.lock:
             newest = self.newest()
-            lacked = [(id, known.get(id, 0) + 1) for id, seq in self.sessions() if seq > known.get(id, 0)]
+            sessions = document.state.sessions
+            lacked = [(id, known.get(id, 0) + 1) for id, writer in sessions.items() if writer.seq > known.get(id, 0)]
             if not lacked:
                 return newest
             if document.state.pruned.any() and any(document.state.pruned.hash(*id) for id in lacked):
@@ -132,6 +149,10 @@ class Feed:
             after = upto
         return Stretch(after if found else upto, tuple(found))
 
+    def proofs(self) -> list[bytes]:
+        """What proves that sessions were forked: records that are handed out though they are void."""
+        return self._document.proofs()
+
     def find(self, ids: Iterable[ChangeId]) -> list[bytes]:
         """Those of these changes that are here."""
         records = [self._document.log.read(*id) for id in ids]
@@ -149,8 +170,26 @@ class Feed:
             except StoreError as error:
                 trouble = str(error)
                 received = Received(0, document.waiting, ())
-            span = (before, document.log.newest if alone else before)
-            return Arrival(received, trouble, span, document.late() if received.waiting else [])
+            after = document.log.newest
+            span = (before, after if alone else before)
+            late = document.late() if received.waiting else []
+            return Arrival(received, trouble, span, late, self._too_fast(before) if after > before else 0.0)
+
+    def _too_fast(self, before: int) -> float:
+        """By how long what came behind a place came too soon. By the stamps of its writers: history is no flood."""
+        trust = self._document.state.trust
+        rules = None if trust is None else trust.rules
+        if rules is None or (rules.changes_per_minute is None and rules.bytes_per_minute is None):
+            return 0.0
+        longest = 0.0
+        for _, kept in self._document.log.since(before):
+            key = self._document.state.sessions[kept.session].key
+            if len(self._paces) >= _KEYS:
+                self._paces.clear()
+            pace = self._paces.setdefault(key, Pace())
+            at = moment(kept.gist.hlc).timestamp()
+            longest = max(longest, pace.owed(rules, now=at, size=len(kept.core)))
+        return longest
 
     @property
     def waiting(self) -> int:

@@ -25,6 +25,7 @@ from crdtmem.values import encode
 
 _FOLDER = "fork/"
 _MOST, _MOST_BYTES = 1024, 32 << 20  # rivals kept while their proof may be incomplete
+_ASKED = 64  # so many of the changes before a rival are asked for at once
 _kept = Decoder(tuple[int, list[bytes], list[bytes]]).decode
 
 
@@ -73,6 +74,23 @@ class Rivals:
     def has(self, session: bytes) -> bool:
         """Whether any of a session are held."""
         return any(change.session == session for change in self._held.values())
+
+    def gaps(self, state: State) -> list[tuple[bytes, int]]:
+        """What is held does not follow what is here: the changes before it that its author must have made as well."""
+        first: dict[bytes, Change] = {}
+        for change in self._held.values():
+            if change.session not in first or change.seq < first[change.session].seq:
+                first[change.session] = change
+        return [
+            (change.session, seq)
+            for change in first.values()
+            if not self._joins(state, change)
+            for seq in range(max(1, change.seq - _ASKED), change.seq)
+        ]
+
+    def _joins(self, state: State, first: Change) -> bool:
+        """Whether it follows what is here."""
+        return first.seq == 1 or state.has(first.session, first.seq - 1, first.prev)
 
     def known(self, hash: bytes) -> bool:
         """Whether it is part of a proof that is kept."""
@@ -134,10 +152,6 @@ class Rivals:
         for change in false:
             self._take(change.hash)
         return list(found.values()), false
-
-    def _joins(self, state: State, first: Change) -> bool:
-        """Whether it follows what is here."""
-        return first.seq == 1 or state.has(first.session, first.seq - 1, first.prev)
 
     def forget(self, session: bytes) -> None:
         """What is held of a session has served."""

@@ -1,16 +1,12 @@
 """The changes of a namespace without what they show: for who keeps them and passes them on, and reads none.
 
-The door asks the same of a change as everywhere: its chain, its seal, that what it names is here. Of its content that
-takes one number: how many units each session has written to an ordered field. No field is built, nothing is judged,
-and nothing can be written; a replica that gets the changes from here judges them.
+It opens a document without its content: what state.py is to a memory, tally.py is here. Nothing can be written.
 """
 
 from __future__ import annotations
 
 import time
-from typing import Any
 
-from crdtmem.change import Change
 from crdtmem.clock import Clock
 from crdtmem.document import Actor, Document
 from crdtmem.errors import StoreError
@@ -19,62 +15,8 @@ from crdtmem.identity import Identity
 from crdtmem.memory import Memory
 from crdtmem.namespace import Namespace
 from crdtmem.notify import Notifier
-from crdtmem.state import State
 from crdtmem.store import Store
-
-UNKNOWN = bytes(32)  # the digest of content that is not read
-
-
-class Count:
-    """Of a field, how many units each session has written."""
-
-    __slots__ = ("kind", "name", "notable", "ticks")
-
-    def __init__(self, kind: int, name: str) -> None:
-        self.kind = kind
-        self.name = name
-        self.notable = False
-        self.ticks: dict[int, int] = {}
-
-    def flaw(self, *_: object) -> None:
-        """Nothing is judged here."""
-
-    def apply(self, part: Any, _number: int, stamp: Any, *_: object) -> tuple[list[Any], list[Any]]:
-        """Count the units of a part."""
-        units = getattr(part, "units", 0)
-        if units:
-            client = stamp.writer.client
-            self.ticks[client] = self.ticks.get(client, 0) + units
-        return [], []
-
-    def size(self) -> int:
-        """Nothing is held."""
-        return 0
-
-
-class Tally(State):
-    """Sessions, heads and counts."""
-
-    __slots__ = ()
-
-    def field(self, kind: int, name: str) -> Any:
-        """The count of a field."""
-        found: Any = self.fields.get((kind, name))
-        if found is None:
-            found = Count(kind, name)
-            self.fields[kind, name] = found
-        return found
-
-    def _looked_up(self, change: Change) -> tuple[None, dict[int, Any]]:
-        return None, {}
-
-    def hidden(self, change: Change, *, ahead: bool) -> bool:
-        """Nothing is needed to judge a change that is not judged."""
-        return False
-
-    def digest(self) -> bytes:
-        """What it comes to is not known here."""
-        return UNKNOWN
+from crdtmem.tally import Tally
 
 
 def ledger(namespace: Namespace, store: Store) -> Feed:

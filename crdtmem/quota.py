@@ -1,7 +1,7 @@
 """How much one key may write: a bucket that fills with time. Pure: the moment is handed in.
 
-The local writer spends from it before anything is written. A peer keeps one for each key it hears from, and slows the
-connection down by the time that `wait` says; it never judges a change by it, so no verdict depends on arrival.
+The local writer spends from it before anything is written. A peer keeps one for each key it hears of, and slows the
+connection down by the time that is owed; it never judges a change by it, so no verdict depends on arrival.
 """
 
 from __future__ import annotations
@@ -31,14 +31,10 @@ class Pace:
 
     def wait(self, rules: Rules, *, now: float, size: int) -> float:
         """Spend one change of so many bytes, and return 0; or, if the quota does not allow it yet, say for how long."""
-        changes, volume = rules.changes_per_minute, rules.bytes_per_minute
+        changes, volume, wait = rules.changes_per_minute, rules.bytes_per_minute, 0.0
         if changes is None and volume is None:
-            return 0.0
-        passed = max(now - self._then, 0.0)
-        self._then = max(now, self._then)
-        self._changes = max(self._changes - passed * (changes or 0) / _MINUTE, 0.0)
-        self._bytes = max(self._bytes - passed * (volume or 0) / _MINUTE, 0.0)
-        wait = 0.0
+            return wait
+        self._fill(rules, now)
         if changes is not None and self._changes + 1 > changes:
             wait = (self._changes + 1 - changes) * _MINUTE / changes
         if volume is not None and self._bytes and self._bytes + size > volume:
@@ -47,6 +43,25 @@ class Pace:
             self._changes += 1
             self._bytes += size
         return wait
+
+    def owed(self, rules: Rules, *, now: float, size: int) -> float:
+        """Spend one change that was made in any case, and return how long it takes until the quota allows it."""
+        self._fill(rules, now)
+        self._changes += 1
+        self._bytes += size
+        changes, volume = rules.changes_per_minute, rules.bytes_per_minute
+        debts = [0.0]
+        if changes is not None:
+            debts.append((self._changes - changes) * _MINUTE / changes)
+        if volume is not None:
+            debts.append((self._bytes - max(volume, size)) * _MINUTE / volume)
+        return max(debts)
+
+    def _fill(self, rules: Rules, now: float) -> None:
+        passed = max(now - self._then, 0.0)
+        self._then = max(now, self._then)
+        self._changes = max(self._changes - passed * (rules.changes_per_minute or 0) / _MINUTE, 0.0)
+        self._bytes = max(self._bytes - passed * (rules.bytes_per_minute or 0) / _MINUTE, 0.0)
 
     def spend(self, rules: Rules, now: float, size: int) -> None:
         """Spend one change of ours.

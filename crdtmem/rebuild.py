@@ -24,6 +24,7 @@ from crdtmem.notify import Batch
 from crdtmem.recovery import collection_paused, fits
 from crdtmem.state import Effect, State
 from crdtmem.store import Log
+from crdtmem.tally import Tally
 
 
 class Renewed(NamedTuple):
@@ -56,6 +57,9 @@ def renewed(state: State, log: Log, checkpoints: Checkpoints) -> Renewed:
     Raises:
         StoreError: a change that this takes is damaged; the state is as it was, and still stale.
     """
+    if isinstance(state, Tally):
+        state.again(log)
+        return Renewed(frozenset(), [], [], set())
     before, tainted = shown(state), dict(state.taint.tainted)
     rebuild(state, log, checkpoints)
     after = shown(state)

@@ -62,7 +62,7 @@ class Verdict(NamedTuple):
 class Rights:
     """What one author may do under some rules."""
 
-    __slots__ = ("fields", "flaw", "key", "owner", "role", "rules", "verified")
+    __slots__ = ("fields", "flaw", "key", "named", "owner", "rules", "verified")
 
     def __init__(self, rules: Rules | None, key: bytes, agent: str, role: str | None, *, owner: bool) -> None:
         self.rules = rules
@@ -71,7 +71,7 @@ class Rights:
         told = None if rules is None else rules.named(key)
         self.verified = told is not None
         self.flaw = _claim(rules, told, agent, role)
-        self.role = told
+        self.named = told  # its agent and roles
         self.fields: dict[Any, Any] = {}  # (kind, name) -> free, append-only, or why not
 
     def of(self, kind: int, name: str) -> Any:
@@ -101,7 +101,7 @@ class Rights:
             return f"the rules declare no such field, and no others may be written{_moved(rules, name)}"
         if rule.number != kind:
             return f"the rules declare a {rule.kind} of that name, not a {KINDS[kind]}"
-        if rule.writers is not None and (self.role is None or not one_of(rule)(self.role)):
+        if rule.writers is not None and (self.named is None or not one_of(rule)(self.named)):
             return f"by the rules only {rule.who} may write it{_moved(rules, name)}"
         return _APPEND if rule.append_only else _FREE
 

@@ -14,8 +14,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from crdtmem.errors import CrdtmemError
-from crdtmem.namespace import LABELS
+from crdtmem.errors import CrdtmemError, NamespaceError
+from crdtmem.namespace import LABELS, Namespace
 
 MAJOR, MINOR = 1, 0
 MAX_FRAME = 2 << 20  # a change has at most half of it
@@ -24,6 +24,8 @@ MAX_SESSIONS = 20_000  # in one frame; a long list is sent in several
 MAX_RECORDS = 8192
 MAX_WANTED = 1024
 MAX_PRESENT = 256
+MAX_LABELS = 8
+NAMES = (*LABELS, "owner")
 
 Id = Annotated[bytes, Meta(min_length=16, max_length=16)]
 Hash = Annotated[bytes, Meta(min_length=16, max_length=16)]
@@ -32,6 +34,7 @@ Channel = Annotated[int, Meta(ge=0, lt=2**31)]
 Line = Annotated[str, Meta(max_length=300)]
 Label = Annotated[str, Meta(min_length=1, max_length=200)] | None
 Session = tuple[Id, Number]
+Begins = Annotated[bytes, Meta(min_length=8, max_length=8)]  # the beginning of a hash
 
 
 class BadFrame(CrdtmemError, ValueError):
@@ -62,7 +65,7 @@ class Open(Struct, frozen=True, array_like=True, tag=2):
     """A namespace is shared: its number from now on, its labels, and a hash of the version it is at."""
 
     channel: Channel
-    labels: Annotated[list[Label], Meta(min_length=1, max_length=len(LABELS) + 2)]
+    labels: Annotated[list[Label], Meta(min_length=1, max_length=MAX_LABELS)]
     version: Hash
 
 
@@ -73,10 +76,10 @@ class Same(Struct, frozen=True, array_like=True, tag=3):
 
 
 class Have(Struct, frozen=True, array_like=True, tag=4):
-    """How far each session has come here. A long list comes in several frames, `more` in all but the last."""
+    """How far each session has come here, and to what. A long list comes in several, `more` in all but the last."""
 
     channel: Channel
-    sessions: Annotated[list[Session], Meta(max_length=MAX_SESSIONS)]
+    sessions: Annotated[list[tuple[Id, Number, Begins]], Meta(max_length=MAX_SESSIONS)]
     more: bool
 
 
@@ -137,7 +140,7 @@ class Presence(Struct, frozen=True, array_like=True, tag=10):
 class Shut(Struct, frozen=True, array_like=True, tag=11):
     """A namespace that the other has opened is not shared with it: never was, or no more."""
 
-    labels: Annotated[list[Label], Meta(min_length=1, max_length=len(LABELS) + 2)]
+    labels: Annotated[list[Label], Meta(min_length=1, max_length=MAX_LABELS)]
     reason: Line
 
 
@@ -195,9 +198,24 @@ def _newer(data: bytes) -> bool:
     return 0 < at < len(data) and _LAST < data[at] < 128
 
 
-def labels_of(values: Sequence[str | None]) -> list[str | None]:
-    """Labels without the absent ones at the end."""
-    found = list(values)
-    while found and found[-1] is None:
+def labels_of(namespace: Namespace) -> list[str | None]:
+    """The labels of a namespace in their order, without the absent ones at the end.
+
+    >>> labels_of(Namespace(tenant="acme", role="reviewer"))
+    ['acme', None, 'reviewer']
+    """
+    found = [getattr(namespace, name) for name in NAMES]
+    while found[-1] is None:
         found.pop()
     return found
+
+
+def namespace_of(labels: Sequence[str | None]) -> Namespace:
+    """The namespace with these labels.
+
+    Raises:
+        NamespaceError: there is none.
+    """
+    if not 0 < len(labels) <= len(NAMES):
+        raise NamespaceError(f"a namespace has 1 to {len(NAMES)} labels")
+    return Namespace(**dict(zip(NAMES, labels, strict=False)))  # type: ignore[arg-type]

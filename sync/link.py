@@ -16,11 +16,11 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from crdtmem.feed import ChangeId, Pruned
-from crdtmem.ledger import UNKNOWN
 from crdtmem.namespace import Namespace
 from crdtmem.sync.access import EVERYTHING, Grant
 from crdtmem.sync.frames import (
     MAX_FRAME,
+    MAX_RECORDS,
     MAX_SESSIONS,
     MAX_WANTED,
     Changes,
@@ -39,6 +39,7 @@ from crdtmem.sync.frames import (
 )
 from crdtmem.sync.outlet import Outlet
 from crdtmem.sync.session import Heard, Phase, Session
+from crdtmem.tally import UNKNOWN
 
 MAX_REFUSED = 10_000  # changes, and the connection ends: whoever sends them makes work for nothing
 MAX_MARKS = 64  # of the other side that wait for an answer
@@ -70,6 +71,7 @@ class Channel:
         self.asked: dict[ChangeId, int] = {}  # of it, and how often
         self.looks = 0
         self.wanted: deque[ChangeId] = deque()  # by it
+        self.proved = 0  # how many records that prove forks it was sent
         self.marks: deque[tuple[int, int, set[ChangeId]]] = deque()  # of the other side, not answered yet
         self.waiting: list[tuple[int, int, Callable[[], None]]] = []  # our marks: number, place; not sent yet
         self.sent: dict[int, Callable[[], None]] = {}  # our marks, not answered yet
@@ -112,6 +114,7 @@ class Link:
         self._channels: dict[bytes, Channel] = {}
         self._numbers = 0
         self._turn = 0
+        self.pause = 0.0  # seconds to wait before it is heard again: it writes more than the rules allow
         self._refused = 0
 
     def begin(self, peer: bytes, name: str) -> None:
@@ -214,7 +217,11 @@ class Link:
 
     def _has(self, channel: Channel, frame: Have) -> None:
         """The other side knows these sessions so far; of those not named, nothing."""
-        channel.known.update((id, seq) for id, seq in frame.sessions if channel.outlet.feed.has((id, 1)))
+        feed = channel.outlet.feed
+        channel.known.update((id, seq) for id, seq, _ in frame.sessions if feed.has((id, 1)))
+        others = [(id, seq) for id, seq, begins in frame.sessions if feed.differs(id, seq, begins)]
+        if others:  # forked sessions: their change at this place is half of the proof
+            self.session.send(Want(channel.outlet.channel, others[:MAX_WANTED]))
         if frame.more:
             return
         try:
@@ -233,7 +240,8 @@ class Link:
             self._tell(News("refused", self.name, feed.namespace.digest, "it may read here, not write"))
             self.session.send(Shut(channel.outlet.labels, "you may read here, not write"))
             return
-        received, trouble, span, late = feed.receive(records, self.peer.hex())
+        received, trouble, span, late, pause = feed.receive(records, self.peer.hex())
+        self.pause = max(self.pause, pause)
         if trouble:
             self._tell(News("trouble", self.name, feed.namespace.digest, trouble))
         if channel.theirs and channel.theirs[-1][1] == span[0]:
@@ -300,7 +308,7 @@ class Link:
         return any(c.cursor is not None and c.cursor < c.outlet.newest for c in self._channels.values())
 
     def follows(self, channel: Channel, after: int, upto: int) -> bool:
-        """Whether all up to a place was handed out here and nothing else is due: then what follows may be written at once.
+        """Whether all up to a place was handed out here and nothing else is due; then what follows is to be written.
 
         This is `pump` for the many who keep up, in one look; who gets False is to be pumped.
         """
@@ -313,6 +321,7 @@ class Link:
             or channel.late
             or channel.answered
             or channel.known
+            or channel.proved != len(channel.outlet.proofs)
             or not channel.level
             or not self.session.passes()
         ):
@@ -340,6 +349,9 @@ class Link:
         size = self._found(channel) if channel.wanted else 0
         outlet, cursor = channel.outlet, channel.cursor
         assert cursor is not None
+        if len(outlet.proofs) != channel.proved:
+            channel.proved = len(outlet.proofs)
+            size += self._hand_out(channel, outlet.proofs)
         while cursor < outlet.newest:
             if channel.theirs and channel.theirs[0][0] <= cursor:
                 cursor = max(cursor, channel.theirs.popleft()[1])
@@ -370,9 +382,21 @@ class Link:
             for data in channel.outlet.feed.find([channel.wanted.popleft()]):
                 found.append(data)
                 size += len(data)
-        if found:
-            self.session.send(Changes(channel.outlet.channel, found))
-        return size
+        return self._hand_out(channel, found)
+
+    def _hand_out(self, channel: Channel, records: list[bytes]) -> int:
+        """Send records that are not next in the log; how many bytes they have."""
+        some: list[bytes] = []
+        load = 0
+        for data in records:
+            if some and (load + len(data) > _AT_ONCE or len(some) == MAX_RECORDS):
+                self.session.send(Changes(channel.outlet.channel, some))
+                some, load = [], 0
+            some.append(data)
+            load += len(data)
+        if some:
+            self.session.send(Changes(channel.outlet.channel, some))
+        return sum(map(len, records))
 
     def _settle(self, channel: Channel) -> None:
         """See what is stored by now of what had to wait."""

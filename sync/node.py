@@ -24,6 +24,7 @@ from crdtmem.sync.outlet import Outlet
 from crdtmem.sync.websocket import Answer, Socket, Unreachable, dialled, listening
 
 FIRST, LAST = 0.2, 30.0  # seconds until a lost connection is dialled again: at most, at first and at last
+LONGEST = 5.0  # seconds for which a connection is not listened to; longer, and it would be taken for dead
 LINGER = 2.0  # seconds that closing takes to hand out what is due
 
 
@@ -222,6 +223,9 @@ class Node:
                 self.pump(link)
                 if link.session.ended is not None:
                     break
+                if link.pause:
+                    await asyncio.sleep(min(link.pause, LONGEST))
+                    link.pause = 0.0
                 if self._budget:
                     now = self._loop.time()
                     spent, since = max(0.0, spent - (now - since) * self._budget) + len(data), now

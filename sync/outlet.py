@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from crdtmem.errors import StoreError
 from crdtmem.feed import Feed, Stretch
-from crdtmem.namespace import LABELS
 from crdtmem.sync.frames import Changes, Open, encode, labels_of
 
 if TYPE_CHECKING:
@@ -28,10 +27,11 @@ class Outlet:
     def __init__(self, feed: Feed, channel: int) -> None:
         self.feed = feed
         self.channel = channel
-        self.labels = labels_of([getattr(feed.namespace, name) for name in LABELS])
+        self.labels = labels_of(feed.namespace)
         self.links: dict[Link, Channel] = {}  # connections on which it is open
         self.size = 64 * 1024  # bytes of a stretch
         self.newest = 0
+        self.proofs: list[bytes] = []
         self.refresh()
         self._frames: dict[tuple[int, int], tuple[Stretch, bytes]] = {}
 
@@ -40,6 +40,7 @@ class Outlet:
         before = self.newest
         with suppress(StoreError):
             self.newest = self.feed.newest()
+            self.proofs = self.feed.proofs()
         return self.newest > before
 
     def open(self) -> tuple[int, Open]:

@@ -16,7 +16,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from crdtmem.errors import NamespaceError
-from crdtmem.namespace import LABELS, Namespace
+from crdtmem.namespace import Namespace
 from crdtmem.sync.frames import (
     MAJOR,
     MAX_CHANNELS,
@@ -32,6 +32,7 @@ from crdtmem.sync.frames import (
     Welcome,
     decode,
     encode,
+    namespace_of,
 )
 
 QUIET = 5.0  # seconds
@@ -207,12 +208,9 @@ class Session:
 
     def _labelled(self, frame: Open | Shut) -> list[Event]:
         try:
-            labels = dict(zip(LABELS, frame.labels, strict=False))
-            namespace = Namespace(**labels)  # type: ignore[arg-type]
-        except (NamespaceError, TypeError) as error:
+            namespace = namespace_of(frame.labels)
+        except NamespaceError as error:
             return self._over("bad frame", f"no namespace: {error}")
-        if len(frame.labels) > len(LABELS):
-            return self._over("bad frame", "a namespace with more labels than are known here")
         digest = namespace.digest
         if isinstance(frame, Shut):
             return [Heard(digest, frame)]

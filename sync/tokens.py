@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from crdtmem.errors import MisuseError, NamespaceError
 from crdtmem.identity import Identity
-from crdtmem.namespace import LABELS, Namespace
+from crdtmem.namespace import Namespace
 from crdtmem.sync.access import Grant, Refused
-from crdtmem.sync.frames import labels_of
+from crdtmem.sync.frames import labels_of, namespace_of
 
 _AUDIENCE = "crdtmem"
 
@@ -46,8 +46,8 @@ def issue(
         "jti": os.urandom(9).hex(),
         "iat": int(now()),
         "exp": int(now() + seconds),
-        "read": [_labels(scope) for scope in (*read, *write)],
-        "write": [_labels(scope) for scope in write],
+        "read": [labels_of(scope) for scope in (*read, *write)],
+        "write": [labels_of(scope) for scope in write],
     }
     private = keys.Ed25519PrivateKey.from_private_bytes(issuer.secret)
     found: str = jwt.encode(claims, private, algorithm="EdDSA")
@@ -123,14 +123,10 @@ class Door:
             self._revoked = frozenset(path.read_text().split())
 
 
-def _labels(scope: Namespace) -> list[str | None]:
-    return labels_of([getattr(scope, name) for name in LABELS])
-
-
-def _scopes(wire: Sequence[Any]) -> tuple[Namespace, ...]:
-    if not isinstance(wire, list) or any(len(labels) > len(LABELS) for labels in wire):
+def _scopes(wire: Any) -> tuple[Namespace, ...]:
+    if not isinstance(wire, list):
         raise NamespaceError("no list of namespaces")
-    return tuple([Namespace(**dict(zip(LABELS, labels, strict=False))) for labels in wire])
+    return tuple([namespace_of(labels) for labels in wire])
 
 
 def _library() -> tuple[Any, Any]:

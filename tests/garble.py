@@ -66,7 +66,7 @@ class Garbler:
             *said,
             encode(Open(0, ["acme", "test"], bytes(16))),
             encode(Open(7, ["acme", "other"], bytes(16))),
-            encode(Have(0, [(id, 3), (bytes(16), 2**52)], more=True)),
+            encode(Have(0, [(id, 3, bytes(8)), (bytes(16), 2**52, bytes(8))], more=True)),
             encode(Changes(0, records[:3])),
             encode(Changes(0, [records[0][:-5], b"", records[1] + b"x"])),
             encode(Want(0, [(id, 1), (ann.version.heads[0].session, 1)])),

@@ -13,12 +13,14 @@ import time
 import traceback
 from typing import Any
 
+import crdtmem.change
 from crdtmem import EntryId, Replica
 from crdtmem.change import COUNTER
 from crdtmem.rebuild import inform
 from crdtmem.state import State
 from tests.stories import ACTS
 from tests.trusted import Realm, Site, facts
+from tests.world import nonces
 
 WEIGHTS = {
     "act": 50,
@@ -112,14 +114,16 @@ def looked_back(realm: Realm, site: Site) -> None:
 
 
 def story(seed: int, steps: int) -> None:
-    """Play one, to the end."""
+    """Play one, to the end. The same seed gives the same sessions, so that it can be played again."""
     rng = random.Random(seed)
     without = rng.choice(((), ("twin",), ("cut", "decree"), ("settle",)))
-    realm = Realm(rng.randrange(8))
-    realm.everybody()
-    for _ in range(steps):
-        play(realm, drawn(rng, without))
-    ended(realm, rng)
+    crdtmem.change._SALTS.clear()
+    with nonces(seed):
+        realm = Realm(rng.randrange(8))
+        realm.everybody()
+        for _ in range(steps):
+            play(realm, drawn(rng, without))
+        ended(realm, rng)
 
 
 def _options(parser: argparse.ArgumentParser) -> None:
@@ -136,7 +140,7 @@ def _run(args: argparse.Namespace) -> int:
         except Exception as error:
             traceback.print_exception(error)
             again = f"--seed {args.seed + number} --stories 1 --steps {args.steps}"
-            print(f"replay: python -m tests.campaign cuts {again} (keys and nonces are drawn anew)")
+            print(f"replay: python -m tests.campaign cuts {again}")
             return 1
         if number % 100 == 99:
             print(f"{number + 1} stories, no failure, {time.monotonic() - began:.0f} s", flush=True)

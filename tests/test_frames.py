@@ -45,13 +45,14 @@ lines = st.text(st.characters(codec="utf-8"), max_size=20)
 labels = st.lists(st.none() | st.text(st.characters(codec="utf-8"), min_size=1, max_size=5), min_size=1, max_size=6)
 sessions = st.lists(st.tuples(ids, numbers), max_size=4)
 tokens = st.none() | lines
+heads = st.lists(st.tuples(ids, numbers, st.binary(min_size=8, max_size=8)), max_size=4)
 
 FRAMES: st.SearchStrategy[Frame] = st.one_of(
     st.builds(Hello, numbers, numbers, ids, lines, tokens),
     st.builds(Welcome, numbers, numbers, ids, lines, tokens),
     st.builds(Open, channels, labels, ids),
     st.builds(Same, channels),
-    st.builds(Have, channels, sessions, st.booleans()),
+    st.builds(Have, channels, heads, st.booleans()),
     st.builds(Changes, channels, st.lists(st.binary(max_size=50), max_size=4)),
     st.builds(Want, channels, sessions),
     st.builds(Mark, channels, numbers),
@@ -106,7 +107,7 @@ def test_a_frame_that_a_newer_minor_version_has_added_is_nothing_here(number: in
         msgpack.packb([2, 1, ["a" * 201], bytes(16)]),
         msgpack.packb([2, 1, ["a"] * 9, bytes(16)]),
         msgpack.packb([2, 1, ["a"], bytes(15)]),
-        msgpack.packb([4, 1, [[bytes(15), 1]], False]),
+        msgpack.packb([4, 1, [[bytes(16), 1, bytes(7)]], False]),
         msgpack.packb([5, 1, ["text"]]),
         msgpack.packb([10, 1, [[bytes(16), 1, float("nan"), "a"]]]),
         msgpack.packb([10, 1, [[bytes(16), 1, 3601, "a"]]]),
@@ -125,13 +126,13 @@ def test_what_is_no_frame_is_one_error(data: bytes) -> None:
 
 def test_long_lists_and_long_frames_are_refused_before_they_are_built() -> None:
     for data in (
-        msgpack.packb([4, 1, [[bytes(16), 1]] * (MAX_SESSIONS + 1), False]),
+        msgpack.packb([4, 1, [[bytes(16), 1, bytes(8)]] * (MAX_SESSIONS + 1), False]),
         msgpack.packb([5, 1, [b""] * (MAX_RECORDS + 1)]),
         msgpack.packb([5, 1, [bytes(MAX_FRAME)]]),
     ):
         with pytest.raises(BadFrame):
             decode(data)
-    assert decode(msgpack.packb([4, 1, [[bytes(16), 1]] * MAX_SESSIONS, False])) is not None
+    assert decode(msgpack.packb([4, 1, [[bytes(16), 1, bytes(8)]] * MAX_SESSIONS, False])) is not None
 
 
 def test_altered_bytes_give_a_frame_or_one_error_and_take_no_memory() -> None:
@@ -139,7 +140,7 @@ def test_altered_bytes_give_a_frame_or_one_error_and_take_no_memory() -> None:
     samples = [
         encode(Hello(1, 0, bytes(16), "ann", "token")),
         encode(Open(1, ["acme", None, "x"], bytes(16))),
-        encode(Have(1, [(bytes(16), n) for n in range(20)], more=False)),
+        encode(Have(1, [(bytes(16), n, bytes(8)) for n in range(20)], more=False)),
         encode(Changes(1, [bytes(n) for n in range(20)])),
         encode(Presence(1, [Here(bytes(16), 1, 5.0, "ann", "reads", "facts")])),
         encode(Want(1, [(bytes(16), n) for n in range(20)])),

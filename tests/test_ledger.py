@@ -10,7 +10,8 @@ from hypothesis import given
 
 from crdtmem import MemoryStore, SqliteStore, StoreError
 from crdtmem.feed import Feed
-from crdtmem.ledger import UNKNOWN, Tally, ledger
+from crdtmem.ledger import ledger
+from crdtmem.tally import UNKNOWN, Tally
 from tests.crew import SCOPE, alone, crew
 from tests.ends import End, joined
 from tests.stories import STEPS, Step, play

@@ -93,9 +93,14 @@ def walk():
         test_walk.lived(seed)
 
 
-def realms():
-    for seed in range(60):
-        story(seed, 60)
+def realms(*seeds: int) -> Callable[[], None]:
+    """Stories of an owned namespace, always the same ones; the rare ones that show a bug are named."""
+
+    def check() -> None:
+        for seed in seeds or range(60):
+            story(seed, 60)
+
+    return check
 
 
 CAUGHT_BY: dict[str, Callable[[], None]] = {
@@ -161,18 +166,18 @@ CAUGHT_BY: dict[str, Callable[[], None]] = {
     "damage_not_noticed": damage,
     "set_aside_and_forgotten": damage,
     "hole_filled_by_anybody": test_recovery.test_a_hole_is_asked_for_and_only_the_true_change_fills_it,
-    "cut_ignored_for_deletes": realms,
-    "judged_by_the_current_rules": realms,
-    "proof_of_a_fork_not_kept": realms,
-    "taint_not_raised_by_a_cut": realms,
-    "cut_that_does_not_reach_back": realms,
+    "cut_ignored_for_deletes": realms(27),
+    "judged_by_the_current_rules": realms(),
+    "proof_of_a_fork_not_kept": realms(),
+    "taint_not_raised_by_a_cut": realms(),
+    "cut_that_does_not_reach_back": realms(),
     "void_increment_taken_back_twice": lambda: (
         test_trust.test_an_increment_that_was_undone_and_then_cut_off_counts_once(test_trust.team())
     ),
     "cut_below_what_is_settled": lambda: test_trust.test_nothing_reaches_below_what_is_settled(test_trust.team()),
-    "void_units_followed": realms,
-    "sights_forgotten": realms,
-    "checkpoint_forgets_the_cuts": realms,
+    "void_units_followed": realms(7, 93),
+    "sights_forgotten": realms(93, 311),
+    "checkpoint_forgets_the_cuts": realms(),
 }
 
 

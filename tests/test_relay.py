@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from crdtmem import Identity, MisuseError, Namespace, Peer, Replica, SqliteStore
-from crdtmem.ledger import Tally
 from crdtmem.sync.relay import Relay
 from crdtmem.sync.tokens import issue
+from crdtmem.tally import Tally
 from tests.crew import SCOPE
 from tests.test_peer import LONG, heard, memory
 

@@ -51,7 +51,7 @@ def greeted() -> tuple[Session, Session]:
 def test_the_greeting_and_then_frames_about_namespaces_the_other_side_has_opened() -> None:
     ann, bob = greeted()
     scope = Namespace(tenant="acme", task="q3")
-    frames: list[Frame] = [Open(4, ["acme", "q3"], bytes(16)), Have(4, [(ANN, 3)], more=False), Mark(4, 1)]
+    frames: list[Frame] = [Open(4, ["acme", "q3"], bytes(16)), Have(4, [(ANN, 3, bytes(8))], more=False), Mark(4, 1)]
     for frame in frames:
         ann.send(frame)
     heard = [event for data in ann.data_to_send() for event in bob.receive(data)]
@@ -180,7 +180,7 @@ def test_any_bytes_end_it_in_order_or_are_taken(seed: int) -> None:
         for frame in (
             Open(1, ["acme"], bytes(16)),
             Open(2, ["acme", "t"], bytes(16)),
-            Have(1, [(ANN, 1), (BOB, 2)], more=True),
+            Have(1, [(ANN, 1, bytes(8)), (BOB, 2, bytes(8))], more=True),
             Changes(1, [b"abc", b"def"]),
             Mark(2, 7),
             Digest(1, bytes(16), bytes(32)),

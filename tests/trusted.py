@@ -7,7 +7,7 @@ the order of units.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from typing import Any
@@ -485,6 +485,3 @@ def _abouts(part: Any) -> Iterator[tuple[Any, int]]:
             yield (item[1] if len(item) > 1 and item[1] is not None else part[2]), 1
         else:
             yield (item[2] if len(item) > 2 else part[2]), 1 if part[0] == TEXT else len(item[1])
-
-
-Act = Callable[[Realm], object]

@@ -10,7 +10,8 @@ import typer
 
 from crdtmem.errors import MisuseError
 from crdtmem.identity import Identity
-from crdtmem.namespace import LABELS, Namespace
+from crdtmem.namespace import Namespace
+from crdtmem.sync.frames import NAMES
 from crdtmem.sync.tokens import Door, issue
 
 Scope = Annotated[list[str], typer.Option(metavar="LABELS", help="as tenant=acme,task=q3; stands for all below it too")]
@@ -63,8 +64,8 @@ def scope(text: str) -> Namespace:
     labels: dict[str, str] = {}
     for item in text.split(","):
         label, given, value = item.partition("=")
-        if not given or label not in LABELS or label in labels:
-            raise MisuseError(f"{text!r}: labels as in tenant=acme,task=q3; there are {', '.join(LABELS)}")
+        if not given or label not in NAMES or label in labels:
+            raise MisuseError(f"{text!r}: labels as in tenant=acme,task=q3; there are {', '.join(NAMES)}")
         labels[label] = value
     labels.setdefault("tenant", "")
     return Namespace(**labels)
