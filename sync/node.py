@@ -25,6 +25,7 @@ from crdtmem.sync.websocket import Answer, Socket, Unreachable, dialled, listeni
 
 FIRST, LAST = 0.2, 30.0  # seconds until a lost connection is dialled again: at most, at first and at last
 LONGEST = 5.0  # seconds for which a connection is not listened to; longer, and it would be taken for dead
+AT_ONCE = 100  # connections that are looked after in one turn of the loop, when nothing is known to be due
 LINGER = 2.0  # seconds that closing takes to hand out what is due
 
 
@@ -166,7 +167,11 @@ class Node:
             self.hub.tick(now)
             for chore in self._chores:
                 chore(now)
-            self.work()
+            self._stir()
+            for number, link in enumerate(list(self.hub.links), 1):
+                self.pump(link)
+                if not number % AT_ONCE:
+                    await asyncio.sleep(0)  # of thousands, the others need not wait for the last
 
     # -- connections -------------------------------------------------------------------------------
 
