@@ -35,7 +35,7 @@ SPACE = Namespace(tenant="acme", task="benchmark")
 PACE = 200.0  # writes a second
 ECHOED = 230  # bytes
 FULL_CAUGHT_UP = 50_000
-_IDLE = 10.0  # seconds that a pair is watched
+_SETTLE, _IDLE = 3.0, 10.0  # seconds until a pair has nothing to say, and that it is watched then
 
 
 def rows(effort: Effort) -> Iterator[Row]:
@@ -213,7 +213,7 @@ def _idle(effort: Effort, folder: Path) -> Iterator[Row]:
         one = running.enter_context(Apart(listens, str(folder / "idle-a.db")))
         other = running.enter_context(Apart(dials, str(folder / "idle-b.db"), one.hear(), 1 << 60))
         other.hear()
-        time.sleep(3)
+        time.sleep(_SETTLE)
         for _ in range(3):
             before = spent(one.pid) + spent(other.pid)
             time.sleep(seconds)
