@@ -96,9 +96,7 @@ def _again(state: State, log: Log, checkpoints: Checkpoints) -> State:
             continue
         if not fits(fresh, change):
             raise StoreError("a cut or a fork changes what rests on damaged changes; a peer may have them")
-        fresh.edge = at
         fresh.apply(change, None, at)
-    fresh.edge = None
     for id, writer in state.sessions.items():
         again = fresh.sessions.get(id)
         if (again.seq if again else 0) != min(writer.seq, state.forks.get(id, writer.seq + 1) - 1):

@@ -85,7 +85,7 @@ def _lay_base(document: Document, oldest: Iterable[tuple[int, Record]]) -> None:
                 change = kept.change
                 if not fits(found, change):
                     raise StoreError("what is to be pruned rests on damaged changes; a peer may have them")
-                found.edge = place = at
+                place = at
                 found.apply(change, None, at)
         base.write(log, found, place)
     except StoreError:

@@ -61,6 +61,7 @@ _NOTHING: list[Any] = []  # never written to
 _ALL_HOLD: dict[int, Verdict] = {}
 _END = (sys.maxsize, Record(b"", -1, b"", b"", b""))  # before any change
 _PASTS = 64  # so many sessions write concurrently to a field before a past is worked out twice
+_READ = 256  # changes, one by one; a walk reads as many in the time of a few of these
 _WHOLE = 32  # of each session, so many of its changes are known to have seen all up to some place
 _new = tuple.__new__  # a NamedTuple's own constructor costs three times as much
 
@@ -80,7 +81,6 @@ class State:
         "_pasts",
         "_version",
         "count",
-        "edge",
         "fields",
         "forks",
         "heads",
@@ -111,7 +111,6 @@ class State:
         self.forks = self.taint.forks  # session -> the first of its changes that is void
         self.tails = Tails(self.forks)
         self.stale = False  # whether something voids, or lifts, what was applied before
-        self.edge: int | None = None  # while it is made anew: the place in the log of what is applied
         self.count = 0
         self._version: Version | None = Version(namespace, ())
 
@@ -151,18 +150,19 @@ class State:
         begun = self.pruned.hash(session, seq)
         return hash.startswith(begun) if begun else True  # a damaged one: nobody here knows better
 
-    def _backwards(self) -> Iterator[Placed]:
+    def _backwards(self, before: int | None) -> Iterator[Placed]:
         """The changes that were applied, newest first, and then what is left of those that were pruned."""
-        yield from self._log.backwards() if self.edge is None else self._log.backwards(self.edge)
+        yield from self._log.backwards(before)
         yield from self.pruned.backwards()
 
-    def beyond(self, marks: dict[bytes, int]) -> list[Placed]:
+    def beyond(self, marks: dict[bytes, int], before: int | None = None) -> list[Placed]:
         """Complete `marks` to all that some changes had seen; return what was applied beyond, newest first.
 
         Walks back only as far as the two differ, or to where one of those changes had seen all there was.
 
         Args:
             marks: the changes, as the seq of each session; takes what they had seen.
+            before: the place in the log, if known, before which lies all that was applied.
 
         Raises:
             StoreError: some of what it walks through is damaged.
@@ -170,7 +170,7 @@ class State:
         latest = {id: session.seq for id, session in self.sessions.items()}
         ahead = {id for id, seq in latest.items() if seq > marks.get(id, 0)}
         floor = max([self._floor(id, seq) for id, seq in marks.items()], default=0)
-        steps = self._backwards()
+        steps = self._backwards(before)
         beyond: list[Placed] = []
         while ahead:
             place, kept = step = next(steps, _END)
@@ -246,7 +246,7 @@ class State:
             parts = self.tails.without(change, self.client_of(change.session), self.field)
             change = change._replace(parts=parts)
         ordered = parts[0][0] >= SEQUENCE or (len(parts) > 1 and any(part[0] >= SEQUENCE for part in parts))
-        past, moved = self._looked_up(change) if ordered else (None, {})
+        past, moved = self._looked_up(change, place) if ordered else (None, {})
         session = self.sessions.get(change.session)
         if session is None:
             session = self.sessions[change.session] = introduced(change)
@@ -370,7 +370,7 @@ class State:
             return [], [], flaw
         return *field.apply(part, number, stamp, staged, moved, past), None
 
-    def _looked_up(self, change: Change) -> tuple[Past | None, dict[int, list[Entry | None] | None]]:
+    def _looked_up(self, change: Change, place: int) -> tuple[Past | None, dict[int, list[Entry | None] | None]]:
         """What it takes to judge a change: its past, and what each part moves. Looked up before anything is done.
 
         Raises:
@@ -378,29 +378,54 @@ class State:
         """
         parts = enumerate(change.parts)
         moved = {n: self._moved(part) for n, part in parts if type(part) is OrderedPart and part.moves}
-        return self._past(change), moved
+        return self._past(change, place), moved
 
-    def _past(self, change: Change) -> Past | None:
+    def _past(self, change: Change, place: int) -> Past | None:
         """Tells of a change whether it was in the past of this one; None when all that is here was."""
         marks = _named(change)
         if self._all_in(marks):
             return None
         id = change.session
-        known = self._pasts.pop(id, None) if not self.forks else None
+        known = self._pasts.get(id) if not self.forks else None
         if self.forks:
             self.tails.look(change, self.fields, marks)
         session = self.sessions.get(id)
         if known is not None and not change.deps and session is not None and session.saw <= known[0]:
             marks = known[1]  # it has seen nothing new of others since
+        elif not self.forks and (seen := self._read_on(marks)):
+            marks = seen
         else:
-            beyond = self.beyond(marks)
+            beyond = self.beyond(marks, place or None)
             if session is not None and beyond and type(beyond[-1][1]) is Record:
                 self._saw_whole(session, change.seq, beyond[-1][0] - 1)
+        self._pasts.pop(id, None)
         if len(self._pasts) >= _PASTS:
             del self._pasts[next(iter(self._pasts))]
         self._pasts[id] = (change.seq, marks)
         marks[id] = change.seq
         return lambda stamp: stamp.seq <= marks.get(stamp.writer.id, 0)
+
+    def _read_on(self, marks: dict[bytes, int]) -> dict[bytes, int] | None:
+        """All that these changes had seen, read from where it is known for earlier ones on; None if that is too much.
+
+        Where many write and hear of each other late, this is little; to walk back to where all is known is far.
+        """
+        seen: dict[bytes, int] = {}
+        ahead = list(marks.items())
+        left = _READ
+        while ahead:
+            id, upto = ahead.pop()
+            known = self._pasts.get(id)
+            if known is not None and seen.get(id, 0) < known[0] <= upto:
+                seen.update({other: seq for other, seq in known[1].items() if seq > seen.get(other, 0)})
+            for seq in range(seen.get(id, 0) + 1, upto + 1):
+                left -= 1
+                kept = self._log.read(id, seq) if left >= 0 else None
+                if kept is None:
+                    return None
+                ahead += [dep[:2] for dep in kept.gist.deps]
+            seen[id] = max(upto, seen.get(id, 0))
+        return seen
 
     def _all_in(self, marks: dict[bytes, int]) -> bool:
         """Whether all that is here is in the past of who has seen so much."""

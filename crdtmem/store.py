@@ -91,8 +91,8 @@ class Log(Protocol):
     def records(self) -> Iterator[Record]:
         """All records, in the order of their append."""
 
-    def backwards(self, upto: int | None = None) -> Iterator[tuple[int, Record]]:
-        """All records up to a place, by default the newest, each with its own, the newest first."""
+    def backwards(self, before: int | None = None) -> Iterator[tuple[int, Record]]:
+        """All records, or those before a place, each with its own, the newest first."""
 
     def since(self, place: int) -> Iterator[tuple[int, Record]]:
         """The records behind a place, each with its own, in the order of their append."""
@@ -231,10 +231,10 @@ class _MemoryLog:
     def records(self) -> Iterator[Record]:
         return filter(None, self._records[:])
 
-    def backwards(self, upto: int | None = None) -> Iterator[tuple[int, Record]]:
-        records = self._records if upto is None else self._records[:upto]
-        places = range(len(records), 0, -1)
-        return ((place, kept) for place, kept in zip(places, reversed(records), strict=True) if kept)
+    def backwards(self, before: int | None = None) -> Iterator[tuple[int, Record]]:
+        records = self._records
+        places = range(len(records) if before is None else before - 1, 0, -1)
+        return ((place, kept) for place in places if (kept := records[place - 1]))
 
     def since(self, place: int) -> Iterator[tuple[int, Record]]:
         return ((at, kept) for at, kept in enumerate(self._records[place:], place + 1) if kept)

@@ -70,7 +70,7 @@ class Tally(State):
             self.fields[kind, name] = found
         return found
 
-    def _looked_up(self, change: Change) -> tuple[None, dict[int, Any]]:
+    def _looked_up(self, change: Change, place: int) -> tuple[None, dict[int, Any]]:
         return None, {}
 
     def hidden(self, change: Change, *, ahead: bool) -> bool:

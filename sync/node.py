@@ -23,7 +23,8 @@ from crdtmem.sync.link import Link, News
 from crdtmem.sync.outlet import Outlet
 from crdtmem.sync.websocket import Answer, Socket, Unreachable, dialled, listening
 
-FIRST, LAST = 0.2, 30.0  # seconds until a lost connection is dialled again: at most, at first and at last
+FIRST, SOON, LATE = 0.2, 2.0, 30.0  # seconds until a lost connection is dialled again, at most: at first, and at last
+MINUTE = 60.0  # seconds that a connection may be lost, and it is still dialled again soon
 LONGEST = 5.0  # seconds for which a connection is not listened to; longer, and it would be taken for dead
 AT_ONCE = 100  # connections that are looked after in one turn of the loop, when nothing is known to be due
 LINGER = 2.0  # seconds that closing takes to hand out what is due
@@ -203,15 +204,15 @@ class Node:
 
     async def keep(self, url: str, token: str | None) -> None:
         """Dial, and dial again when the connection is lost."""
-        pause = FIRST
+        pause, lost = FIRST, self._loop.time()
         while True:
             try:
                 if await self.dial(url, token):
-                    pause = FIRST
+                    pause, lost = FIRST, self._loop.time()
             except Unreachable as error:
                 self._tell(News("unreachable", url, None, str(error)))
             await asyncio.sleep(random.uniform(0, pause))
-            pause = min(pause * 2, LAST)
+            pause = min(pause * 2, SOON if self._loop.time() - lost < MINUTE else LATE)
 
     async def _converse(self, link: Link, socket: Socket) -> None:
         """Keep a connection going until it ends."""

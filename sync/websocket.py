@@ -7,6 +7,7 @@ whoever sends an Origin is turned away. Half-open connections are found by the s
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
@@ -82,6 +83,8 @@ class Socket:
 
     def __init__(self, connection: _Client | _Served) -> None:
         self._connection = connection
+        sock = connection.transport.get_extra_info("socket")  # else the system takes up to 4 MiB for who reads nothing
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, HIGH)
         self._clear = asyncio.Event()
         self._clear.set()
         self.send: Callable[[bytes], None] = connection.put  # one that has ended takes a message and forgets it

@@ -24,6 +24,8 @@ from hypothesis.stateful import get_state_machine_test
 from tests import attacks, disk, faults, garble, hostile, kills, realms, simulation
 from tests.exhaustive import CALLS, Case, explore, histories
 from tests.machine import Convergence
+from tests.processes import campaign as processes
+from tests.processes import stalled
 
 
 class Command(NamedTuple):
@@ -136,6 +138,8 @@ COMMANDS: dict[str, Command] = {
     "simulate": Command(*simulation.SIMULATE),
     "attacks": Command(*attacks.ATTACKS),
     "cuts": Command(*realms.CUTS),
+    "processes": Command(*processes.PROCESSES),
+    "stalled": Command(*stalled.STALLED),
 }
 
 

@@ -58,6 +58,8 @@ class StoreContract:
         assert list(log.records()) == all_
         assert list(log.backwards()) == list(log.since(0))[::-1]
         assert [record for _, record in log.backwards()] == all_[::-1]
+        for number, (place, _) in enumerate(log.since(0)):
+            assert [record for _, record in log.backwards(place)] == all_[:number][::-1]
         assert [log.read(record.session, record.seq) for record in all_] == all_
         assert all(type(record) is Record for record in log.records())
 

@@ -75,8 +75,8 @@ class _RottenLog:
     def records(self) -> Iterator[Record]:
         return (kept for kept in self._log.records() if kept[:2] not in self._store.rotten)
 
-    def backwards(self) -> Iterator[tuple[int, Record]]:
-        return ((at, kept) for at, kept in self._log.backwards() if kept[:2] not in self._store.rotten)
+    def backwards(self, before: int | None = None) -> Iterator[tuple[int, Record]]:
+        return ((at, kept) for at, kept in self._log.backwards(before) if kept[:2] not in self._store.rotten)
 
     def since(self, place: int) -> Iterator[tuple[int, Record]]:
         return ((at, kept) for at, kept in self._log.since(place) if kept[:2] not in self._store.rotten)

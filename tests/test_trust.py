@@ -552,6 +552,21 @@ def test_two_cuts_apart_and_what_was_settled_before(crew) -> None:
     assert not boss.set("s")
 
 
+def test_a_cut_holds_whatever_rules_are_written_apart_from_it(crew) -> None:
+    boss, ann, bob = crew
+    bob.set("s").add("b")
+    share(boss, ann, bob)
+    twin = Replica("boss", identity=boss._document._identity).open(boss.namespace)
+    twin.receive(boss.changes())
+    boss.revoke("bob", since=None, why="bot")
+    decree(twin, Rules(agents=twin.rules.agents, schema=9), "bob is in them still")
+    share(boss, twin, ann, bob)
+    assert not boss.set("s")
+    with pytest.raises(RulesRefused):
+        bob.set("s").add("again")
+    assert boss.rules == twin.rules == ann.rules
+
+
 def test_nothing_reaches_below_what_is_settled(crew) -> None:
     boss, ann, bob = crew
     start = boss.version

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from crdtmem import Identity, Memory, MemoryStore, Replica
+from crdtmem import Identity, Memory, MemoryStore, Namespace, Replica
 from crdtmem.change import Change, decode
 from crdtmem.state import State
 from crdtmem.store import Log
@@ -93,13 +93,17 @@ class Counting:
 
     def __init__(self, log: Log) -> None:
         self._log = log
-        self.steps = 0
+        self.steps = self.reads = 0
+
+    def read(self, session: bytes, seq: int) -> Any:
+        self.reads += 1
+        return self._log.read(session, seq)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._log, name)
 
-    def backwards(self) -> Any:
-        for step in self._log.backwards():
+    def backwards(self, before: int | None = None) -> Any:
+        for step in self._log.backwards(before):
             self.steps += 1
             yield step
 
@@ -157,3 +161,59 @@ def test_two_who_write_all_the_time_never_walk_far() -> None:
     assert 0 < log.steps <= 5 * 300
     assert ann.digest() == bob.digest()
     assert max(len(session.whole) for session in state(ann).sessions.values()) <= 32
+
+
+class Counted:
+    """A store whose logs count."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+        self.logs: list[Counting] = []
+
+    def open(self, namespace: Namespace) -> Any:
+        self.logs.append(Counting(self._store.open(namespace)))
+        return self.logs[-1]
+
+    def close(self) -> None:
+        pass
+
+
+def test_opening_walks_back_from_where_it_has_come_to_and_not_from_the_end() -> None:
+    store = MemoryStore()
+    (_, ann), (_, bob) = opened(store), opened(MemoryStore())
+    ann.text("t").append("both")
+    tell(ann, bob)
+    for n in range(300):
+        version = bob.version
+        bob.text("t").insert(0, f"bob {n}")
+        news = bob.changes(version)
+        version = ann.version
+        ann.text("t").insert(0, f"ann {n}")
+        bob.receive(ann.changes(version))
+        ann.receive(news)
+    counted = Counted(store)
+    _, again = opened(counted)
+    assert again.digest() == ann.digest()
+    assert 0 < sum(log.steps + log.reads for log in counted.logs) <= 5 * 300
+
+
+def test_a_team_that_hears_of_each_other_late_never_walks_far() -> None:
+    team = [opened(MemoryStore())[1] for _ in range(6)]
+    log = counted(team[0])
+    due: list[list[tuple[int, list[bytes]]]] = [[] for _ in range(20)]  # what arrives so many rounds later
+    for n in range(60):
+        due.append([])
+        for who, memory in enumerate(team):
+            version = memory.version
+            memory.text("t").insert(0, f"{who} {n}")
+            due[-1].append((who, memory.changes(version)))
+        for who, changes in due.pop(0):
+            for memory in team:
+                if memory is not team[who]:
+                    memory.receive(changes)
+    assert log.steps + log.reads <= 20 * 60 * len(team)
+    for changes in due:
+        for _, some in changes:
+            for memory in team:
+                memory.receive(some)
+    assert len({memory.digest() for memory in team}) == 1

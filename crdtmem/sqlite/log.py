@@ -18,7 +18,7 @@ from zlib import crc32
 import apsw
 
 from crdtmem.errors import StoreError
-from crdtmem.sqlite.rows import TROUBLE, Rows, crc
+from crdtmem.sqlite.rows import CHUNK_BYTES, STRETCH_BYTES, TROUBLE, Rows, crc
 from crdtmem.sqlite.runs import NOWHERE, Broken, Chain, Runs
 from crdtmem.sqlite.scopes import SHIFT
 from crdtmem.store import Damage, Record
@@ -319,12 +319,12 @@ class SqliteLog:
         """All records, in the order of their append."""
         return (record for _, record in self.since(0))
 
-    def backwards(self, upto: int | None = None) -> Iterator[tuple[int, Record]]:
-        """All records up to a place, by default the newest, each with its own, the newest first."""
+    def backwards(self, before: int | None = None) -> Iterator[tuple[int, Record]]:
+        """All records, or those before a place, each with its own, the newest first."""
         self._fresh()
         first = self._first
-        before = self._place if upto is None else min(self._place, first + upto)
-        return ((at - first, record) for at, record in self._scan(first, before + 1, backward=True))
+        end = self._place + 1 if before is None else first + before
+        return ((at - first, record) for at, record in self._scan(first, end, backward=True))
 
     def since(self, place: int) -> Iterator[tuple[int, Record]]:
         """The records behind a place, each with its own, in the order of their append."""
@@ -383,15 +383,17 @@ class SqliteLog:
             backward: the last first.
             lost: given when the runs do not know these rows, to take the places of what is broken.
         """
+        most = STRETCH_BYTES
         while after + 1 < before:
             with self._store.lock, self._store.steady():
                 try:
-                    rows, reached = self._rows.chunk(after, before, backward=backward, lost=lost)
+                    rows, reached = self._rows.chunk(after, before, most, backward=backward, lost=lost)
                 except Broken:
                     self._rebuild()
                     continue
             yield from rows
             after, before = (after, reached) if backward else (reached, before)
+            most = CHUNK_BYTES
 
     # -- the shelf, and tables derived from the records ----------------------------------------------
 

@@ -16,6 +16,7 @@ from crdtmem.sqlite.runs import Runs
 from crdtmem.store import Record
 
 CHUNK, CHUNK_BYTES = 512, 1 << 20  # read under one hold of the lock
+STRETCH_BYTES = 1 << 16  # read at first: whoever hands out a stretch takes no more
 TROUBLE = (apsw.Error, UnicodeDecodeError, TypeError)  # of reading a page or row that is not what was written
 
 _FORWARD = "SELECT * FROM changes WHERE place > ? AND place < ? ORDER BY place"
@@ -55,9 +56,9 @@ class Rows:
         self._set_aside = set_aside
 
     def chunk(
-        self, after: int, before: int, *, backward: bool, lost: list[int] | None
+        self, after: int, before: int, most: int, *, backward: bool, lost: list[int] | None
     ) -> tuple[list[tuple[int, Record]], int]:
-        """Some of these records, and the last place that has been looked at."""
+        """Some of these records, so many bytes or one record more, and the last place that has been looked at."""
         rows: list[tuple[int, Record]] = []
         step, due, end = (-1, before - 1, after + 1) if backward else (1, after + 1, before - 1)
         size = 0
@@ -71,7 +72,7 @@ class Rows:
                 rows.append((place, _record(Record, (session, seq, hash, core, seal))))
                 due = place + step
                 size += len(core)
-                if len(rows) == CHUNK or size > CHUNK_BYTES:
+                if len(rows) == CHUNK or size > most:
                     cursor.close()
                     return rows, place
             else:
