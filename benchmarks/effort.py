@@ -16,6 +16,12 @@ class Effort(NamedTuple):
     churn: int  # writes into a memory that stays small
     opened: int  # changes of a file that is opened
     audited: int  # changes that are audited
+    paced: int = 0  # writes of a run at a steady pace
+    burst: int = 0  # writes of a run at once
+    caught_up: int = 0  # changes that a newcomer takes in
+    idle: int = 0  # connections that say nothing
+    crews: int = 0  # small teams on one relay
+    crew_seconds: float = 0  # how long they work
     folder: str = "."  # where files are written, and taken away again
 
 
@@ -28,6 +34,12 @@ FULL = Effort(
     churn=10_000,
     opened=100_000,
     audited=1_000_000,
+    paced=1_000,
+    burst=5_000,
+    caught_up=50_000,
+    idle=2_000,
+    crews=200,
+    crew_seconds=20,
 )
 QUICK = Effort(
     rounds=3,
@@ -38,4 +50,10 @@ QUICK = Effort(
     churn=10_000,
     opened=20_000,
     audited=20_000,
+    paced=400,
+    burst=2_000,
+    caught_up=10_000,
+    idle=300,
+    crews=20,
+    crew_seconds=5,
 )

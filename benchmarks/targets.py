@@ -9,6 +9,9 @@ RAW = "x raw"  # raw: one pycrdt map set in a transaction of its own, its update
 GROWN = "x at 1,000"
 CAS = "x a CAS loop"  # the time of a write, beside an uncontended compare-and-swap loop on SQLite
 CONTENDING = "x 8 CAS loops"  # the time of a write, beside eight that contend for a row: over the sum of what they do
+ECHO = "x half an echo"  # the median of half the time that one websocket message takes there and back
+Y = "x y-websocket"  # processor time of the server for each change that reached a reader
+PYCRDT = "x pycrdt-websocket"
 
 
 class Target(NamedTuple):
@@ -47,6 +50,23 @@ STORE: Mapping[str, Target] = {
     "waiting for a checkpoint, the longest write": WAIT,
 }
 
+SYNC: Mapping[str, Target] = {
+    "write to visible and stored there, median": Target(5, ECHO),
+    "write to visible and stored there, 99th percentile": Target(20, ECHO),
+    "catching up, by changes": Target(3, "s"),
+    "an idle pair": Target(0.1, "% of a core"),
+}
+
+FANOUT: Mapping[str, Target] = {
+    "relay, paced, 100 readers, beside y-websocket": Target(0.9, Y),
+    "relay, a burst, 100 readers, beside y-websocket": Target(0.25, Y),
+    "relay, paced, 1 reader, beside pycrdt-websocket": Target(1, PYCRDT),
+    "relay, paced, 10 readers, beside pycrdt-websocket": Target(1, PYCRDT),
+    "relay, paced, 100 readers, beside pycrdt-websocket": Target(1, PYCRDT),
+    "idle connection": Target(30, "KiB"),
+    "crews, 99th percentile": Target(100, "ms"),
+}
+
 TRUST: Mapping[str, Target] = {
     "sealing and verifying, adds in batches of 100": Target(4, "us"),
     "judging a keyed change": Target(2, "us"),
@@ -80,4 +100,6 @@ TARGETS: Mapping[str, Target] = {
     "version token after process starts": Target(200, "bytes"),
     "opening and exchanging versions": Target(200, "ms"),
     **STORE,
+    **SYNC,
+    **FANOUT,
 }

@@ -47,6 +47,7 @@ class Hub:
         self.name = name
         self.outlets: dict[bytes, Outlet] = {}
         self.links: dict[Link, None] = {}
+        self.spoken: set[Link] = set()  # on these something was said that nobody there had asked for
         self._tell = tell
         self._admit = admit
         self._ends = ends
@@ -144,11 +145,13 @@ class Hub:
                     link.session.end("double", "these two are connected already")
                     return False
                 other.session.end("double", "these two have another connection")
+                self.spoken.add(other)
         return True
 
     def gone(self, link: Link) -> None:
         """A connection has ended, one way or another."""
         del self.links[link]
+        self.spoken.discard(link)
         link.leave()
         if link.peer:
             ended = link.session.ended
@@ -162,6 +165,7 @@ class Hub:
         """Time has passed: about a second since the last time."""
         for outlet in self.outlets.values():
             outlet.forget()
+            outlet.refresh()  # should it have failed
         for link in list(self.links):
             why = self._ends(link.grant) if link.peer else None
             if why:
@@ -209,6 +213,7 @@ class Hub:
             for link in self.links:
                 if link is not source:
                     link.tell_present(namespace, some)
+                    self.spoken.add(link)
 
     def _tell_newcomer(self, link: Link, outlet: Outlet) -> None:
         namespace = outlet.feed.namespace.digest

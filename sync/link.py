@@ -55,7 +55,7 @@ class News(NamedTuple):
     detail: str = ""
 
 
-class _Channel:
+class Channel:
     """A namespace on one connection."""
 
     def __init__(self, outlet: Outlet) -> None:
@@ -111,7 +111,7 @@ class Link:
         self._outlets = outlets
         self._tell = tell
         self._count = count
-        self._channels: dict[bytes, _Channel] = {}
+        self._channels: dict[bytes, Channel] = {}
         self._numbers = 0
         self._turn = 0
         self.pause = 0.0  # seconds to wait before it is heard again: it writes more than the rules allow
@@ -130,21 +130,21 @@ class Link:
         if self.session.phase is Phase.OPEN and self.grant.reads(outlet.feed.namespace):
             channel = self._channels.get(digest)
             if channel is None:
-                channel = self._channels[digest] = _Channel(outlet)
-                outlet.readers += 1
+                channel = self._channels[digest] = Channel(outlet)
+                outlet.links[self] = channel
             channel.told, frame = outlet.open()
             self.session.send(frame)
 
     def withdraw(self, outlet: Outlet) -> None:
         """Share a namespace no longer."""
         if self._channels.pop(outlet.feed.namespace.digest, None) is not None:
-            outlet.readers -= 1
+            outlet.links.pop(self, None)
             self.session.send(Shut(outlet.labels, "not shared any more"))
 
     def leave(self) -> None:
         """The connection has ended."""
         for channel in self._channels.values():
-            channel.outlet.readers -= 1
+            channel.outlet.links.pop(self, None)
         self._channels.clear()
 
     # -- in ----------------------------------------------------------------------------------------
@@ -169,7 +169,7 @@ class Link:
         elif channel is not None:
             self._said(channel, frame)
 
-    def _opened(self, channel: _Channel, frame: Open) -> None:
+    def _opened(self, channel: Channel, frame: Open) -> None:
         outlet = channel.outlet
         if not channel.opened:
             channel.opened = True
@@ -183,7 +183,7 @@ class Link:
             self._have(channel)
         self._ask(channel)
 
-    def _have(self, channel: _Channel) -> None:
+    def _have(self, channel: Channel) -> None:
         """Say what is here: the other side sends what is not."""
         outlet = channel.outlet
         sessions = outlet.feed.sessions()
@@ -191,7 +191,7 @@ class Link:
             some = sessions[first : first + MAX_SESSIONS]
             self.session.send(Have(outlet.channel, some, first + MAX_SESSIONS < len(sessions)))
 
-    def _said(self, channel: _Channel, frame: Frame) -> None:
+    def _said(self, channel: Channel, frame: Frame) -> None:
         kind = type(frame)
         if kind is Changes:
             self._arrived(channel, frame.records)  # type: ignore[union-attr]
@@ -215,7 +215,7 @@ class Link:
         elif kind is Presence:
             self.present(self, channel.outlet, frame)  # type: ignore[arg-type]
 
-    def _has(self, channel: _Channel, frame: Have) -> None:
+    def _has(self, channel: Channel, frame: Have) -> None:
         """The other side knows these sessions so far; of those not named, nothing."""
         feed = channel.outlet.feed
         channel.known.update((id, seq) for id, seq, _ in frame.sessions if feed.has((id, 1)))
@@ -234,7 +234,7 @@ class Link:
         channel.until = channel.outlet.newest
         channel.cursor = start
 
-    def _arrived(self, channel: _Channel, records: list[bytes]) -> None:
+    def _arrived(self, channel: Channel, records: list[bytes]) -> None:
         feed = channel.outlet.feed
         if not self.grant.writes(feed.namespace) or not feed.writable:
             self._tell(News("refused", self.name, feed.namespace.digest, "it may read here, not write"))
@@ -260,7 +260,7 @@ class Link:
         if any(id not in channel.asked for id in received.missing):
             self._ask(channel)
 
-    def _ask(self, channel: _Channel) -> None:
+    def _ask(self, channel: Channel) -> None:
         """Ask for what is missing here: at once, and again after 1, 2, 4 ... 64 looks, for it may be nowhere."""
         asked, missing = channel.asked, channel.outlet.feed.missing()
         if not missing:
@@ -271,7 +271,7 @@ class Link:
             channel.asked = {id: asked.get(id, 0) for id in missing} | {id: asked.get(id, 0) + 1 for id in due}
             self.session.send(Want(channel.outlet.channel, due))
 
-    def _digest(self, channel: _Channel, frame: Digest) -> None:
+    def _digest(self, channel: Channel, frame: Digest) -> None:
         """The other side has sent all it has, and comes to this."""
         feed = channel.outlet.feed
         version, digest = feed.digest()
@@ -307,20 +307,44 @@ class Link:
         """Whether something is still to be sent."""
         return any(c.cursor is not None and c.cursor < c.outlet.newest for c in self._channels.values())
 
+    def follows(self, channel: Channel, after: int, upto: int) -> bool:
+        """Whether all up to a place was handed out here and nothing else is due; then what follows is to be written.
+
+        This is `pump` for the many who keep up, in one look; who gets False is to be pumped.
+        """
+        if (
+            channel.cursor != after
+            or channel.theirs
+            or channel.marks
+            or channel.waiting
+            or channel.wanted
+            or channel.late
+            or channel.answered
+            or channel.known
+            or channel.proved != len(channel.outlet.proofs)
+            or not channel.level
+            or not self.session.passes()
+        ):
+            return False
+        channel.cursor = upto
+        return True
+
     def pump(self, room: int) -> bool:
         """Have up to so many bytes sent of what the other side lacks, the namespaces in turn; whether there is more."""
+        if self.session.phase is not Phase.OPEN:
+            return False
         channels = [channel for channel in self._channels.values() if channel.cursor is not None]
-        more = bool(channels) and self.session.phase is Phase.OPEN
+        more = bool(channels)
         while more and room > 0:
             more = False
             self._turn += 1
-            for n in range(len(channels)):
-                channel = channels[(n + self._turn) % len(channels)]
+            first = self._turn % len(channels)
+            for channel in channels[first:] + channels[:first] if first else channels:
                 room -= self._send(channel)
                 more = more or channel.cursor != channel.outlet.newest or bool(channel.wanted)
         return more
 
-    def _send(self, channel: _Channel) -> int:
+    def _send(self, channel: Channel) -> int:
         """Hand out the next stretch of one namespace; how many bytes it has."""
         size = self._found(channel) if channel.wanted else 0
         outlet, cursor = channel.outlet, channel.cursor
@@ -346,12 +370,13 @@ class Link:
         channel.cursor = cursor
         if channel.known and cursor >= channel.until:
             channel.known = {}
-        self._settle(channel)
-        if cursor >= outlet.newest:
+        if channel.late or channel.answered:
+            self._settle(channel)
+        if cursor >= outlet.newest and (channel.waiting or channel.marks or not channel.level):
             self._levelled(channel)
         return size
 
-    def _found(self, channel: _Channel) -> int:
+    def _found(self, channel: Channel) -> int:
         size, found = 0, []
         while channel.wanted and size < _AT_ONCE:
             for data in channel.outlet.feed.find([channel.wanted.popleft()]):
@@ -359,7 +384,7 @@ class Link:
                 size += len(data)
         return self._hand_out(channel, found)
 
-    def _hand_out(self, channel: _Channel, records: list[bytes]) -> int:
+    def _hand_out(self, channel: Channel, records: list[bytes]) -> int:
         """Send records that are not next in the log; how many bytes they have."""
         some: list[bytes] = []
         load = 0
@@ -373,7 +398,7 @@ class Link:
             self.session.send(Changes(channel.outlet.channel, some))
         return sum(map(len, records))
 
-    def _settle(self, channel: _Channel) -> None:
+    def _settle(self, channel: Channel) -> None:
         """See what is stored by now of what had to wait."""
         if channel.late:
             channel.late = {id: None for id in channel.late if not channel.outlet.feed.has(id)}
@@ -383,7 +408,7 @@ class Link:
             for done in ready:
                 done()
 
-    def _levelled(self, channel: _Channel) -> None:
+    def _levelled(self, channel: Channel) -> None:
         """All that is here has been sent."""
         if not channel.level:
             channel.level = True
@@ -418,7 +443,7 @@ class Link:
                 if channel.silent % 4 == 0:
                     self.share(channel.outlet)
 
-    def _look(self, channel: _Channel, cursor: int) -> None:
+    def _look(self, channel: Channel, cursor: int) -> None:
         """Say who lags; and when nothing has happened since the last time, whether both sides show the same."""
         feed, newest = channel.outlet.feed, channel.outlet.newest
         if cursor < channel.seen and channel.level:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 import ssl
+import threading
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
@@ -25,6 +26,7 @@ from crdtmem.sync.websocket import Answer, Socket, Unreachable, dialled, listeni
 FIRST, SOON, LATE = 0.2, 2.0, 30.0  # seconds until a lost connection is dialled again, at most: at first, and at last
 MINUTE = 60.0  # seconds that a connection may be lost, and it is still dialled again soon
 LONGEST = 5.0  # seconds for which a connection is not listened to; longer, and it would be taken for dead
+AT_ONCE = 100  # connections that are looked after in one turn of the loop, when nothing is known to be due
 LINGER = 2.0  # seconds that closing takes to hand out what is due
 
 
@@ -46,6 +48,7 @@ class Node:
         self._tls = tls
         self._budget = budget
         self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
         self._sockets: dict[Link, Socket] = {}
         self._stirred: set[Outlet] = set()
         self._busy: set[Link] = set()  # those to whom more will be sent in the next turn of the loop
@@ -92,17 +95,44 @@ class Node:
             self._stirred.add(outlet)
             if not self._awake:
                 self._awake = True
-                with suppress(RuntimeError):  # the loop has ended: nobody is there to be told
-                    self._loop.call_soon_threadsafe(self.work)
+                if threading.get_ident() == self._thread:
+                    self._loop.call_soon(self._stir)
+                else:
+                    with suppress(RuntimeError):  # the loop has ended: nobody is there to be told
+                        self._loop.call_soon_threadsafe(self._stir)
 
         return woken
 
-    def work(self) -> None:
-        """Hand out what is new."""
+    def _stir(self) -> None:
+        """Hand out what is new to those who share it."""
         self._awake = False
         stirred, self._stirred = self._stirred, set()
         for outlet in stirred:
-            outlet.refresh()
+            before = outlet.newest
+            if outlet.refresh() and self._sent is None:
+                self._fan_out(outlet, before)
+            else:  # somebody has looked before, or this is the end
+                for link in list(outlet.links):
+                    self.pump(link)
+
+    def _fan_out(self, outlet: Outlet, before: int) -> None:
+        """Hand out what has come behind a place, to whoever had all until there as one frame."""
+        stretch, frame = outlet.read(before, outlet.newest)
+        handed, upto = 0, stretch.upto
+        alike = bool(frame) and upto == outlet.newest
+        for link, channel in list(outlet.links.items()):
+            socket = self._sockets.get(link)
+            if alike and socket is not None and socket.room and link.follows(channel, before, upto):
+                socket.send(frame)
+                handed += 1
+            else:
+                self.pump(link)
+        self.hub.count["out"] += handed * len(stretch.records)
+        self.hub.count["bytes"] += handed * len(frame)
+
+    def work(self) -> None:
+        """Hand out what is new, and what is to be said besides."""
+        self._stir()
         for link in list(self.hub.links):
             self.pump(link)
 
@@ -138,7 +168,11 @@ class Node:
             self.hub.tick(now)
             for chore in self._chores:
                 chore(now)
-            self.work()
+            self._stir()
+            for number, link in enumerate(list(self.hub.links), 1):
+                self.pump(link)
+                if not number % AT_ONCE:
+                    await asyncio.sleep(0)  # of thousands, the others need not wait for the last
 
     # -- connections -------------------------------------------------------------------------------
 
@@ -193,6 +227,8 @@ class Node:
                 except CrdtmemError as error:  # the memory is closed, or its store is gone
                     link.session.end("trouble", str(error))
                 self.pump(link)
+                while self.hub.spoken:
+                    self.pump(self.hub.spoken.pop())
                 if link.session.ended is not None:
                     break
                 if link.pause:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from crdtmem.errors import StoreError
 from crdtmem.feed import Feed, Stretch
 from crdtmem.sync.frames import Changes, Open, encode, labels_of
+
+if TYPE_CHECKING:
+    from crdtmem.sync.link import Channel, Link
 
 _KEPT = 4  # stretches: those who have seen all get the same one, those who catch up have one each
 
@@ -24,7 +28,7 @@ class Outlet:
         self.feed = feed
         self.channel = channel
         self.labels = labels_of(feed.namespace)
-        self.readers = 0  # connections on which it is open
+        self.links: dict[Link, Channel] = {}  # connections on which it is open
         self.size = 64 * 1024  # bytes of a stretch
         self.newest = 0
         self.proofs: list[bytes] = []

@@ -162,7 +162,7 @@ class Relay:
     def _tidy(self, now: float) -> None:
         """Close what nobody has asked for in a while."""
         for outlet in list(self.hub.outlets.values()):
-            if outlet.readers or outlet not in self._since:
+            if outlet.links or outlet not in self._since:
                 self._since[outlet] = now
             elif now - self._since[outlet] >= self._idle:
                 self._shut(outlet)

@@ -125,8 +125,17 @@ class Session:
             self._out.append(data)
             self._spoke = True
 
+    def passes(self) -> bool:
+        """Whether a frame may be written past this now, because nothing waits to be said before it; then it counts."""
+        if self._out or self.ended is not None or self.phase is not Phase.OPEN:
+            return False
+        self._spoke = True
+        return True
+
     def data_to_send(self) -> list[bytes]:
         """The frames to be sent now, each as one message."""
+        if not self._out:
+            return []
         out, self._out = self._out, []
         return out
 

@@ -19,6 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import Server, ServerConnection, broadcast, serve
 from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.http11 import Request, Response
+from websockets.protocol import State
 
 from crdtmem.sync.frames import MAX_FRAME
 
@@ -48,11 +49,34 @@ class _Paced:
 
 
 class _Client(_Paced, ClientConnection):
-    pass
+    def put(self, data: bytes) -> None:
+        """Write one message; what a client sends is masked, each time anew."""
+        broadcast((self,), data)
 
 
 class _Served(_Paced, ServerConnection):
-    pass
+    def put(self, data: bytes) -> None:
+        """Write one message. What a server sends is the same bytes for everybody, so they are made once."""
+        if self.protocol.state is State.OPEN:
+            self.transport.write(_framed(data))
+
+
+_last = (b"", b"\x82\x00")  # what was framed last, and its frame
+
+
+def _framed(data: bytes) -> bytes:
+    """A binary message as a server sends it: one frame, unmasked."""
+    global _last
+    if data is not _last[0]:
+        size = len(data)
+        if size < 126:
+            head = bytes((0x82, size))
+        elif size < 1 << 16:
+            head = b"\x82\x7e" + size.to_bytes(2, "big")
+        else:
+            head = b"\x82\x7f" + size.to_bytes(8, "big")
+        _last = data, head + data
+    return _last[1]
 
 
 class Socket:
@@ -64,6 +88,7 @@ class Socket:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, HIGH)
         self._clear = asyncio.Event()
         self._clear.set()
+        self.send: Callable[[bytes], None] = connection.put  # one that has ended takes a message and forgets it
 
     def on_room(self, resumed: Callable[[], None]) -> None:
         """Have this called when there is room again."""
@@ -78,10 +103,6 @@ class Socket:
     def room(self) -> int:
         """How many bytes it takes now."""
         return 0 if self._connection.clogged else HIGH
-
-    def send(self, data: bytes) -> None:
-        """Write one message; one that has ended takes it and forgets it."""
-        broadcast((self._connection,), data)
 
     async def messages(self) -> AsyncIterator[bytes]:
         """What arrives, until the connection ends. Who asks and never reads the answers is not heard after a while."""

@@ -54,8 +54,17 @@ class Node:
             self.site.has.add((kept.session, kept.seq))
 
     def work(self) -> None:
-        """Whatever has happened here: hand out what is new."""
-        self.hub.refresh()
+        """Whatever has happened here: hand out what is new, to those who keep up as one frame."""
+        [outlet] = self.hub.outlets.values()
+        before = outlet.newest
+        if outlet.refresh():
+            stretch, frame = outlet.read(before, outlet.newest)
+            for wire in self.wires if frame and stretch.upto == outlet.newest else ():
+                link, far = wire.links[self], wire.other(self)
+                channel = outlet.links.get(link)
+                if channel and wire.load[far] < self.run.room and link.follows(channel, before, stretch.upto):
+                    self.run.followed += 1
+                    wire.send(far, frame)
         for wire in list(self.wires):
             wire.pump(self)
 
@@ -136,7 +145,7 @@ class Run:
         self.lost = self.doubled = self.damaged = 0.0
         self.delay = 0.3
         self.leaky = False  # whether messages may have been lost between others that arrived
-        self.marked = 0
+        self.marked = self.followed = 0
         self.junk = False  # whether damaged messages may wait somewhere for what never was
         self.blocked: set[tuple[Node, Node]] = set()
         self.news: list[News] = []

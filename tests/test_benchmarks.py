@@ -1,23 +1,28 @@
 """The harness of the benchmarks is measured itself: a planted slowdown shows, and what it prints can be read back."""
 
+import asyncio
 import doctest
 import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import apsw
 import pytest
+from websockets.asyncio.server import ServerConnection, serve
 
 from benchmarks import __main__ as command
-from benchmarks import cas, harness, rows, store, targets
+from benchmarks import cas, fanout, harness, many, rivals, rows, store, sync, targets
+from benchmarks.apart import Apart, Silent, resident, spent, told
 from benchmarks.effort import FULL, QUICK, Effort
 from benchmarks.harness import Figure, Run, Side, measure
 from benchmarks.race import race
 from benchmarks.rows import Row, table, unmet
 from benchmarks.targets import RAW, TARGETS, Target
+from benchmarks.wire import Wire
 from tests.layout import ROOT
 
 
@@ -172,6 +177,12 @@ TINY = Effort(
     churn=100,
     opened=200,
     audited=200,
+    paced=40,
+    burst=50,
+    caught_up=300,
+    idle=20,
+    crews=2,
+    crew_seconds=0.5,
 )
 
 
@@ -186,6 +197,81 @@ def test_a_tiny_run_of_the_store_has_a_row_for_every_target_of_its_own(
     assert all(row.figure is not None and row.verdict for row in measured)
     assert "set.add, to disk" in table(measured)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_tiny_run_of_sync_has_a_row_for_every_target_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sync, "_SETTLE", 0.2)
+    monkeypatch.setattr(sync, "_IDLE", 1.0)
+    measured = list(sync.rows(TINY._replace(folder=str(tmp_path))))
+    assert {row.name for row in measured} == set(targets.SYNC)
+    assert all(row.figure is not None and row.verdict for row in measured)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_tiny_fan_out_has_a_row_for_every_target_and_names_the_servers_that_are_absent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nowhere() -> rivals.Server:
+        raise rivals.Absent("it cannot be installed here: no network")
+
+    monkeypatch.setattr(rivals, "RIVALS", dict.fromkeys(rivals.RIVALS, nowhere))
+    monkeypatch.setattr(many, "_QUIET", 0.2)
+
+    def once(sides: list[Side], rounds: int) -> dict[str, Figure]:
+        return {side.name: Figure((float(side.prepare()() or 0),)) for side in sides}
+
+    monkeypatch.setattr(fanout, "measure", once)
+    measured = {row.name: row for row in fanout.rows(TINY._replace(folder=str(tmp_path)))}
+    assert set(targets.FANOUT) <= measured.keys()
+    for name, row in measured.items():
+        if " beside " in name:
+            assert (row.figure, row.note) == (None, "it cannot be installed here: no network")
+            assert row.sides["crdtmem"].median > 0
+        else:
+            assert row.figure is not None and row.figure.median > 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_wire_speaks_websocket() -> None:
+    """Messages of all lengths of a length, both ways, and an answer to a ping."""
+    sizes = (0, 1, 125, 126, 65_535, 65_536, 1_000_000)
+
+    async def main() -> None:
+        async def echo(connection: ServerConnection) -> None:
+            async for message in connection:
+                await (await connection.ping())
+                await connection.send(message)
+
+        async with serve(echo, "127.0.0.1", 0, compression=None, max_size=None) as server:
+            url = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
+            assert await asyncio.to_thread(talk, url) == list(sizes)
+
+    def talk(url: str) -> list[int]:
+        wire = Wire(url)
+        found = []
+        for size in sizes:
+            wire.send(bytes(size))
+            found.append(len(next(wire.messages())))
+        wire.close()
+        return found
+
+    asyncio.run(main())
+
+
+def test_a_process_that_does_not_answer_is_an_error_and_what_it_costs_is_seen() -> None:
+    with Apart(_works_and_ends) as apart:
+        assert apart.hear() == "done"
+        assert spent(apart.pid) > 10_000_000 and resident(apart.pid) > 1 << 20
+        with pytest.raises(Silent):
+            apart.hear(patience=0.1)
+
+
+def _works_and_ends(end: Connection) -> None:
+    sum(range(1_000_000))
+    end.send("done")
+    told(end)
 
 
 def test_a_quick_run_ends_in_json_with_a_row_for_every_target(tmp_path: Path) -> None:
@@ -208,7 +294,8 @@ def test_a_quick_run_ends_in_json_with_a_row_for_every_target(tmp_path: Path) ->
     measured = [row for done in result["benchmarks"] for row in done["rows"]]
     names = [row["name"] for row in measured]
     assert len(names) == len(set(names))
-    assert TARGETS.keys() - targets.STORE.keys() - targets.TRUST.keys() <= set(names)
+    elsewhere = {**targets.STORE, **targets.TRUST, **targets.SYNC, **targets.FANOUT}
+    assert TARGETS.keys() - elsewhere.keys() <= set(names)
     for row in measured:
         if row["measured"] is not None:
             assert row["measured"]["low"] <= row["measured"]["median"] <= row["measured"]["high"]

@@ -27,11 +27,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
+from websockets.frames import Frame, Opcode
 
 from crdtmem import Closed, Memory, MisuseError, Namespace, NotReached, Peer, Replica
 from crdtmem.sync.frames import Bye, Changes, Have, Hello, Open, decode, encode
 from crdtmem.sync.link import News
 from crdtmem.sync.meet import Address, Meeting
+from crdtmem.sync.websocket import _framed
 from tests.crew import SCOPE
 from tests.layout import ROOT
 
@@ -230,6 +232,34 @@ def test_who_reads_nothing_is_still_heard() -> None:
                 await asyncio.wait_for(told, LONG)
             assert peer.connected == ["slow"] and next(iter(peer.hub.links)).lags
             slow.transport.abort()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 65_535, 65_536, 1_000_000])
+def test_a_server_frames_a_message_as_websockets_does(size: int) -> None:
+    for data in (bytes(size), b"x" * size):  # the second is not taken for the first
+        assert _framed(data) == Frame(Opcode.BINARY, data).serialize(mask=False)
+        assert _framed(data) == Frame(Opcode.BINARY, data).serialize(mask=False)
+
+
+def test_what_is_new_is_handed_out_at_once_also_when_somebody_has_looked_before() -> None:
+    async def main() -> None:
+        ann, bob = memory("ann"), memory("bob")
+        async with Peer(ann, listen="127.0.0.1:0") as one, Peer(bob, dial=[one.url]) as other:
+            await other.synced(timeout=LONG)
+            await one.synced(timeout=LONG)
+            [link] = one.hub.links
+            for looked in (False, True):
+                ann.set("s").add(looked)
+                if looked:
+                    one.hub.refresh()
+                    assert link.lags
+                for _ in range(2):  # turns of the loop: nothing waits for the next second
+                    await asyncio.sleep(0)
+                assert not link.lags
+            await one.synced(timeout=LONG)
+            assert set(bob.set("s")) == {False, True}
 
     asyncio.run(main())
 

@@ -32,6 +32,7 @@ HAS_MOVED = apsw.SQLITE_FCNTL_HAS_MOVED
 LOOK_EVERY = 0.001  # seconds between looks at whether the file is still there: a look costs a tenth of a commit
 _UNSEEN = 100_000  # more places than a write-ahead log holds between two checkpoints
 _FRAMES = 2600  # bytes that an append costs in the write-ahead log, beside its core
+_SEAL = "UPDATE changes SET seal = ?, crc = ? WHERE place = ?"
 _INSERT = "INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?)"
 
 
@@ -265,9 +266,11 @@ class SqliteLog:
             if record is None:
                 return
             sealed = Record(*record[:4], seal)
-            with store.writing():
-                row = (seal, crc(place, sealed), place)
-                store.db.execute("UPDATE changes SET seal = ?, crc = ? WHERE place = ?", row)
+            row = (seal, crc(place, sealed), place)
+            try:
+                store.execute(_SEAL, row)
+            except apsw.Error as error:
+                store.again(error, _SEAL, row)
             store.wrote()
 
     def prune(self, session: bytes, upto: int) -> None:

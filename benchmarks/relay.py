@@ -1,0 +1,100 @@
+"""A relay in a process of its own, which keeps its memories in a file; and who writes to it, or to another server."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+from collections.abc import Awaitable, Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+from pycrdt import Array, Doc
+
+from benchmarks.apart import told
+from benchmarks.crowd import UPDATE, YReader
+from crdtmem import Memory, Namespace, Peer, Replica
+from crdtmem.sync.relay import Relay
+
+WHY = "said in the meeting"
+
+
+def relay(end: Connection, path: str) -> None:
+    """Serve whoever comes; says where."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+    async def serve() -> None:
+        async with Relay(path, listen="127.0.0.1:0") as relay:
+            end.send(relay.url)
+            await asyncio.to_thread(_over, end)
+
+    asyncio.run(serve())
+
+
+def _over(end: Connection) -> None:
+    try:
+        end.recv()
+    except (EOFError, OSError):
+        return
+
+
+def line(number: int) -> str:
+    """What is written: a text of 60 bytes."""
+    return f"finding {number:>8}: churn rose in the north, source is the crm"
+
+
+async def paced(count: int, pace: float | None, write: Callable[[int], object]) -> None:
+    """Write so often, so many times a second; or at once. A writer that was late does not hurry."""
+    loop = asyncio.get_running_loop()
+    due = loop.time()
+    for number in range(count):
+        if pace is not None:
+            due = max(due + 1 / pace, loop.time() - 1 / pace)
+            await asyncio.sleep(due - loop.time())
+        write(number)
+
+
+def writer(end: Connection, url: str, namespace: Namespace) -> None:
+    """A peer of ours; told how often to write and how fast, it does."""
+
+    async def work(memory: Memory) -> None:
+        log = memory.sequence("log")
+        log.append("begun")
+        async with Peer(memory, dial=url) as peer:
+            await peer.synced(timeout=30)
+            await _obey(end, lambda number: log.append(line(number)))
+
+    asyncio.run(work(Replica("writer").open(namespace)))
+
+
+def y_writer(end: Connection, url: str) -> None:
+    """A client of the others, in the same way."""
+    end_of_room = YReader(url)
+    end_of_room.greet()
+    end_of_room.wait()
+    doc: Any = Doc()
+    doc["log"] = log = Array()
+
+    def send(event: Any) -> None:
+        update = event.update
+        size = len(update)
+        assert size < 1 << 14
+        prefix = bytes([size]) if size < 128 else bytes([size & 127 | 128, size >> 7])
+        end_of_room.wire.send(UPDATE + prefix + update)
+
+    held = doc.observe(send)
+    log.append("begun")
+    asyncio.run(_obey(end, lambda number: (log.append(line(number)), end_of_room.wire.take())))
+    doc.unobserve(held)
+
+
+async def _obey(end: Connection, write: Callable[[int], object]) -> None:
+    end.send("ready")
+    while True:
+        count, pace = await _asked(end)
+        await paced(count, pace, write)
+        end.send("done")
+
+
+def _asked(end: Connection) -> Awaitable[tuple[int, float | None]]:
+    return asyncio.to_thread(told, end)
