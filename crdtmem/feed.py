@@ -66,6 +66,7 @@ class Feed:
         self._document = memory._document
         self._version: tuple[Version | None, bytes] = (None, b"")
         self._paces: dict[bytes, Pace] = {}  # of the keys that wrote what came
+        self._senders: dict[str, set[bytes]] = {}  # whose changes each of them has handed over
 
     def steady(self) -> AbstractContextManager[object]:
         """While this is held, nothing changes."""
@@ -111,6 +112,10 @@ class Feed:
         with suppress(BadBytes, NamespaceError):
             return self.memory.reached(version)
         return False
+
+    def end(self) -> int:
+        """The place of the last record, sealed or not."""
+        return self._document.log.newest
 
     def newest(self) -> int:
         """The place of the last record; what is there is sealed now."""
@@ -173,9 +178,9 @@ class Feed:
             after = document.log.newest
             span = (before, after if alone else before)
             late = document.late() if received.waiting else []
-            return Arrival(received, trouble, span, late, self._too_fast(before) if after > before else 0.0)
+            return Arrival(received, trouble, span, late, self._too_fast(before, sender) if after > before else 0.0)
 
-    def _too_fast(self, before: int) -> float:
+    def _too_fast(self, before: int, sender: str) -> float:
         """By how long what came behind a place came too soon. By the stamps of its writers: history is no flood."""
         trust = self._document.state.trust
         rules = None if trust is None else trust.rules
@@ -184,12 +189,15 @@ class Feed:
         longest = 0.0
         for _, kept in self._document.log.since(before):
             key = self._document.state.sessions[kept.session].key
-            if len(self._paces) >= _KEYS:
+            self._senders.setdefault(sender, set()).add(key)
+            if len(self._paces) >= _KEYS or len(self._senders) >= _KEYS:
                 self._paces.clear()
+                self._senders.clear()
             pace = self._paces.setdefault(key, Pace())
             at = moment(kept.gist.hlc).timestamp()
             longest = max(longest, pace.owed(rules, now=at, size=len(kept.core)))
-        return longest
+        # who also hands on what others wrote is not made to wait: it would be they who wait
+        return longest if len(self._senders.get(sender, ())) == 1 else 0.0
 
     @property
     def waiting(self) -> int:

@@ -131,6 +131,8 @@ def inform(fresh: State, state: State) -> None:
         for cut in known.cuts.values():
             if cut.id not in fresh.trust.cuts:
                 fresh.trust.add(cut)
+        for hash, page in known.book.items():
+            fresh.trust.enter(hash, *page, known.origin[hash])
         fresh.trust.settled.update(known.settled)
 
 

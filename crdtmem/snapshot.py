@@ -76,11 +76,12 @@ def _told(state: State) -> tuple[Any, ...] | None:
     """What is void, and why: the rules and cuts of an owned namespace, forked sessions; None where there is none."""
     trust = state.trust
     voided, sights = list(state.taint.voided.items()), list(state.tails.sights.items())
-    facts = [list(state.forks.items()), sights, voided, [], [], []]
+    facts = [list(state.forks.items()), sights, voided, [], [], [], []]
     if trust is not None:
-        facts[3] = [(hash, named, rules.wire()) for hash, (named, rules) in trust.book.items()]
+        facts[3] = [(hash, named, rules.wire(), trust.origin[hash]) for hash, (named, rules) in trust.book.items()]
         facts[4] = [(*cut[:3], list(cut.marks.items())) for cut in trust.cuts.values()]
         facts[5] = [(s.id, list(s.marks.items()), list(s.cuts)) for s in trust.settled.values()]
+        facts[6] = list(trust.missed)
     return tuple(facts) if trust is not None or any(facts) else None
 
 
@@ -235,7 +236,7 @@ class _Reader:
         self.state.heads = {head[0]: tuple(head) for head in heads}
         self.state.voids = {tuple(change): why for change, why in voids}
 
-    def _trusted(self, forks: Any, sights: Any, voided: Any, book: Any, cuts: Any, settled: Any) -> None:
+    def _trusted(self, forks: Any, sights: Any, voided: Any, book: Any, cuts: Any, settled: Any, missed: Any) -> None:
         state = self.state
         for session, seq in forks:
             state.fork(session, seq)
@@ -243,8 +244,9 @@ class _Reader:
         state.tails.sights = {tuple(change): _tupled(seen) for change, seen in sights}
         state.taint.voided = {tuple(part): _tupled(ids) for part, ids in voided}
         if state.trust is not None:
-            for hash, named, told in book:
-                state.trust.enter(hash, named, Rules.read(told))
+            state.trust.missed = set(missed)
+            for hash, named, told, origin in book:
+                state.trust.enter(hash, named, Rules.read(told), tuple(origin))
             for id, key, name, marks in cuts:
                 state.trust.add(Cut(_tupled(id), key, name, dict(marks)))
             for id, marks, known in settled:

@@ -139,6 +139,8 @@ class Trust:
     def __init__(self, owner: str) -> None:
         self.owner = owner
         self.book: dict[bytes, tuple[bytes | None, Rules]] = {}  # hash -> its predecessor, and the rules
+        self.origin: dict[bytes, tuple[bytes, int]] = {}  # hash -> which change brought them
+        self.missed: set[bytes] = set()  # rules that changes named which are judged, and that were not here
         self.current: bytes | None = None
         self.cuts: dict[Id, Cut] = {}
         self.settled: dict[Id, Settled] = {}
@@ -162,6 +164,8 @@ class Trust:
         found = self._rights.get(at)
         if found is None:
             page = self.book.get(named) if named is not None else None
+            if page is None and named is not None:
+                self.missed.add(named)
             found = Rights(page and page[1], key, agent, role, owner=self.owns(key))
             if page is not None or named is None:
                 if len(self._rights) >= _MANY:
@@ -237,7 +241,8 @@ class Trust:
                 except NewerRules:
                     rules = None
                 if rules is not None:
-                    self.enter(change.hash, change.rules, rules)
+                    self.enter(change.hash, change.rules, rules, (change.session, change.seq))
+                    stale = stale or change.hash in self.missed
             elif entry.field == CUTS[1]:
                 cut = _cut(entry)
                 if cut is not None and not self.owns(cut.key) and cut.id not in self.cuts:
@@ -253,9 +258,10 @@ class Trust:
                     stale = stale or before != self._reach(sessions)
         return stale
 
-    def enter(self, hash: bytes, before: bytes | None, rules: Rules) -> None:
-        """Rules have come."""
+    def enter(self, hash: bytes, before: bytes | None, rules: Rules, origin: tuple[bytes, int]) -> None:
+        """Rules have come with a change."""
         self.book[hash] = (before, rules)
+        self.origin[hash] = origin
         after: dict[bytes | None, list[bytes]] = {}
         for at, (named, _) in self.book.items():
             after.setdefault(named, []).append(at)
@@ -279,8 +285,11 @@ class Trust:
         }
 
     def heir(self, gone: Any) -> Trust:
-        """One that knows the cuts from the start, and what is settled; not those that a test says are gone."""
+        """One that knows rules, cuts and what is settled from the start; not those that a test says are gone."""
         found = Trust(self.owner)
+        for hash, page in self.book.items():
+            if not gone(self.origin[hash]):
+                found.enter(hash, *page, self.origin[hash])
         for cut in self.cuts.values():
             if not gone(cut.id):
                 found.add(cut)
@@ -289,6 +298,8 @@ class Trust:
 
     def strange_to(self, other: Trust, sessions: Mapping[bytes, Writer]) -> bool:
         """Whether a state with these sessions, which knew what the other knows, is not what it would be with this."""
+        if not other.missed.isdisjoint(self.book):
+            return True
         if self.cuts.keys() == other.cuts.keys() and self.settled.keys() == other.settled.keys():
             return False
         mine, theirs = self._reach(sessions), other._reach(sessions)

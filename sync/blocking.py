@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from crdtmem.change import Version
-from crdtmem.errors import Closed
+from crdtmem.errors import Closed, ForkedReplica, MisuseError
 from crdtmem.memory import Memory
 from crdtmem.sync.link import News
 from crdtmem.sync.peer import Peer
@@ -33,8 +34,10 @@ class BlockingPeer:
         self._peer = peer
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._process = os.getpid()
 
     def __enter__(self) -> BlockingPeer:
+        self._process = os.getpid()
         loop = self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=loop.run_forever, name="crdtmem-peer", daemon=True)
         self._thread.start()
@@ -50,7 +53,7 @@ class BlockingPeer:
 
     def close(self) -> None:
         """Hand out what is due, say Bye, and end the thread; closing twice does nothing."""
-        if self._loop is not None:
+        if self._loop is not None and os.getpid() == self._process:
             try:
                 self._run(self._peer.close())
             finally:
@@ -67,6 +70,14 @@ class BlockingPeer:
         if self._loop is None:
             work.close()
             raise Closed("this peer has been closed; make a new one")
+        if os.getpid() != self._process:
+            work.close()
+            raise ForkedReplica(
+                "this peer runs in the process that opened it; open one of its own in the child process"
+            )
+        if threading.current_thread() is self._thread:
+            work.close()
+            raise MisuseError("a callback of watch() runs on the peer's own thread, which cannot wait for itself")
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result()
@@ -105,6 +116,9 @@ class BlockingPeer:
         return self._call(lambda: self._peer.present(memory=memory))
 
     def _call(self, what: Callable[[], T]) -> T:
+        if threading.current_thread() is self._thread:
+            return what()
+
         async def called() -> T:
             return what()
 

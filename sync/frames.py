@@ -70,9 +70,10 @@ class Open(Struct, frozen=True, array_like=True, tag=2):
 
 
 class Same(Struct, frozen=True, array_like=True, tag=3):
-    """The version named in the last Open of the other is here, and nothing more."""
+    """The version that an Open of the other has named is here, and nothing more."""
 
     channel: Channel
+    version: Hash
 
 
 class Have(Struct, frozen=True, array_like=True, tag=4):

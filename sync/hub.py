@@ -141,7 +141,8 @@ class Hub:
         for other in self.links:
             if other.peer == peer and other.session.ended is None:
                 ours, theirs = (self.id if end.session.dials else peer for end in (link, other))
-                if theirs < ours:
+                stolen = ours == theirs == peer and link.grant != other.grant  # its id is no secret
+                if theirs < ours or stolen:
                     link.session.end("double", "these two are connected already")
                     return False
                 other.session.end("double", "these two have another connection")
@@ -163,9 +164,12 @@ class Hub:
 
     def tick(self, now: float) -> None:
         """Time has passed: about a second since the last time."""
-        for outlet in self.outlets.values():
+        for outlet in list(self.outlets.values()):
             outlet.forget()
             outlet.refresh()  # should it have failed
+            if outlet.gone:
+                self._tell(News("trouble", self.name, outlet.feed.namespace.digest, "the memory has been closed"))
+                self.drop(outlet)
         for link in list(self.links):
             why = self._ends(link.grant) if link.peer else None
             if why:

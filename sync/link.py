@@ -42,6 +42,7 @@ from crdtmem.sync.session import Heard, Phase, Session
 from crdtmem.tally import UNKNOWN
 
 MAX_REFUSED = 10_000  # changes, and the connection ends: whoever sends them makes work for nothing
+MAX_UNHEARD = 1024
 MAX_MARKS = 64  # of the other side that wait for an answer
 _AT_ONCE = MAX_FRAME // 2  # bytes of what was asked for, in one answer
 
@@ -60,7 +61,7 @@ class Channel:
 
     def __init__(self, outlet: Outlet) -> None:
         self.outlet = outlet
-        self.told = 0  # the place that our Open held for
+        self.told: dict[bytes, int] = {}  # the versions that our Opens named, and the places they held for
         self.opened = False  # by the other side
         self.refused = False  # by the other side: it does not share this
         self.known: dict[bytes, int] = {}  # how far the other side knows our sessions, until all before `until` is sent
@@ -116,6 +117,7 @@ class Link:
         self._turn = 0
         self.pause = 0.0  # seconds to wait before it is heard again: it writes more than the rules allow
         self._refused = 0
+        self._unheard = 0  # agents of whom it was told since it said something: it may not read at all
 
     def begin(self, peer: bytes, name: str) -> None:
         """The other side is let in."""
@@ -132,7 +134,8 @@ class Link:
             if channel is None:
                 channel = self._channels[digest] = Channel(outlet)
                 outlet.links[self] = channel
-            channel.told, frame = outlet.open()
+            place, frame = outlet.open()
+            channel.told[frame.version] = place
             self.session.send(frame)
 
     def withdraw(self, outlet: Outlet) -> None:
@@ -151,6 +154,7 @@ class Link:
 
     def heard(self, event: Heard) -> None:
         """Take in what the other side says of a namespace."""
+        self._unheard = 0
         channel = self._channels.get(event.namespace)
         frame = event.frame
         if type(frame) is Open:
@@ -178,7 +182,7 @@ class Link:
             channel.refused = False
             self.share(outlet)
         if frame.version == outlet.feed.version:
-            self.session.send(Same(outlet.channel))
+            self.session.send(Same(outlet.channel, frame.version))
         else:
             self._have(channel)
         self._ask(channel)
@@ -197,7 +201,7 @@ class Link:
             self._arrived(channel, frame.records)  # type: ignore[union-attr]
         elif kind is Same:
             if channel.cursor is None:
-                channel.cursor = channel.told
+                channel.cursor = channel.told.get(frame.version)  # type: ignore[union-attr]
         elif kind is Have:
             self._has(channel, frame)  # type: ignore[arg-type]
         elif kind is Want:
@@ -282,7 +286,8 @@ class Link:
     def tell_present(self, namespace: bytes, here: list[Here]) -> None:
         """Say who is there, if the other side shares that namespace."""
         channel = self._channels.get(namespace)
-        if channel is not None and channel.opened and not channel.refused:
+        if channel is not None and channel.opened and not channel.refused and self._unheard < MAX_UNHEARD:
+            self._unheard += len(here)
             self.session.send(Presence(channel.outlet.channel, here))
 
     # -- out ---------------------------------------------------------------------------------------
@@ -294,7 +299,8 @@ class Link:
         if channel is None:
             return lambda: None
         outlet.refresh()
-        channel.waiting.append((number, outlet.newest, done))
+        place = max(outlet.newest, outlet.feed.end())  # more than is sealed, if the store fails just now
+        channel.waiting.append((number, place, done))
 
         def end() -> None:
             channel.sent.pop(number, None)
@@ -414,7 +420,7 @@ class Link:
             channel.level = True
             self._tell(News("caught up", self.name, channel.outlet.feed.namespace.digest))
         cursor, outlet = channel.cursor or 0, channel.outlet
-        while channel.waiting and channel.waiting[0][1] <= cursor:
+        while channel.waiting and channel.waiting[0][1] <= cursor and len(channel.sent) < MAX_MARKS // 2:
             number, _, done = channel.waiting.pop(0)
             channel.sent[number] = done
             self.session.send(Mark(outlet.channel, number))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from crdtmem.errors import StoreError
+from crdtmem.errors import Closed, StoreError
 from crdtmem.feed import Feed, Stretch
 from crdtmem.sync.frames import Changes, Open, encode, labels_of
 
@@ -32,15 +31,20 @@ class Outlet:
         self.size = 64 * 1024  # bytes of a stretch
         self.newest = 0
         self.proofs: list[bytes] = []
+        self.gone = False  # whether the memory was closed under it
         self.refresh()
         self._frames: dict[tuple[int, int], tuple[Stretch, bytes]] = {}
 
     def refresh(self) -> bool:
         """Look how far the log goes, and seal it so far; whether it has grown. A store that fails is asked later."""
         before = self.newest
-        with suppress(StoreError):
+        try:
             self.newest = self.feed.newest()
             self.proofs = self.feed.proofs()
+        except StoreError:
+            pass
+        except Closed:
+            self.gone = True
         return self.newest > before
 
     def open(self) -> tuple[int, Open]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import ssl
 from collections.abc import Callable, Iterable
@@ -27,6 +28,8 @@ from crdtmem.sync.websocket import Unreachable, is_local
 if TYPE_CHECKING:
     from crdtmem.sync.blocking import BlockingPeer
     from crdtmem.sync.tokens import Door
+
+log = logging.getLogger("crdtmem")
 
 LOOK = 0.5  # seconds between looks at a meeting place
 
@@ -74,12 +77,14 @@ class Peer:
         for memory in memories:
             if not isinstance(memory, Memory):
                 raise TypeError(f"Peer() takes memories, as replica.open(...) makes them, not {type(memory).__name__}")
+        if len({memory.namespace.digest for memory in memories}) < len(memories):
+            raise MisuseError("two of these memories are of one namespace; a peer shares each namespace once")
         self._feeds = [Feed(memory) for memory in memories]
         self._meeting = Meeting(meet) if meet is not None else None
         self._listen = host_and_port(listen) if listen is not None else None
         self._dial = [dial] if isinstance(dial, str) else list(dial)
         for url in self._dial:
-            if urlsplit(url).scheme not in ("ws", "wss"):
+            if not _is_address(url):
                 raise MisuseError(f"dial={url!r}: an address of a peer, as in 'ws://10.0.0.7:7400'")
         if self._listen and issuer is None and not is_local(self._listen[0]):
             raise MisuseError(
@@ -100,6 +105,7 @@ class Peer:
         self._ends: list[Callable[[], None]] = []
         self._met: dict[bytes, asyncio.Task[None]] = {}
         self._node: Node | None = None
+        self._entered = False
         ends = self._door.ends if self._door else lambda grant: None
         self.hub = Hub(os.urandom(16), name or memories[0].agent, self._told, self._admit, ends)
         self.url = ""
@@ -107,6 +113,9 @@ class Peer:
     # -- starting and ending -----------------------------------------------------------------------
 
     async def __aenter__(self) -> Peer:
+        if self._entered:
+            raise MisuseError("a peer is entered once; make a new one")
+        self._entered = True
         node = self._node = Node(self.hub, self._told, self._tls)
         try:
             for feed in self._feeds:
@@ -146,7 +155,9 @@ class Peer:
         for end in self._ends:
             end()
         for wait in self._waits:
-            wait.future.cancel()
+            if not wait.future.done():
+                wait.future.set_exception(Closed("this peer has been closed"))
+        await asyncio.sleep(0)  # whoever waited hears of it
 
     @property
     def _running(self) -> Node:
@@ -206,7 +217,10 @@ class Peer:
             for wait in self._waits:
                 wait.ask()
         for callback in list(self._watches):
-            callback(news)
+            try:
+                callback(news)
+            except Exception:
+                log.exception("a callback of watch() failed; its peer is unharmed")
 
     @property
     def connected(self) -> list[str]:
@@ -247,7 +261,10 @@ class Peer:
         Raises:
             NotReached: not in time, or not with so many.
         """
-        waits = [_Wait(self.hub, outlet, peers) for outlet in self.hub.outlets.values()]
+        await self._in_step(list(self.hub.outlets.values()), peers, timeout)
+
+    async def _in_step(self, outlets: list[Outlet], peers: int, timeout: float | None) -> None:  # noqa: ASYNC109
+        waits = [_Wait(self.hub, outlet, peers) for outlet in outlets]
         self._waits += waits
         try:
             for wait in waits:
@@ -275,7 +292,7 @@ class Peer:
         memory = next((feed.memory for feed in self._feeds if feed.knows(version)), None)
         if memory is None:
             raise NotReached("no memory shared here has reached that version; memory.wait(version) waits for it")
-        await self.synced(peers, timeout)
+        await self._in_step([self.hub.outlets[memory.namespace.digest]], peers, timeout)
 
 
 class _Wait:
@@ -308,6 +325,14 @@ class _Wait:
             end()
         if not self.future.done():
             self.future.cancel()
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("ws", "wss") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # the port is no number, or too large
+        return False
 
 
 def host_and_port(text: str) -> tuple[str, int]:

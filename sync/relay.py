@@ -146,7 +146,10 @@ class Relay:
     def _told(self, news: News) -> None:
         self._count[news.kind] += 1
         for callback in list(self._watches):
-            callback(news)
+            try:
+                callback(news)
+            except Exception:
+                log.exception("a callback of watch() failed; its relay is unharmed")
 
     def watch(self, callback: Callable[[News], None]) -> Callable[[], None]:
         """Have this called, on the loop, with all that happens to connections; gives what ends it."""

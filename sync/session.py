@@ -163,7 +163,7 @@ class Session:
         except BadFrame as error:
             return self._over("bad frame", str(error))
         if frame is None:
-            return []
+            return [] if self.phase is Phase.OPEN else self._over("out of turn", "something new before the greeting")
         if type(frame) is Bye:
             self._out.clear()
             self.ended = Ended(frame.code, frame.reason, theirs=True)

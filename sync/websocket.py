@@ -146,7 +146,7 @@ async def dialled(url: str, tls: ssl.SSLContext | None) -> Socket:
                 **options,
             )
         )
-    except (OSError, TimeoutError, WebSocketException, EOFError) as error:
+    except (OSError, TimeoutError, ValueError, WebSocketException, EOFError) as error:
         raise Unreachable(f"{url}: {error or type(error).__name__}") from error
 
 

@@ -357,7 +357,11 @@ def test_frames_out_of_place_change_nothing() -> None:
     ann.set("s").add(1)
     wire = joined(a, b)
     outlet = a.outlets[0]
-    for frame in (Same(outlet.channel), Marked(outlet.channel, 99), Shut(["acme", "elsewhere"], "who knows")):
+    for frame in (
+        Same(outlet.channel, bytes(16)),
+        Marked(outlet.channel, 99),
+        Shut(["acme", "elsewhere"], "who knows"),
+    ):
         b.hub.receive(wire.links[1], encode(frame))
     ann.set("s").add(2)
     wire.run()

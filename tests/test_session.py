@@ -92,7 +92,7 @@ def test_who_greets_wrongly_is_told_why_and_let_go(dials: bool, data: bytes, cod
         ([Hello(MAJOR, 0, ANN, "ann")], "out of turn"),
         ([Welcome(MAJOR, 0, ANN, "ann")], "out of turn"),
         ([Changes(1, [])], "out of turn"),
-        ([Open(1, ["acme"], bytes(16)), Same(2)], "out of turn"),
+        ([Open(1, ["acme"], bytes(16)), Same(2, bytes(16))], "out of turn"),
         ([Open(1, ["acme"], bytes(16)), Open(1, ["other"], bytes(16))], "out of turn"),
         ([Open(1, ["acme"], bytes(16)), Open(2, ["acme"], bytes(16))], "out of turn"),
         ([Open(1, [None, "task"], bytes(16))], "bad frame"),
