@@ -23,7 +23,7 @@ from crdtmem import base, forks, recovery
 from crdtmem.audit import Audit
 from crdtmem.change import Change, Head, Intro, Version, compose, decode
 from crdtmem.checkpoint import Checkpoints
-from crdtmem.clock import Clock, stamp
+from crdtmem.clock import Clock, moment, stamp
 from crdtmem.draft import Draft, Staged, build
 from crdtmem.entry import About, Entry, Writer
 from crdtmem.errors import NotReached, ReadOnly, StoreError, UpgradeNeeded
@@ -129,6 +129,7 @@ class Document:
         if self.log.writable:
             self.receive(recovery.set_aside(self.state, self.log, found.astray, self._identity), "")
             self._seal()
+            self._recall()
 
     def _resumed(self) -> recovery.Resumed:
         self._forks = {fork.session: fork for fork in forks.kept(self.log)}
@@ -150,6 +151,22 @@ class Document:
         if self.state.stale and self._renew() is not None:
             self.checkpoints.soon_due()
         return resumed
+
+    def _recall(self) -> None:
+        """What our key has written in the last minute counts against its quota, whichever process wrote it."""
+        trust = self.state.trust
+        rules = None if trust is None else trust.rules
+        if rules is None or (rules.changes_per_minute is None and rules.bytes_per_minute is None):
+            return
+        lately: list[tuple[float, int]] = []
+        for _, kept in self.log.backwards():
+            at = moment(kept.gist.hlc).timestamp()
+            if at < self.now() - 60:
+                break
+            if self.state.sessions[kept.session].key == self.key:
+                lately.append((at, len(kept.core)))
+        for at, size in reversed(lately):
+            self._pace.owed(rules, now=at, size=size)
 
     def _holds_no_fork(self, past: State) -> bool:
         sessions = past.sessions

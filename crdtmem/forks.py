@@ -25,6 +25,7 @@ from crdtmem.values import encode
 
 _FOLDER = "fork/"
 _MOST, _MOST_BYTES = 1024, 32 << 20  # rivals kept while their proof may be incomplete
+_SESSIONS = 16  # so many at once of which changes are asked for
 _ASKED = 64  # so many of the changes before a rival are asked for at once
 _kept = Decoder(tuple[int, list[bytes], list[bytes]]).decode
 
@@ -67,6 +68,8 @@ class Rivals:
         self._size = 0
         self._known: set[bytes] = set()  # hashes in proofs that are kept
         self.news: set[bytes] = set()  # sessions of which more has come since `prove` looked
+        self._sound: set[bytes] = set()  # hashes whose seal has been verified
+        self._gaps: list[tuple[bytes, int]] | None = None  # until more is held, or less
 
     def __len__(self) -> int:
         return len(self._held)
@@ -76,17 +79,27 @@ class Rivals:
         return any(change.session == session for change in self._held.values())
 
     def gaps(self, state: State) -> list[tuple[bytes, int]]:
-        """What is held does not follow what is here: the changes before it that its author must have made as well."""
-        first: dict[bytes, Change] = {}
-        for change in self._held.values():
-            if change.session not in first or change.seq < first[change.session].seq:
-                first[change.session] = change
-        return [
-            (change.session, seq)
-            for change in first.values()
-            if not self._joins(state, change)
-            for seq in range(max(1, change.seq - _ASKED), change.seq)
-        ]
+        """What sealed rivals lack to join what is here: changes before them that their author must have made."""
+        if self._gaps is None:
+            lacked: dict[bytes, int] = {}
+            for change in list(self._held.values()):
+                known = state.sessions.get(change.session)
+                if not change.seal or known is None:
+                    continue
+                if change.hash not in self._sound:
+                    if not verify(known.key, change.seal, change.hash):
+                        self._take(change.hash)  # no key needed to make it: nothing is asked for because of it
+                        continue
+                    self._sound.add(change.hash)
+                first = _path(change, self._held)[0]
+                if not self._joins(state, first):
+                    lacked[change.session] = min(first.seq, lacked.get(change.session, first.seq))
+            self._gaps = [
+                (session, seq)
+                for session, upto in list(lacked.items())[:_SESSIONS]
+                for seq in range(max(1, upto - _ASKED), upto)
+            ]
+        return self._gaps
 
     def _joins(self, state: State, first: Change) -> bool:
         """Whether it follows what is here."""
@@ -108,6 +121,7 @@ class Rivals:
         if before is not None and not change.seal:
             change = before
         self._held[change.hash] = change
+        self._gaps = None
         self._size += len(change.core)
         self.news.add(change.session)
         while len(self._held) > _MOST or self._size > _MOST_BYTES:
@@ -115,6 +129,8 @@ class Rivals:
 
     def _take(self, hash: bytes) -> Change | None:
         found = self._held.pop(hash, None)
+        self._gaps = None
+        self._sound.discard(hash)
         self._size -= len(found.core) if found is not None else 0
         return found
 

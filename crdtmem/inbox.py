@@ -35,6 +35,8 @@ MAX_REASON = 200  # characters: what is refused is remembered, and hostile bytes
 KEPT_SEAL_DISTANCE = 512  # a seal is verified, and so kept, at least this often
 
 
+MAX_UNSEALED = 640  # changes under one seal: what is not longer can be proved to be one of two branches (forks.py)
+_UNSEALED = f"more than {MAX_UNSEALED} changes under one seal: were it a branch of two, nobody could prove it"
 FORKED = "its session has two histories: from the change on where they part, all of it is void"
 _STORE = "store"  # what waits for the store to work, or to be whole, again
 
@@ -263,6 +265,12 @@ class Inbox:
             self._unseal(change, news)
             refused.append(Refusal("its seal does not verify", change.session, change.seq))
             return []
+        if len(path) > MAX_UNSEALED and _unsealed(path) > MAX_UNSEALED:
+            for c in path:
+                if news.pop(c.hash, None) is None:
+                    self._drop(c.hash)
+            refused.append(Refusal(_UNSEALED, change.session, change.seq))
+            return []
         for c in path:
             if c.format > FORMAT:
                 self.newer = c.format
@@ -374,6 +382,15 @@ class Inbox:
             news[change.hash] = change._replace(seal=b"")
         else:
             self._room[change.hash].change = change._replace(seal=b"")
+
+
+def _unsealed(path: Iterable[Change]) -> int:
+    """The most changes in a row, newest first, that have one seal between them."""
+    longest = run = 0
+    for change in path:
+        run = 1 if change.seal else run + 1
+        longest = max(run, longest)
+    return longest
 
 
 def _weight(change: Change) -> int:

@@ -45,11 +45,14 @@ class Pace:
         return wait
 
     def owed(self, rules: Rules, *, now: float, size: int) -> float:
-        """Spend one change that was made in any case, and return how long it takes until the quota allows it."""
+        """Spend one change that was made in any case, and return how long it takes until the quota allows it.
+
+        What is owed is a minute at most: a flood is not remembered for ever.
+        """
         self._fill(rules, now)
-        self._changes += 1
-        self._bytes += size
         changes, volume = rules.changes_per_minute, rules.bytes_per_minute
+        self._changes = min(self._changes + 1, 2 * changes) if changes is not None else 0.0
+        self._bytes = min(self._bytes + size, max(2 * volume, size)) if volume is not None else 0.0
         debts = [0.0]
         if changes is not None:
             debts.append((self._changes - changes) * _MINUTE / changes)

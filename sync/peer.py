@@ -7,6 +7,7 @@ import logging
 import os
 import ssl
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -105,6 +106,7 @@ class Peer:
         self._ends: list[Callable[[], None]] = []
         self._met: dict[bytes, asyncio.Task[None]] = {}
         self._node: Node | None = None
+        self._closing: asyncio.Task[None] | None = None
         self._entered = False
         ends = self._door.ends if self._door else lambda grant: None
         self.hub = Hub(os.urandom(16), name or memories[0].agent, self._told, self._admit, ends)
@@ -145,8 +147,12 @@ class Peer:
     async def close(self) -> None:
         """Hand out what is due, say Bye, and end every task; closing twice does nothing."""
         node, self._node = self._node, None
-        if node is None:
-            return
+        if node is not None:
+            self._closing = asyncio.create_task(self._close(node))
+        if self._closing is not None:
+            await asyncio.shield(self._closing)  # to the end, even if whoever asked does not wait for it
+
+    async def _close(self, node: Node) -> None:
         if self._meeting:
             self._meeting.leave()
         for feed in self._feeds:
@@ -210,7 +216,12 @@ class Peer:
     def watch(self, callback: Callable[[News], None]) -> Callable[[], None]:
         """Have this called, on the loop, with all that happens to connections; gives what ends it."""
         self._watches.append(callback)
-        return lambda: self._watches.remove(callback)
+
+        def end() -> None:
+            with suppress(ValueError):  # it has ended already
+                self._watches.remove(callback)
+
+        return end
 
     def _told(self, news: News) -> None:
         if news.kind == "joined":
