@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from crdtmem import Memory, Namespace, Replica
+from crdtmem import Memory, Namespace, Replica, StoreError
 from crdtmem.feed import Feed
 from crdtmem.sync.access import Grant, Refused
 from crdtmem.sync.frames import Changes, Digest, Have, Hello, Mark, Marked, Open, Same, Shut, Want, encode
@@ -366,3 +366,79 @@ def test_frames_out_of_place_change_nothing() -> None:
     ann.set("s").add(2)
     wire.run()
     assert sorted(bob.set("s")) == [1, 2] and wire.links[1].session.ended is None
+
+
+def test_an_answer_to_an_older_open_holds_for_what_was_here_then() -> None:
+    (ann, bob), (a, b) = team("ann", "bob")
+    ann.set("s").add(0)
+    bob.receive(ann.changes())
+    wire = Wire(a, b)
+    to_bob: list[bytes] = []
+
+    def to_ann() -> None:
+        wire.links[1].pump(1 << 20)
+        for data in wire.links[1].session.data_to_send():
+            a.hub.receive(wire.links[0], data)
+
+    def from_ann() -> list[bytes]:
+        wire.links[0].pump(1 << 20)
+        return wire.links[0].session.data_to_send()
+
+    for data in from_ann():
+        b.hub.receive(wire.links[1], data)
+    to_ann()
+    to_bob += from_ann()
+    for now in range(1, 6):  # bob is busy; ann writes, and says Open again
+        a.hub.tick(now)
+        if now == 2:
+            ann.set("s").add("meanwhile")
+    done: list[bool] = []
+    wire.links[0].mark(a.outlets[0], lambda: done.append("meanwhile" in bob.set("s")))
+    for _ in range(20):
+        to_bob += from_ann()
+        if to_bob:
+            b.hub.receive(wire.links[1], to_bob.pop(0))
+        to_ann()
+    assert done == [True]
+
+
+def test_a_mark_waits_for_what_cannot_be_sealed_just_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    (ann, bob), (a, b) = team("ann", "bob")
+    wire = joined(a, b)
+
+    def refuse() -> None:
+        raise StoreError("the disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(ann._document, "_seal", refuse)
+        ann.set("s").add(1)
+        done: list[int] = []
+        wire.links[0].mark(a.outlets[0], lambda: done.append(1))
+        wire.run()
+        assert done == []
+    wire.tick(1)
+    wire.run()
+    assert done == [1] and set(bob.set("s")) == {1}
+
+
+def test_any_number_of_marks_is_answered() -> None:
+    (ann, _), (a, b) = team("ann", "bob")
+    wire = joined(a, b)
+    ann.set("s").add(1)
+    done: list[int] = []
+    for n in range(300):
+        wire.links[0].mark(a.outlets[0], lambda n=n: done.append(n))  # type: ignore[misc]
+    wire.run()
+    assert done == list(range(300))
+
+
+def test_nobody_takes_the_place_of_another_by_its_id() -> None:
+    grants = iter([Grant(id="1"), Grant(id="2"), Grant(id="1")])
+    (ann, bob), _ = team("ann", "bob")
+    a, b = End("ann", ann), End("bob", bob, admit=lambda hello: (next(grants), None))
+    thief = End("ann", alone("mallory"))
+    good = joined(a, b)
+    bad = joined(thief, b)
+    assert bad.links[1].session.ended is not None and good.links[1].session.ended is None
+    again = joined(a, b)  # with its own token it may
+    assert good.links[1].session.ended is not None and again.links[1].session.ended is None

@@ -7,6 +7,7 @@ import gc
 import signal
 import socket
 import ssl
+import subprocess
 import sys
 import threading
 from asyncio.subprocess import PIPE
@@ -492,3 +493,103 @@ def test_what_is_damaged_in_a_file_is_taken_back_from_a_peer(tmp_path: Path) -> 
                 assert ann.digest() == bob.digest() == shown and not list(ann.damage)
 
     asyncio.run(main())
+
+
+def test_a_callback_that_fails_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        ann, bob = memory("ann"), memory("bob")
+        async with Peer(ann, listen="127.0.0.1:0") as one, Peer(bob, dial=one.url) as other:
+            end = one.watch(lambda news: 1 / 0)
+            await other.synced(timeout=LONG)
+            end()
+            end()
+        assert "a callback of watch() failed" in caplog.text
+
+    asyncio.run(main())
+
+
+def test_a_memory_that_is_closed_takes_no_other_with_it() -> None:
+    async def main() -> None:
+        gone, stays = Replica("gone"), Replica("stays")
+        bob = memory("bob")
+        shared = [gone.open(Namespace(tenant="other")), stays.open(SCOPE)]
+        async with Peer(*shared, listen="127.0.0.1:0") as one, Peer(bob, dial=one.url) as other:
+            await other.synced(timeout=LONG)
+            told = heard(one, lambda news: news.kind == "trouble")
+            gone.close()
+            assert (await asyncio.wait_for(told, LONG)).detail == "the memory has been closed"
+            bob.set("s").add(1)
+            await other.synced(timeout=LONG)
+            assert set(shared[1].set("s")) == {1}
+
+    asyncio.run(main())
+
+
+def test_who_waits_when_a_peer_is_closed_hears_of_it() -> None:
+    async def main() -> None:
+        one = await Peer(memory("ann"), listen="127.0.0.1:0").__aenter__()
+        waits = asyncio.create_task(one.synced())
+        await asyncio.sleep(0)
+        await one.close()
+        with pytest.raises(Closed):
+            await waits
+        with pytest.raises(MisuseError, match="entered once"):
+            await one.__aenter__()
+
+    asyncio.run(main())
+
+
+def test_a_version_of_one_memory_waits_for_no_other() -> None:
+    async def main() -> None:
+        ann, bob = Replica("ann"), memory("bob")
+        lonely = ann.open(Namespace(tenant="lonely"))
+        async with Peer(ann.open(SCOPE), lonely, listen="127.0.0.1:0") as one, Peer(bob, dial=one.url):
+            lonely.set("s").add(1)
+            ann.open(SCOPE).set("s").add(2)
+            await one.reached(ann.open(SCOPE).version, timeout=LONG)
+            assert set(bob.set("s")) == {2}
+
+    asyncio.run(main())
+
+
+def test_a_namespace_is_shared_once() -> None:
+    with pytest.raises(MisuseError, match="of one namespace"):
+        Peer(memory("ann"), memory("bob"), listen="127.0.0.1:0")
+
+
+def test_callbacks_of_a_blocking_peer_may_ask_it_and_not_wait_for_it() -> None:
+    found: list[Any] = []
+
+    def look(news: News) -> None:
+        found.append(one.present())
+        with pytest.raises(MisuseError, match="cannot wait for itself"):
+            one.synced(timeout=1)
+        found.append(news.kind)
+
+    with Peer(memory("ann"), listen="127.0.0.1:0").blocking() as one:
+        one.watch(look)
+        with Peer(memory("bob"), dial=one.url).blocking() as other:
+            other.synced(timeout=LONG)
+    assert found[:2] == [[], "joined"]
+
+
+FORKED = """
+import os, sys
+from crdtmem import ForkedReplica, Peer, Replica
+
+with Peer(Replica("ann").open(tenant="acme"), listen="127.0.0.1:0").blocking() as peer:
+    child = os.fork()
+    if not child:
+        try:
+            peer.synced(timeout=1)
+        except ForkedReplica:
+            peer.close()
+            os._exit(7)
+        os._exit(1)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_forked_child_may_not_use_the_peer_and_does_not_hang() -> None:
+    ran = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=LONG, check=True)
+    assert ran.stdout == "7\n"
