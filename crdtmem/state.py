@@ -245,8 +245,10 @@ class State:
         if not plain and self.forks:
             parts = self.tails.without(change, self.client_of(change.session), self.field)
             change = change._replace(parts=parts)
-        ordered = parts[0][0] >= SEQUENCE or (len(parts) > 1 and any(part[0] >= SEQUENCE for part in parts))
-        past, moved = self._looked_up(change, place) if ordered else (None, {})
+        simple = plain and len(parts) == 1 and parts[0][0] < SEQUENCE  # most are: one keyed part, judged by nothing
+        if not simple:
+            ordered = any(part[0] >= SEQUENCE for part in parts)
+            past, moved = self._looked_up(change, place) if ordered else (None, {})
         session = self.sessions.get(change.session)
         if session is None:
             session = self.sessions[change.session] = introduced(change)
@@ -266,6 +268,13 @@ class State:
             self._saw_whole(session, change.seq, place)
         self._version = None
         self.count += 1
+        if simple:
+            part = parts[0]
+            stamp = Stamp(session, change.seq, change.hlc, change.actor)
+            only: Any = self.fields.get(part[:2]) or self.field(part.kind, part.field)
+            came, went = only.apply(part, 0, change.digests[0], stamp, staged[0] if staged else None)
+            told = self._note(only, came, went) if only.notable else _NONE
+            return _new(Effect, (change, stamp, came, went, _NOTHING, told))
         trust = self.trust
         added = removed = _NOTHING
         void: dict[int, str] = {}
