@@ -16,6 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple
 
@@ -29,7 +30,7 @@ from crdtmem.entry import About, Entry, Writer
 from crdtmem.errors import NotReached, ReadOnly, StoreError, UpgradeNeeded
 from crdtmem.forks import Equivocation, Fork
 from crdtmem.identity import Identity, client_id, session_id
-from crdtmem.inbox import FORKED, SEAL_EVERY, Inbox, Received, Refusal
+from crdtmem.inbox import FORKED, SEAL_BYTES, SEAL_EVERY, Inbox, Received, Refusal
 from crdtmem.namespace import Namespace
 from crdtmem.notify import Batch, Callback, Notifier, Watch
 from crdtmem.observer import Observer, failed, made, taken, told
@@ -103,6 +104,7 @@ class Document:
         self._sealed: dict[bytes, int] = {}  # how far our sessions are sealed, where more may follow
         self._forks: dict[bytes, Fork] = {}
         self._pace = Pace()
+        self._unsealed = 0  # bytes of our changes since the last seal
         self._patience = 0.0  # not before this moment the stale state is tried to be made anew once more
         self.observer: Observer | None = None
         self._load()
@@ -246,10 +248,14 @@ class Document:
             if observer is not None:
                 told(observer.committed, failed, started, self.state, drafts, actor, said, error)
             raise
+        self._unsealed += len(change.core)
         effect = self.state.apply(change, staged, self.log.newest if change.deps or intro else 0)
         if intro is not None:
             self._session = self.state.sessions[session.id]
             self._sealed[session.id] = 0
+        if self._unsealed > SEAL_BYTES:
+            with suppress(StoreError):  # the write is made; it is sealed with the next
+                self._seal()
         anew = self._renew() if self.state.stale and self._tired() else None
         if self._waiters or self._watches:
             self._tell((effect,), local=True, anew=anew)
@@ -492,6 +498,7 @@ class Document:
                     hash = self.state.sessions[id].hash if seq == newest else self._kept(id, seq).hash
                     self.log.seal(id, seq, self._identity.sign(hash))
             self._sealed[id] = newest
+            self._unsealed = 0
             if self._session is None or self._session.id != id:
                 del self._sealed[id]
 

@@ -35,8 +35,9 @@ MAX_REASON = 200  # characters: what is refused is remembered, and hostile bytes
 KEPT_SEAL_DISTANCE = 512  # a seal is verified, and so kept, at least this often
 
 
-MAX_UNSEALED = 640  # changes under one seal: what is not longer can be proved to be one of two branches (forks.py)
-_UNSEALED = f"more than {MAX_UNSEALED} changes under one seal: were it a branch of two, nobody could prove it"
+SEAL_BYTES = 8 << 20  # of changes, and a writer seals at the latest
+MAX_UNSEALED, MAX_UNSEALED_BYTES = 640, 12 << 20  # under one seal: as much can be proved to be one of two branches
+_UNSEALED = "too many changes under one seal: were they a branch of two, nobody could prove it"
 FORKED = "its session has two histories: from the change on where they part, all of it is void"
 _STORE = "store"  # what waits for the store to work, or to be whole, again
 
@@ -265,7 +266,8 @@ class Inbox:
             self._unseal(change, news)
             refused.append(Refusal("its seal does not verify", change.session, change.seq))
             return []
-        if len(path) > MAX_UNSEALED and _unsealed(path) > MAX_UNSEALED:
+        weight = sum([len(c.core) for c in path])
+        if (len(path) > MAX_UNSEALED or weight > MAX_UNSEALED_BYTES) and not _provable(path):
             for c in path:
                 if news.pop(c.hash, None) is None:
                     self._drop(c.hash)
@@ -278,11 +280,12 @@ class Inbox:
                 self._drop(c.hash)
         path.reverse()
         self._session = session
-        return [c if c is change or not c.seal else self._thinned(c, session, len(path)) for c in path]
+        heavy = weight > SEAL_BYTES
+        return [c if c is change or not c.seal else self._thinned(c, session, len(path), heavy=heavy) for c in path]
 
-    def _thinned(self, change: Change, session: Writer, length: int) -> Change:
+    def _thinned(self, change: Change, session: Writer, length: int, *, heavy: bool) -> Change:
         """A change inside a sound chain. Its seal is verified now and then, else dropped: none is kept unverified."""
-        spaced = length > KEPT_SEAL_DISTANCE and change.seq % KEPT_SEAL_DISTANCE < SEAL_EVERY
+        spaced = heavy or (length > KEPT_SEAL_DISTANCE and change.seq % KEPT_SEAL_DISTANCE < SEAL_EVERY)
         return change if spaced and verify(session.key, change.seal, change.hash) else change._replace(seal=b"")
 
     def _break(self, path: list[Change], news: dict[bytes, Change], broken: bytes) -> None:
@@ -384,13 +387,17 @@ class Inbox:
             self._room[change.hash].change = change._replace(seal=b"")
 
 
-def _unsealed(path: Iterable[Change]) -> int:
-    """The most changes in a row, newest first, that have one seal between them."""
-    longest = run = 0
+def _provable(path: Iterable[Change]) -> bool:
+    """Whether no seal of a chain, newest first, stands for more than a proof of a fork holds."""
+    run = weight = 0
     for change in path:
-        run = 1 if change.seal else run + 1
-        longest = max(run, longest)
-    return longest
+        if change.seal:
+            run = weight = 0
+        run += 1
+        weight += len(change.core)
+        if run > MAX_UNSEALED or weight > MAX_UNSEALED_BYTES:
+            return False
+    return True
 
 
 def _weight(change: Change) -> int:

@@ -199,6 +199,19 @@ def test_a_chain_that_no_proof_could_hold_does_not_enter() -> None:
     assert fresh("cyd").receive(records).applied == MAX_UNSEALED + 1
 
 
+def test_a_writer_of_large_changes_seals_often_enough_to_enter_and_who_does_not_is_kept_out() -> None:
+    ann = fresh("ann")
+    for n in range(80):
+        ann.set("s").add(bytes([n]) * 250_000)
+    records = ann.changes()
+    bob = fresh("bob")
+    assert bob.receive(records).applied == 80
+    assert fresh("cyd").receive(bob.changes()).applied == 80  # handed on as well
+    bare = [record(decode(data).core, b"") for data in records[:-1]]
+    got = fresh("dan").receive([*bare, records[-1]])
+    assert got.applied == 0 and "changes under one seal" in got.refused[-1].reason
+
+
 def test_a_restart_does_not_empty_the_bucket() -> None:
     clock, key = Time(), Identity(bytes([9]) * 32)
     store, rules = MemoryStore(), Rules(agents={key.key: "ann"}, changes_per_minute=10)
