@@ -441,11 +441,12 @@ def test_over_tls_and_only_with_who_is_vouched_for(tmp_path: Path) -> None:
 
 
 INTERRUPTED = """
+import signal
 import sys
 from crdtmem import Peer, Replica
 from tests.crew import SCOPE
-from tests.layout import ROOT
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests in the background may ignore it
 memory = Replica("ann", store=sys.argv[2]).open(SCOPE)
 with Peer(memory, dial=sys.argv[1]).blocking() as peer:
     peer.synced(timeout=30)
