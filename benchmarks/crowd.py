@@ -58,7 +58,7 @@ class Reader:
                 self.say(Open(0, self._labels, bytes(16)))
             elif type(event) is Heard and event.namespace == self._shared and type(event.frame) is Open:
                 self.settled = True
-                self.say(Same(0))
+                self.say(Same(0, event.frame.version))
         self.say()
         if self.session.ended:
             raise ConnectionError(str(self.session.ended))
