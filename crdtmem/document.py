@@ -443,7 +443,8 @@ class Document:
         waiting, self._inbox = self._inbox.held(), Inbox(self.state)
         self._tell((), local=False, anew=anew)
         for sender, records in waiting.items():
-            self.receive(records, sender)
+            with suppress(StoreError):  # then they wait
+                self.receive(records, sender)
         for waker in self._wakers:
             waker()
 
@@ -460,7 +461,8 @@ class Document:
         self.state.stale = self.state.stale or not true
         if self.state.stale:
             self._tell((), local=False, anew=self._renew())
-        self.receive((), "")  # what waited for it
+        with suppress(StoreError):
+            self.receive((), "")  # what waited for it
 
     def stamp(self) -> int:
         """A stamp above all that is here."""

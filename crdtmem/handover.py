@@ -16,6 +16,7 @@ from crdtmem import base, owed
 from crdtmem.difference import shown
 from crdtmem.errors import BadBytes, StoreError
 from crdtmem.pruned import FOLDER as PRUNED
+from crdtmem.pruned import OWED
 from crdtmem.rebuild import become, came_and_went
 from crdtmem.recovery import collection_paused, fits
 from crdtmem.snapshot import Snapshot, piece, restore, split
@@ -163,5 +164,5 @@ def _kept(given: Handover, log: Log) -> tuple[dict[bytes, int], int, dict[str, b
     if given.floor is not None:
         blobs |= base.blobs(*given.floor)
     blobs |= base.blobs(given.room, given.digest, given.shown)
-    blobs[owed.NAME] = owed.note(given.room, given.digest, given.reached)
+    blobs[OWED] = owed.note(given.room, given.digest, given.reached)
     return {id: seq for id, seq, _ in given.reached}, given.room, blobs

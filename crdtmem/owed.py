@@ -19,7 +19,7 @@ from crdtmem.change import Change, decode
 from crdtmem.errors import BadBytes, StoreError
 from crdtmem.identity import session_id, verify
 from crdtmem.inbox import SEAL_BYTES, SEAL_EVERY
-from crdtmem.pruned import OWED as NAME
+from crdtmem.pruned import OWED
 from crdtmem.rebuild import inform
 from crdtmem.recovery import fits
 from crdtmem.state import State
@@ -35,7 +35,7 @@ _kept = Decoder(tuple[int, bytes, list[tuple[bytes, int, bytes]]]).decode
 
 
 def note(place: int, digest: bytes, reached: Sequence[tuple[bytes, int, bytes]]) -> bytes:
-    """What is kept on the shelf: where the checkpoint stands, what it shows, how far each session had come, and to what."""
+    """What is kept on the shelf: where the checkpoint stands, what it shows, how far each session had come there."""
     return encode((place, digest, reached))
 
 
@@ -64,7 +64,7 @@ class Owed:
     def read(cls, kept_in: Log, state: State) -> Owed | None:
         """What the shelf says is still to come; None if it says nothing."""
         try:
-            place, digest, reached = _kept(kept_in.get(NAME) or b"")
+            place, digest, reached = _kept(kept_in.get(OWED) or b"")
         except DecodeError:
             return None
         due = {id: _next(kept_in, id, seq, hash) for id, seq, hash in reached}
@@ -102,7 +102,7 @@ class Owed:
         return len(found)
 
     def _sealed(self, change: Change, bare: dict[bytes, tuple[int, int]]) -> bytes:
-        """Its seal, verified if it is kept: the newest of a session, and some on the way, so that each may be proved."""
+        """Its seal, verified if it is kept: of the newest of a session, and of some on the way, to prove forks with."""
         session = change.session
         writer = self._state.sessions[session]
         intro = change.intro

@@ -121,10 +121,10 @@ def _start(state: State, log: Log, checkpoints: Checkpoints) -> tuple[State, int
     found = checkpoints.newest(state.namespace, lambda past: serves(past, state))
     if found is not None:
         return found[:2]
-    found = base.read(log, state) or (State(state.namespace, log, state.owner), 0)
-    if state.pruned.owed and not serves(found[0], state):
+    past = base.read(log, state) or (State(state.namespace, log, state.owner), 0)
+    if state.pruned.owed and not serves(past[0], state):
         raise StoreError("a cut or a fork reaches into history that is still on its way from a peer")
-    return found
+    return past
 
 
 def serves(past: State, state: State) -> bool:

@@ -47,7 +47,8 @@ class Snapshot:
         self.digest = state.digest()
         self.count = state.count
         self._sessions = [
-            (s.id, s.key, s.agent, s.role, s.seq, s.hash, s.saw, s.whole[: None if places else 0]) for s in state.sessions.values()
+            (s.id, s.key, s.agent, s.role, s.seq, s.hash, s.saw, s.whole[: None if places else 0])
+            for s in state.sessions.values()
         ]
         self._facts = (list(state.heads.values()), list(state.voids.items()))
         self._trust = _told(state)

@@ -230,7 +230,7 @@ class _MemoryLog:
         fresh._chains = {session: _Chain(seq) for session, seq in sessions.items()}
         fresh.append(records)
         self._records, self._chains = fresh._records, fresh._chains
-        self._blobs = {name: data for name, data in (self._blobs | blobs).items() if data is not None}
+        self._blobs = {name: data for name, data in {**self._blobs, **blobs}.items() if data is not None}
 
     def fill(self, records: Sequence[Record]) -> None:
         place = next((place for place, kept in enumerate(self._records, 1) if kept), len(self._records) + 1)

@@ -359,9 +359,9 @@ class SqliteLog:
             store.usable(write=True)
             store.flush()
             lowest = store.db.execute(_LOWEST, self._bounds).get or self._place + 1
-            rows = [(at, *record, crc(at, record)) for at, record in zip(range(lowest - 1, self._first, -1), records)]
-            if len(rows) < len(records):
+            if lowest - len(records) <= self._first:
                 raise StoreError("there is no room for older records here")
+            rows = [(lowest - n, *record, crc(lowest - n, record)) for n, record in enumerate(records, 1)]
             with store.writing():
                 self.runs.precede([row[:3] for row in rows])
                 store.db.executemany(_INSERT, rows)
