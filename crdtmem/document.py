@@ -36,7 +36,6 @@ from crdtmem.notify import Batch, Callback, Notifier, Watch
 from crdtmem.observer import Observer, failed, made, taken, told
 from crdtmem.owed import Owed
 from crdtmem.past import PastState
-from crdtmem.pruned import OWED
 from crdtmem.quota import Pace
 from crdtmem.rebuild import Renewed, renewed
 from crdtmem.recovery import collection_paused
@@ -129,13 +128,19 @@ class Document:
         self._lost = tuple(
             Damage("intact, but it rests on a change that is damaged", kept.session, kept.seq) for kept in found.astray
         )
-        self.owed = Owed.read(self.log, self.state)
+        self._owe()
         for damage in self.log.damage:
             log.warning("%r: %s", self.namespace, damage.reason)
         if self.log.writable:
             self.receive(recovery.set_aside(self.state, self.log, found.astray, self._identity), "")
             self._seal()
             self._recall()
+
+    def _owe(self) -> None:
+        """See what history is still to come."""
+        self.owed = Owed.read(self.log, self.state)
+        if self.owed is not None:
+            self._clock.saw(self.owed.hlc)
 
     def _resumed(self) -> recovery.Resumed:
         self._forks = {fork.session: fork for fork in forks.kept(self.log)}
@@ -424,17 +429,15 @@ class Document:
             self.log.cut(session, seq)
         self._inbox.keep(changes, sender)
 
-    def begun_anew(self, anew: Renewed, hlc: int, *, checkpoint: bool) -> None:
+    def begun_anew(self, anew: Renewed, *, checkpoint: bool) -> None:
         """The state and the log have become others, under what is taken from a peer.
 
         Args:
             anew: what came and went.
-            hlc: a stamp above all in it.
             checkpoint: whether to make one at once, because opening could not do again what was done now.
         """
-        self._clock.saw(hlc)
         self.audit.forget()
-        self.owed = Owed.read(self.log, self.state)
+        self._owe()
         if self._session is not None:
             self._session = self.state.sessions.get(self._session.id)
         self.checkpoints.done(self.state)
@@ -454,7 +457,7 @@ class Document:
         base.drop(self.log, self.owed.place)
         if not true:
             self.checkpoints.drop()
-        self.log.drop(OWED)
+        self.owed.forget()
         self.owed = None
         self.state.resumed_over(self.log)
         self.audit.forget()

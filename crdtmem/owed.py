@@ -1,8 +1,8 @@
 """History that is still to come: the changes behind a checkpoint that was taken from a peer.
 
-They come newest first, from whoever has them, and each is the very change that the one after it names: by hash, back
-from the heads that the checkpoint gave. So at any moment the log is as if its oldest changes had been pruned. Once all
-are here, applying them must come to what the checkpoint showed; if it does not, it was a lie, and the changes count.
+They come newest first, from whoever has them all, and each is the very change that the one after it names: by hash,
+back from the heads that the checkpoint gave. So at any moment the log is as if its oldest changes had been pruned.
+Once all are here, applying them must come to what the checkpoint showed; if it does not, it was a lie, and they count.
 """
 
 from __future__ import annotations
@@ -31,12 +31,32 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("crdtmem")
 _SPARSE, _SPARSE_BYTES = SEAL_EVERY // 2, SEAL_BYTES // 4  # between seals that are kept, if there are more
-_kept = Decoder(tuple[int, bytes, list[tuple[bytes, int, bytes]]]).decode
+_ATTIC, _CHEST = "attic/", 1 << 20  # on the shelf; bytes in a blob of it
+_records = Decoder(list[bytes]).decode
+_kept = Decoder(tuple[int, bytes, int, list[tuple[bytes, int, bytes]]]).decode
 
 
-def note(place: int, digest: bytes, reached: Sequence[tuple[bytes, int, bytes]]) -> bytes:
-    """What is kept on the shelf: where the checkpoint stands, what it shows, how far each session had come there."""
-    return encode((place, digest, reached))
+def note(place: int, digest: bytes, hlc: int, reached: Sequence[tuple[bytes, int, bytes]]) -> bytes:
+    """What is kept on the shelf: where the checkpoint stands, what it shows, how far all had come there."""
+    return encode((place, digest, hlc, reached))
+
+
+def attic(records: Iterable[Record]) -> dict[str, bytes]:
+    """What was here of that history, in its order, for when nobody else has it: blobs by name."""
+    found: dict[str, bytes] = {}
+    some: list[bytes] = []
+    size = 0
+    for kept in records:
+        some.append(kept.data)
+        size += len(kept.core)
+        if size > _CHEST:
+            found[f"{_ATTIC}{len(found):06}"] = encode(some)
+            some, size = [], 0
+    return {**found, f"{_ATTIC}{len(found):06}": encode(some)} if some else found
+
+
+def _attic_of(kept_in: Log) -> list[str]:
+    return [name for name in kept_in.names() if name.startswith(_ATTIC)]
 
 
 class Owed:
@@ -47,37 +67,51 @@ class Owed:
         state: what it adds up to, with the checkpoint.
         place: of the checkpoint in the log.
         digest: of what the checkpoint shows.
+        hlc: a stamp above all in it.
         due: of each session the next that is to come, and its hash.
     """
 
     def __init__(
-        self, kept_in: Log, state: State, place: int, digest: bytes, due: dict[bytes, tuple[int, bytes]]
+        self, kept_in: Log, state: State, place: int, digest: bytes, hlc: int, due: dict[bytes, tuple[int, bytes]]
     ) -> None:
         self.place = place
         self.digest = digest
+        self.hlc = hlc
         self._log = kept_in
         self._state = state
         self._due = due
+        self._attic: dict[bytes, int] = {}  # how far each session had come here before
+        for name in _attic_of(kept_in):
+            for change in map(decode, _records(kept_in.get(name) or b"\x90")):
+                self._attic[change.session] = change.seq
         self._bare: dict[bytes, tuple[int, int]] = {}  # of each session, changes and bytes since the last kept seal
 
     @classmethod
     def read(cls, kept_in: Log, state: State) -> Owed | None:
         """What the shelf says is still to come; None if it says nothing."""
         try:
-            place, digest, reached = _kept(kept_in.get(OWED) or b"")
+            place, digest, hlc, reached = _kept(kept_in.get(OWED) or b"")
         except DecodeError:
             return None
         due = {id: _next(kept_in, id, seq, hash) for id, seq, hash in reached}
-        return cls(kept_in, state, place, digest, due)
+        return cls(kept_in, state, place, digest, hlc, due)
 
     def wanted(self) -> list[tuple[bytes, int]]:
         """The sessions of which changes are to come, and the newest of these."""
+        wanted = self._lacked()
+        if wanted and all(seq <= self._attic.get(id, 0) for id, seq in wanted):
+            for name in _attic_of(self._log)[::-1]:
+                self.take(reversed(_records(self._log.get(name) or b"\x90")))
+            wanted = self._lacked()
+        return wanted
+
+    def _lacked(self) -> list[tuple[bytes, int]]:
         pruned = self._state.pruned
         return [(id, seq) for id, (seq, _) in self._due.items() if seq and not pruned.hash(id, seq)]
 
     def count(self) -> int:
         """How many changes are to come, but for those that the giver had pruned."""
-        return sum([seq for _, seq in self.wanted()])
+        return sum([seq for _, seq in self._lacked()])
 
     def take(self, records: Iterable[bytes]) -> int:
         """Keep records that come in front of the oldest; how many they are.
@@ -100,6 +134,11 @@ class Owed:
         self._log.fill(found)
         self._due, self._bare = due, bare
         return len(found)
+
+    def forget(self) -> None:
+        """Nothing is to come any more."""
+        for name in [OWED, *_attic_of(self._log)]:
+            self._log.drop(name)
 
     def _sealed(self, change: Change, bare: dict[bytes, tuple[int, int]]) -> bytes:
         """Its seal, verified if it is kept: of the newest of a session, and of some on the way, to prove forks with."""

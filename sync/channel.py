@@ -45,7 +45,19 @@ class Channel:
         self.taking: Taking | None = None  # a checkpoint from it
         self.lending: Lending | None = None  # history to it
         self.sought = 0  # looks since history was asked of it, or came
-        self.bare = False  # it has no history that is still to come here
+        self.bare = 0  # looks until it is asked for history again, of which it had none
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything may be sent."""
+        return self.cursor is not None or self.giving is not None
+
+    @property
+    def due(self) -> bool:
+        """Whether more is to be sent."""
+        if self.cursor is None:
+            return self.giving is not None
+        return self.cursor != self.outlet.newest or bool(self.wanted) or self.lends
 
     @property
     def lends(self) -> bool:

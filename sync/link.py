@@ -353,7 +353,7 @@ class Link:
         """Have up to so many bytes sent of what the other side lacks, the namespaces in turn; whether there is more."""
         if self.session.phase is not Phase.OPEN:
             return False
-        channels = [c for c in self._channels.values() if c.cursor is not None or c.giving is not None]
+        channels = [channel for channel in self._channels.values() if channel.begun]
         more = bool(channels)
         while more and room > 0:
             more = False
@@ -361,7 +361,7 @@ class Link:
             first = self._turn % len(channels)
             for channel in channels[first:] + channels[:first] if first else channels:
                 room -= self._send(channel)
-                more = more or channel.cursor != channel.outlet.newest or bool(channel.wanted) or channel.lends
+                more = more or channel.due
         return more
 
     def _send(self, channel: Channel) -> int:
@@ -369,7 +369,7 @@ class Link:
         size = self._found(channel) if channel.wanted else 0
         outlet, cursor = channel.outlet, channel.cursor
         if cursor is None:
-            return size + handing.give(self, channel)
+            return size + (handing.give(self, channel) if channel.giving is not None else 0)
         if len(outlet.proofs) != channel.proved:
             channel.proved = len(outlet.proofs)
             size += self._hand_out(channel, outlet.proofs)
