@@ -1,6 +1,6 @@
 """What a replica hands to one that is far behind: what the memory shows, at once; its history follows (owed.py).
 
-1. None of it can be verified before the history behind it has come, so it counts only from who is trusted: decision 13.
+1. None of it can be verified before the history behind it has come, so it counts only from who is trusted: decision 15.
 2. It is taken whole or not at all, in one commit. What the taker has beyond it is kept, and applied to it; so is what
    the taker has of its history. Who has more than what it wrote itself takes none, unless what it lacks was pruned:
    else two could wait for what each believes the other to have.

@@ -2,14 +2,14 @@
 
 They come newest first, from whoever has them all, and each is the very change that the one after it names: by hash,
 back from the heads that the checkpoint gave. So at any moment the log is as if its oldest changes had been pruned.
-Once all are here, applying them must come to what the checkpoint showed; if it does not, it was a lie, and they count.
+Once all are here they are applied, and what they come to counts, whatever the checkpoint showed.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import DecodeError
 from msgspec.msgpack import Decoder
@@ -21,7 +21,7 @@ from crdtmem.identity import session_id, verify
 from crdtmem.inbox import SEAL_BYTES, SEAL_EVERY
 from crdtmem.pruned import OWED
 from crdtmem.rebuild import inform
-from crdtmem.recovery import fits
+from crdtmem.recovery import collection_paused, fits
 from crdtmem.state import State
 from crdtmem.store import Log, Record
 from crdtmem.values import encode
@@ -125,8 +125,8 @@ class Owed:
         for data in records:
             change = decode(data)
             seq, hash = due.get(change.session, (0, b""))
-            if change.seq > seq:
-                continue  # it is here
+            if change.seq > seq or self._state.pruned.hash(change.session, change.seq):
+                continue  # it is here, or the base holds it
             if change.seq < seq or change.hash != hash:
                 raise BadBytes("history that is not what the changes behind it name")
             due[change.session] = (seq - 1, change.prev)
@@ -145,10 +145,8 @@ class Owed:
         session = change.session
         writer = self._state.sessions[session]
         intro = change.intro
-        if intro is not None:
-            said = (writer.key, writer.agent, writer.role)
-            if session_id(self._state.namespace, intro) != session or intro[:3] != said:
-                raise BadBytes("a session that introduces itself as another than the checkpoint says")
+        if intro and (session_id(self._state.namespace, intro) != session or intro.key != writer.key):
+            raise BadBytes("a session of another key than the checkpoint says")
         since, size = bare.get(session, (_SPARSE, 0))
         if not change.seal or (since < _SPARSE and size < _SPARSE_BYTES):
             bare[session] = (since + 1, size + len(change.core))
@@ -172,9 +170,10 @@ def _next(kept_in: Log, session: bytes, seq: int, hash: bytes) -> tuple[int, byt
 
 
 def prove(document: Document, going: Callable[[], bool]) -> bool:
-    """Once all is here: whether it comes to what the checkpoint showed. If not, the memory shows what it comes to.
+    """Once all is here, have what it comes to count, whatever the checkpoint showed; whether the two are the same.
 
-    The log is applied again, 10 us a change; the memory is locked at the beginning and the end alone.
+    The log is applied again, 10 us a change, while the memory goes on. It is locked at the end alone, for what came
+    meanwhile and for looking at what is live, a microsecond an entry.
 
     Args:
         document: the memory.
@@ -186,31 +185,37 @@ def prove(document: Document, going: Callable[[], bool]) -> bool:
     if owed is None or owed.wanted():
         return False
     try:
-        true = _applied(kept, state, owed.place, going).digest() == owed.digest
+        fresh, place = base.read(kept, state, owed.place) or (State(state.namespace, kept, state.owner), 0)
+        inform(fresh, state)
+        told, lasting = _told(state), place == owed.place
+        place = _apply(fresh, kept, place, going)
+        with document.checkpoints.making, document.lock, collection_paused():
+            document.usable()
+            if document.owed is not owed:
+                return False
+            _apply(fresh, kept, place, going)
+            if {id: session.hash for id, session in fresh.sessions.items()} != {
+                id: session.hash for id, session in state.sessions.items()
+            }:
+                raise StoreError("the history that has come is not whole")
+            fresh.stale = told != _told(state)
+            return document.settle_owed(fresh, base_lasts=lasting)
     except StoreError as error:  # damage, or a fork that was proved meanwhile: another time
         log.warning("%r: what a checkpoint showed cannot be proved yet: %s", document.namespace, error)
         return False
-    if not true:
-        log.warning("%r: a checkpoint from a peer was false; its history counts", document.namespace)
-    with document.checkpoints.making, document.lock:
-        document.usable()
-        if document.owed is owed:
-            document.settle_owed(true=true)
-    return true
 
 
-def _applied(kept: Log, like: State, place: int, going: Callable[[], bool]) -> State:
-    """What the changes up to a place come to."""
-    fresh, after = base.read(kept, like, place) or (State(like.namespace, kept, like.owner), 0)
-    if like.trust is not None:
-        then = base.read(kept, like)
-        assert then is not None
-        inform(fresh, then[0])  # of what was known at that place, and not before it
-    for at, record in kept.since(after):
-        if at > place:
-            break
+def _told(state: State) -> tuple[set[bytes], set[Any]]:
+    """What is known to be void."""
+    return set(state.forks), set() if state.trust is None else set(state.trust.cuts)
+
+
+def _apply(fresh: State, kept: Log, place: int, going: Callable[[], bool]) -> int:
+    """Apply what lies behind a place, up to the end; where that is."""
+    for at, record in kept.since(place):
         change = record.change
         if not going() or not fits(fresh, change):
             raise StoreError("the history that has come is not whole" if going() else "the peer was closed")
         fresh.apply(change, None, at)
-    return fresh
+        place = at
+    return place

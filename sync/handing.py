@@ -245,7 +245,10 @@ def _seek(link: Link, channel: Channel) -> None:
     outlet = channel.outlet
     wanted = outlet.feed.wanted()
     if not wanted:
-        link.whole(outlet)
+        outlet.unproved -= 1
+        if outlet.unproved < 0:
+            outlet.unproved = 3 * PATIENCE  # should it fail
+            link.whole(outlet)
         return
     outlet.seeking, channel.sought = link, 0
     for first in range(0, len(wanted), MAX_SESSIONS):

@@ -34,6 +34,7 @@ class Outlet:
         self.far = FAR
         self.taking: Link | None = None  # from whom a checkpoint is awaited
         self.seeking: Link | None = None  # of whom history is asked
+        self.unproved = 0  # looks until it is tried again to have history count
         self.newest = 0
         self.proofs: list[bytes] = []
         self.gone = False  # whether the memory was closed under it
