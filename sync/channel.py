@@ -37,6 +37,7 @@ class Channel:
         self.level = False  # whether all that is here has been sent
         self.seen = 0  # the newest place when it was looked at last
         self.doubtful = False  # something that came was of no use: maybe it was damaged on the way
+        self.due_here: dict[bytes, int] = {}  # what it has said it has, and was not here then
         self.silent = 0  # looks since our Open was not answered
         self.compared = b""  # the version whose digest was sent last
         self.givable = True  # whether a checkpoint of it is worth another try

@@ -230,6 +230,7 @@ class Link:
         """The other side knows these sessions so far; of those not named, nothing."""
         feed = channel.outlet.feed
         channel.known.update((id, seq) for id, seq, _ in frame.sessions if feed.has((id, 1)))
+        channel.due_here.update((id, seq) for id, seq, _ in frame.sessions if not feed.has((id, seq)))
         others = [(id, seq) for id, seq, begins in frame.sessions if feed.differs(id, seq, begins)]
         if others:  # forked sessions: their change at this place is half of the proof
             self.session.send(Want(channel.outlet.channel, others[:MAX_WANTED]))
@@ -474,6 +475,9 @@ class Link:
             channel.level = False
             self.tell(News("behind", self.name, feed.namespace.digest, f"by {newest - cursor:,} changes"))
         quiet = cursor == newest == channel.seen
+        if quiet and channel.due_here:  # it was sent, and lost on the way, if it is not here by now
+            channel.doubtful = channel.doubtful or not all(map(feed.has, channel.due_here.items()))
+            channel.due_here.clear()
         if quiet and channel.doubtful:
             channel.doubtful = False
             self.have(channel)
