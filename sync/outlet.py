@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from crdtmem.errors import Closed, StoreError
@@ -30,6 +31,7 @@ class Outlet:
         self.links: dict[Link, Channel] = {}  # connections on which it is open
         self.size = 64 * 1024  # bytes of a stretch
         self.newest = 0
+        self.rests = 0.0  # until this moment of the loop that hands it out
         self.proofs: list[bytes] = []
         self.gone = False  # whether the memory was closed under it
         self.refresh()
@@ -70,5 +72,7 @@ class Outlet:
         return encode(Changes(self.channel, lacked)) if lacked else b""
 
     def forget(self) -> None:
-        """Let go of what was read."""
+        """Let go of what was read, and have its seal stored."""
         self._frames.clear()
+        with suppress(StoreError, Closed):  # it is tried again
+            self.feed.settle()
