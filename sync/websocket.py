@@ -152,8 +152,9 @@ class Socket:
         if connection.protocol.state is State.CLOSED:
             return
         connection.take = take
-        connection.hand_over()
-        connection.transport.resume_reading()
+        if connection.messages:
+            connection.hand_over()
+            connection.transport.resume_reading()
         await self._over.wait()
 
     def rest(self, seconds: float) -> None:
