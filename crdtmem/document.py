@@ -540,7 +540,7 @@ class Document:
     def _sign(self) -> None:
         """Seal what we wrote since the last time: its newest change, and every 64th on the way.
 
-        Where the session goes on, the newest is owed to the log: mostly another one stands for it soon (decision 3).
+        Where the session goes on, the newest is owed to the log: mostly another one stands for it soon (decision 13).
         """
         for id, sealed in list(self._sealed.items()):
             newest = self.state.sessions[id].seq

@@ -195,11 +195,12 @@ class Node:
         while True:
             await asyncio.sleep(1)
             now = self._loop.time()
-            self.hub.tick(now)
+            self.hub.look(now)
             for chore in self._chores:
                 chore(now)
             self._stir()
             for number, link in enumerate(list(self.hub.links), 1):
+                self.hub.tend(link, now)
                 self.pump(link)
                 if not number % AT_ONCE:
                     await asyncio.sleep(0)  # of thousands, the others need not wait for the last
