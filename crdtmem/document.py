@@ -34,7 +34,9 @@ from crdtmem.inbox import FORKED, SEAL_BYTES, SEAL_EVERY, Inbox, Received, Refus
 from crdtmem.namespace import Namespace
 from crdtmem.notify import Batch, Callback, Notifier, Watch
 from crdtmem.observer import Observer, failed, made, taken, told
+from crdtmem.owed import Owed
 from crdtmem.past import PastState
+from crdtmem.pruned import OWED
 from crdtmem.quota import Pace
 from crdtmem.rebuild import Renewed, renewed
 from crdtmem.recovery import collection_paused
@@ -110,6 +112,7 @@ class Document:
         self._owed: Record | None = None  # our newest change, sealed, where its seal is not stored yet
         self._patience = 0.0  # not before this moment the stale state is tried to be made anew once more
         self.observer: Observer | None = None
+        self.owed: Owed | None = None  # history that is still to come
         self._load()
         self.checkpoints.at_opening(self.state)
         self.audit = Audit(namespace, self.log, self.state, self.past)
@@ -129,6 +132,7 @@ class Document:
         self._lost = tuple(
             Damage("intact, but it rests on a change that is damaged", kept.session, kept.seq) for kept in found.astray
         )
+        self.owed = Owed.read(self.log, self.state)
         for damage in self.log.damage:
             log.warning("%r: %s", self.namespace, damage.reason)
         if self.log.writable:
@@ -429,6 +433,54 @@ class Document:
         self._newest = None
         self._inbox.keep(changes, sender)
 
+    def begun_anew(self, anew: Renewed, hlc: int, *, checkpoint: bool) -> None:
+        """The state and the log have become others, under what is taken from a peer.
+
+        Args:
+            anew: what came and went.
+            hlc: a stamp above all in it.
+            checkpoint: whether to make one at once, because opening could not do again what was done now.
+        """
+        self._clock.saw(hlc)
+        self.audit.forget()
+        self.owed = Owed.read(self.log, self.state)
+        if self._session is not None:
+            self._session = self.state.sessions.get(self._session.id)
+        self.checkpoints.done(self.state)
+        if checkpoint:
+            self.checkpoints.attempt()
+        waiting, self._inbox = self._inbox.held(), Inbox(self.state)
+        self._tell((), local=False, anew=anew)
+        for sender, records in waiting.items():
+            with suppress(StoreError):  # then they wait
+                self.receive(records, sender)
+        for waker in self._wakers:
+            waker()
+
+    def settle_owed(self, *, true: bool) -> None:
+        """All history is here. If it does not come to what the checkpoint showed, show what it comes to."""
+        assert self.owed is not None
+        base.drop(self.log, self.owed.place)
+        if not true:
+            self.checkpoints.drop()
+        self.log.drop(OWED)
+        self.owed = None
+        self.state.resumed_over(self.log)
+        self.audit.forget()
+        self.state.stale = self.state.stale or not true
+        if self.state.stale:
+            self._tell((), local=False, anew=self._renew())
+        with suppress(StoreError):
+            self.receive((), "")  # what waited for it
+
+    def stamp(self) -> int:
+        """A stamp above all that is here."""
+        return self._clock.now()
+
+    def vouch(self, hash: bytes) -> bytes:
+        """Our signature."""
+        return self._identity.sign(hash)
+
     def _received(self, applied: int, refused: Sequence[Refusal]) -> Received:
         missing = self.missing() if len(self._inbox) or self.log.damage or len(self._inbox.rivals) else ()
         return Received(applied, len(self._inbox), tuple(refused), missing)
@@ -476,6 +528,8 @@ class Document:
         if since is None or not since.heads:
             if self.state.pruned.any():
                 raise StoreError("the oldest changes were pruned here; ask a replica that keeps them")
+            if self.owed is not None:
+                raise StoreError("the oldest changes are still on their way here; ask a replica that has them")
             return self.log.records()
         _, beyond = self._back(since)
         return reversed(_whole(beyond))

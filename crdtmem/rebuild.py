@@ -10,7 +10,7 @@ The objects that others hold stay the same ones: the state, its fields, and what
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from crdtmem import base
@@ -62,6 +62,17 @@ def renewed(state: State, log: Log, checkpoints: Checkpoints) -> Renewed:
         return Renewed(frozenset(), [], [], set())
     before, tainted = shown(state), dict(state.taint.tainted)
     rebuild(state, log, checkpoints)
+    return came_and_went(before, tainted, state)
+
+
+def came_and_went(before: dict[Any, dict[Any, Entry]], tainted: Mapping[Any, frozenset[Any]], state: State) -> Renewed:
+    """What a state shows now that it did not, and the other way round.
+
+    Args:
+        before: what it showed.
+        tainted: what was tainted, and by what.
+        state: the state.
+    """
     after = shown(state)
     empty: dict[Any, Entry] = {}
     came = {at: [e for id, e in here.items() if id not in before.get(at, empty)] for at, here in after.items()}
@@ -110,7 +121,10 @@ def _start(state: State, log: Log, checkpoints: Checkpoints) -> tuple[State, int
     found = checkpoints.newest(state.namespace, lambda past: serves(past, state))
     if found is not None:
         return found[:2]
-    return base.read(log, state) or (State(state.namespace, log, state.owner), 0)
+    past = base.read(log, state) or (State(state.namespace, log, state.owner), 0)
+    if state.pruned.owed and not serves(past[0], state):
+        raise StoreError("a cut or a fork reaches into history that is still on its way from a peer")
+    return past
 
 
 def serves(past: State, state: State) -> bool:

@@ -19,9 +19,11 @@ from functools import partial
 from typing import Any
 
 from crdtmem.errors import CrdtmemError
+from crdtmem.sync.access import EVERYTHING, Grant
 from crdtmem.sync.frames import Welcome
 from crdtmem.sync.hub import Hub
-from crdtmem.sync.link import Link, News
+from crdtmem.sync.link import Link
+from crdtmem.sync.news import News
 from crdtmem.sync.outlet import Outlet
 from crdtmem.sync.websocket import Answer, Socket, Unreachable, dialled, listening
 
@@ -62,6 +64,9 @@ class Node:
         self._tasks: set[asyncio.Task[None]] = set()
         self._servers: list[Any] = []
         self._chores: list[Callable[[float], None]] = []
+        self._going = True
+        self._proving: set[Outlet] = set()
+        hub.whole = self._whole
         hub.tick(self._loop.time())
         self.spawn(self._ticking())
 
@@ -74,6 +79,7 @@ class Node:
 
     async def close(self) -> None:
         """Hand out what is due, say Bye, and end every task."""
+        self._going = False
         for server in self._servers:
             server.close(close_connections=False)
         self.work()
@@ -90,6 +96,20 @@ class Node:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for server in self._servers:
             await server.wait_closed()
+
+    def _whole(self, outlet: Outlet) -> None:
+        """Prove what a checkpoint showed, in a thread: it takes a while."""
+        if outlet not in self._proving:
+            self._proving.add(outlet)
+            self.spawn(self._prove(outlet))
+
+    async def _prove(self, outlet: Outlet) -> None:
+        try:
+            self.hub.proved(outlet, await asyncio.to_thread(outlet.feed.prove, lambda: self._going))
+        except CrdtmemError as error:
+            self._tell(News("trouble", self.hub.name, outlet.feed.namespace.digest, str(error)))
+        finally:
+            self._proving.discard(outlet)
 
     # -- what is new goes out ----------------------------------------------------------------------
 
@@ -222,6 +242,7 @@ class Node:
         url: str,
         token: str | None = None,
         trusts: Callable[[Welcome], bool] = lambda welcome: True,
+        grant: Grant = EVERYTHING,
     ) -> bool:
         """One connection to a peer that listens, until it ends; whether it was let in.
 
@@ -229,7 +250,7 @@ class Node:
             Unreachable: nobody listens there.
         """
         socket = await dialled(url, self._tls if url.startswith("wss") else None)
-        link = self.hub.link(dials=True, now=self._loop.time(), token=token, trusts=trusts)
+        link = self.hub.link(dials=True, now=self._loop.time(), token=token, trusts=trusts, grant=grant)
         await self._converse(link, socket)
         return bool(link.peer)
 

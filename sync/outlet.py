@@ -11,8 +11,10 @@ from crdtmem.feed import Feed, Stretch
 from crdtmem.sync.frames import Changes, Open, encode, labels_of
 
 if TYPE_CHECKING:
-    from crdtmem.sync.link import Channel, Link
+    from crdtmem.sync.channel import Channel
+    from crdtmem.sync.link import Link
 
+FAR = 10_000  # changes, and a checkpoint is worth its while
 _KEPT = 4  # stretches: those who have seen all get the same one, those who catch up have one each
 
 
@@ -30,6 +32,9 @@ class Outlet:
         self.labels = labels_of(feed.namespace)
         self.links: dict[Link, Channel] = {}  # connections on which it is open
         self.size = 64 * 1024  # bytes of a stretch
+        self.far = FAR
+        self.taking: Link | None = None  # from whom a checkpoint is awaited
+        self.seeking: Link | None = None  # of whom history is asked
         self.newest = 0
         self.rests = 0.0  # until this moment of the loop that hands it out
         self.proofs: list[bytes] = []
@@ -70,6 +75,12 @@ class Outlet:
         """The frame that hands out a stretch to who knows each session so far; empty when they know it all."""
         lacked = [record.data for record in stretch.records if record.seq > known.get(record.session, 0)]
         return encode(Changes(self.channel, lacked)) if lacked else b""
+
+    def begin_anew(self) -> None:
+        """The log has begun anew."""
+        self.forget()
+        self.newest = 0
+        self.refresh()
 
     def forget(self) -> None:
         """Let go of what was read, and have its seal stored."""

@@ -11,7 +11,8 @@ from crdtmem import Memory, Namespace, Replica, StoreError
 from crdtmem.feed import Feed
 from crdtmem.sync.access import Grant, Refused
 from crdtmem.sync.frames import Changes, Digest, Have, Hello, Mark, Marked, Open, Same, Shut, Want, encode
-from crdtmem.sync.link import MAX_REFUSED, News
+from crdtmem.sync.link import MAX_REFUSED
+from crdtmem.sync.news import News
 from tests.crew import SCOPE, Unwilling, alone, crew, tick
 from tests.ends import End, Wire, joined
 
