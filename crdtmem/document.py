@@ -109,7 +109,7 @@ class Document:
         self._pace = Pace()
         self._unsealed = 0  # bytes of our changes since the last seal that is stored
         self._newest: Record | None = None  # the newest record of the log, where it is not too large to be kept here
-        self._owed: Record | None = None  # our newest change, sealed, where its seal is not stored yet
+        self._unkept: Record | None = None  # our newest change, sealed, where its seal is not stored yet
         self._patience = 0.0  # not before this moment the stale state is tried to be made anew once more
         self.observer: Observer | None = None
         self.owed: Owed | None = None  # history that is still to come
@@ -442,6 +442,7 @@ class Document:
             checkpoint: whether to make one at once, because opening could not do again what was done now.
         """
         self._clock.saw(hlc)
+        self._newest = None
         self.audit.forget()
         self.owed = Owed.read(self.log, self.state)
         if self._session is not None:
@@ -534,8 +535,14 @@ class Document:
         _, beyond = self._back(since)
         return reversed(_whole(beyond))
 
-    def flush(self) -> int:
-        """Seal what we wrote; the place of the newest record. What is read from here on is sealed, by `between`."""
+    def flush(self) -> None:
+        """Seal what we wrote, for good."""
+        with self.lock:
+            self.usable()
+            self._seal()
+
+    def ready(self) -> int:
+        """Seal what we wrote, so that `between` and `find` can hand it out; the place of the newest record."""
         with self.lock:
             self.usable()
             self._sign()
@@ -565,8 +572,8 @@ class Document:
             return None if kept is None else self._with_seal(kept)
 
     def _with_seal(self, kept: Record) -> Record:
-        owed = self._owed
-        return owed if owed is not None and owed.hash == kept.hash else kept
+        sealed = self._unkept
+        return sealed if sealed is not None and sealed.hash == kept.hash else kept
 
     def wake_up(self, waker: Callable[[], None]) -> Callable[[], None]:
         """Have this called after every change of ours and every received batch, under the lock; gives what ends it."""
@@ -582,42 +589,42 @@ class Document:
     def _seal(self) -> None:
         """Seal what we wrote, for good."""
         self._sign()
-        self.settle()
+        self.keep_seal()
 
-    def settle(self) -> None:
-        """Store the seal that is owed."""
+    def keep_seal(self) -> None:
+        """Store the seal that is not stored yet, if there is one."""
         with self.lock:
-            if self._owed is not None:
-                self.log.seal(self._owed.session, self._owed.seq, self._owed.seal)
-                self._owed, self._unsealed = None, 0
+            if self._unkept is not None:
+                self.log.seal(self._unkept.session, self._unkept.seq, self._unkept.seal)
+                self._unkept, self._unsealed = None, 0
 
     def _sign(self) -> None:
         """Seal what we wrote since the last time: its newest change, and every 64th on the way.
 
-        Where the session goes on, the newest is owed to the log: mostly another one stands for it soon (decision 13).
+        Where the session goes on, the newest is not stored yet: mostly another one stands for it soon (decision 13).
         """
         for id, sealed in list(self._sealed.items()):
             newest = self.state.sessions[id].seq
             goes_on = self._session is not None and self._session.id == id
             for seq in range(sealed + 1, newest + 1):
                 if seq == newest and goes_on:
-                    self._owe(id, seq)
+                    self._hold(id, seq)
                 elif seq == newest or seq % SEAL_EVERY == 0:
                     self.log.seal(id, seq, self._identity.sign(self._kept(id, seq).hash))
             if newest % SEAL_EVERY == 0:
-                self.settle()
+                self.keep_seal()
             self._sealed[id] = newest
             if not goes_on:
                 self._newest = None  # maybe it was its
                 del self._sealed[id]
 
-    def _owe(self, session: bytes, seq: int) -> None:
+    def _hold(self, session: bytes, seq: int) -> None:
         """Seal a change here alone."""
         last = self._newest
         kept = last if last is not None and last[:2] == (session, seq) else self._kept(session, seq)
-        self._owed = kept._replace(seal=self._identity.sign(kept.hash))
+        self._unkept = kept._replace(seal=self._identity.sign(kept.hash))
         if kept is last:
-            self._newest = self._owed
+            self._newest = self._unkept
 
     # -- versions ----------------------------------------------------------------------------------
 

@@ -121,7 +121,7 @@ class Feed:
 
     def newest(self) -> int:
         """The place of the last record; what is there is sealed now."""
-        return self._document.flush()
+        return self._document.ready()
 
     def start(self, known: Mapping[bytes, int]) -> int:
         """The place behind which all lies that somebody lacks who knows each session so far.
@@ -150,9 +150,9 @@ class Feed:
         found, reached = self._document.between(after, upto, size)
         return Stretch(reached, found)
 
-    def settle(self) -> None:
+    def keep_seal(self) -> None:
         """Have stored what was sealed to be handed out; once a second will do."""
-        self._document.settle()
+        self._document.keep_seal()
 
     # -- checkpoints, and the history behind them ---------------------------------------------------
 

@@ -83,7 +83,7 @@ class Outlet:
         self.refresh()
 
     def forget(self) -> None:
-        """Let go of what was read, and have its seal stored."""
+        """Let go of what was read, and have the seal of the newest stored."""
         self._frames.clear()
         with suppress(StoreError, Closed):  # it is tried again
-            self.feed.settle()
+            self.feed.keep_seal()

@@ -479,13 +479,13 @@ def tail_left_unsealed(real):
 
 
 @bug((Document, "_with_seal"))
-def owed_seal_left_out(real):
+def late_seal_left_out(real):
     """What is read from the log goes out without the seal that is not stored yet."""
     return lambda self, kept: kept
 
 
-@bug((Document, "settle"))
-def owed_seal_never_stored(real):
+@bug((Document, "keep_seal"))
+def late_seal_never_stored(real):
     """The newest seal stays in memory."""
     return lambda self: None
 

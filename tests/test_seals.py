@@ -71,8 +71,8 @@ class Writer:
             change = decode(data)
             assert verify(sessions[id].key, change.seal, change.hash)
 
-    def settle(self) -> None:
-        self.feed.settle()
+    def keep_seal(self) -> None:
+        self.feed.keep_seal()
 
     def flush(self) -> None:
         self.memory.changes(self.memory.version)
@@ -80,7 +80,7 @@ class Writer:
 
 _MOSTLY = [Writer.write, Writer.write, Writer.write_many, Writer.hear, Writer.hand_out]
 STEPS = st.lists(
-    st.sampled_from([*_MOSTLY, Writer.find, Writer.settle, Writer.flush, Writer.crash]),
+    st.sampled_from([*_MOSTLY, Writer.find, Writer.keep_seal, Writer.flush, Writer.crash]),
     max_size=30,
 )
 
@@ -121,9 +121,9 @@ def test_of_changes_handed_out_one_by_one_every_64th_seal_is_stored_at_once_and_
     log = memory._document.log
     feed = handed_one_by_one(memory, 2 * SEAL_EVERY + 3)
     assert [number for number, sealed in enumerate(seals(log), 1) if sealed] == [SEAL_EVERY, 2 * SEAL_EVERY]
-    feed.settle()
+    feed.keep_seal()
     assert seals(log)[-1]
-    feed.settle()  # nothing is owed
+    feed.keep_seal()  # there is none
     assert sum(seals(log)) == 3
 
 
@@ -151,7 +151,7 @@ def test_large_changes_do_not_go_without_a_stored_seal_for_long(monkeypatch: pyt
     assert stored == [2, 5, 8, 11, 14, 17]  # 12 KB each
 
 
-def test_a_seal_that_cannot_be_stored_is_owed_until_it_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_seal_that_cannot_be_stored_now_is_stored_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with SqliteStore(tmp_path / "ann.db") as store, Replica("ann", store=store) as replica:
         memory = replica.open(SCOPE)
         feed = handed_one_by_one(memory, 2)
@@ -163,10 +163,10 @@ def test_a_seal_that_cannot_be_stored_is_owed_until_it_can(tmp_path: Path, monke
         with monkeypatch.context() as broken:
             broken.setattr(log, "seal", refuse)
             with pytest.raises(StoreError):
-                feed.settle()
+                feed.keep_seal()
             [record] = feed.read(1, feed.newest()).records
             assert record.seal and seals(log) == [False, False]
-        feed.settle()
+        feed.keep_seal()
         assert seals(log) == [False, True]
 
 
@@ -189,7 +189,28 @@ def test_a_record_at_hand_is_the_one_that_is_stored(tmp_path: Path) -> None:
         memory = replica.open(SCOPE)
         feed = handed_one_by_one(memory, 5)
         [at_hand] = feed.read(4, 5).records
-        feed.settle()
+        feed.keep_seal()
         with SqliteStore(tmp_path / "ann.db", readonly=True) as seen:
             stored: list[Record] = list(seen.open(SCOPE).records())
     assert stored[-1] == at_hand
+
+
+@pytest.mark.parametrize("beyond", [False, True])
+def test_a_log_that_begins_behind_a_checkpoint_lacks_no_seal(*, beyond: bool) -> None:
+    """What was sealed last lies behind the checkpoint now, or in the log that begins there."""
+    ann, bob = Replica("ann").open(SCOPE), Replica("bob").open(SCOPE)
+    mine, theirs = Feed(ann), handed_one_by_one(bob, 3)
+    ann.set("s").add("first")
+    theirs.receive([record.data for record in mine.read(0, mine.newest()).records], "ann")
+    if beyond:
+        ann.set("s").add("second")
+        mine.newest()
+    place, pieces = theirs.hand_over()
+    assert mine.take_over(b"".join(pieces)) == 3
+    mine.keep_seal()
+    stretch = mine.read(place, mine.newest())
+    assert theirs.receive([record.data for record in stretch.records], "ann").received.waiting == 0
+    ann.set("s").add("third")
+    stretch = mine.read(stretch.upto, mine.newest())
+    assert theirs.receive([record.data for record in stretch.records], "ann").received.applied == 1
+    assert mine.version == theirs.version
