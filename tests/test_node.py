@@ -90,7 +90,7 @@ async def table(count: int) -> AsyncIterator[tuple[Memory, Node, Outlet, list[Re
         await node.close()
 
 
-async def turns() -> None:
+async def turns(_: object = None) -> None:
     """Some turns of the loop, in which nothing waits for a moment to come."""
     for _ in range(5):
         await asyncio.sleep(0)
@@ -124,6 +124,7 @@ def test_what_goes_to_many_is_handed_out_at_once_and_what_follows_soon_together(
 
 
 def test_its_rest_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Node, "_ticking", turns)  # which hands out whatever is due, once a second
     monkeypatch.setattr(crdtmem.sync.node, "LONGEST_REST", 0.01)
     monkeypatch.setattr(crdtmem.sync.node, "REST", 60.0)
 

@@ -107,6 +107,11 @@ def test_all_that_is_handed_out_is_under_a_seal(steps: list[Callable[[Writer], N
         newcomer = Feed(Replica("newcomer").open(SCOPE))
 
 
+def refuse(*_: object) -> None:
+    """A store that fails."""
+    raise StoreError("the disk is full")
+
+
 def handed_one_by_one(memory: Memory, count: int) -> Feed:
     feed = Feed(memory)
     for number in range(count):
@@ -157,9 +162,6 @@ def test_a_seal_that_cannot_be_stored_now_is_stored_later(tmp_path: Path, monkey
         feed = handed_one_by_one(memory, 2)
         log = memory._document.log
 
-        def refuse(session: bytes, seq: int, seal: bytes) -> None:
-            raise StoreError("the disk is full")
-
         with monkeypatch.context() as broken:
             broken.setattr(log, "seal", refuse)
             with pytest.raises(StoreError):
@@ -168,6 +170,19 @@ def test_a_seal_that_cannot_be_stored_now_is_stored_later(tmp_path: Path, monkey
             assert record.seal and seals(log) == [False, False]
         feed.keep_seal()
         assert seals(log) == [False, True]
+
+
+def test_the_last_change_of_a_session_that_ended_is_sealed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write that failed may be half on the disk, so its session is never continued."""
+    memory = Replica("ann").open(SCOPE)
+    feed = Feed(memory)
+    memory.set("s").add(1)
+    with monkeypatch.context() as broken:
+        broken.setattr("crdtmem.store._MemoryLog.append", refuse)
+        with pytest.raises(StoreError):
+            memory.set("s").add(2)
+    [record] = feed.read(0, feed.newest()).records
+    assert record.seal and seals(memory._document.log) == [True]
 
 
 def test_what_was_taken_out_of_the_log_is_not_handed_out() -> None:
@@ -208,6 +223,7 @@ def test_a_log_that_begins_behind_a_checkpoint_lacks_no_seal(*, beyond: bool) ->
     place, pieces = theirs.hand_over()
     assert mine.take_over(b"".join(pieces)) == 3
     mine.keep_seal()
+    assert mine.read(place - 1, place).records == ()  # its history follows
     stretch = mine.read(place, mine.newest())
     assert theirs.receive([record.data for record in stretch.records], "ann").received.waiting == 0
     ann.set("s").add("third")
