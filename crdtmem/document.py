@@ -610,7 +610,8 @@ class Document:
                 if seq == newest and goes_on:
                     self._hold(id, seq)
                 elif seq == newest or seq % SEAL_EVERY == 0:
-                    self.log.seal(id, seq, self._identity.sign(self._kept(id, seq).hash))
+                    hash = self.state.sessions[id].hash if seq == newest else self._kept(id, seq).hash
+                    self.log.seal(id, seq, self._identity.sign(hash))
             if newest % SEAL_EVERY == 0:
                 self.keep_seal()
             self._sealed[id] = newest
@@ -621,10 +622,11 @@ class Document:
     def _hold(self, session: bytes, seq: int) -> None:
         """Seal a change here alone."""
         last = self._newest
-        kept = last if last is not None and last[:2] == (session, seq) else self._kept(session, seq)
-        self._unkept = kept._replace(seal=self._identity.sign(kept.hash))
-        if kept is last:
-            self._newest = self._unkept
+        kept = last if last is not None and last[:2] == (session, seq) else self.log.read(session, seq)
+        if kept is not None:  # else it is damaged: nobody is handed it, and it comes back with its seal
+            self._unkept = kept._replace(seal=self._identity.sign(kept.hash))
+            if kept is last:
+                self._newest = self._unkept
 
     # -- versions ----------------------------------------------------------------------------------
 

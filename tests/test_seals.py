@@ -185,6 +185,18 @@ def test_the_last_change_of_a_session_that_ended_is_sealed(monkeypatch: pytest.M
     assert record.seal and seals(memory._document.log) == [True]
 
 
+def test_a_newest_change_that_is_damaged_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory, other = Replica("ann").open(SCOPE), Replica("bob").open(SCOPE)
+    feed = Feed(memory)
+    memory.set("s").add(1)
+    other.set("s").add(2)
+    feed.receive(other.changes(), "bob")
+    with monkeypatch.context() as broken:
+        broken.setattr("crdtmem.store._MemoryLog.read", lambda *_: None)
+        assert feed.newest() == 2
+        feed.keep_seal()
+
+
 def test_what_was_taken_out_of_the_log_is_not_handed_out() -> None:
     """A change that turned out not to be judged is put back to wait: the one kept at hand is let go with it."""
     memory, other = Replica("ann").open(SCOPE), Replica("bob").open(SCOPE)
