@@ -121,7 +121,7 @@ class Feed:
 
     def newest(self) -> int:
         """The place of the last record; what is there is sealed now."""
-        return self._document.flush()
+        return self._document.ready()
 
     def start(self, known: Mapping[bytes, int]) -> int:
         """The place behind which all lies that somebody lacks who knows each session so far.
@@ -147,16 +147,12 @@ class Feed:
 
     def read(self, after: int, upto: int, size: int = 64 * 1024) -> Stretch:
         """The records behind one place, up to another: so many bytes of them, and at least one."""
-        found: list[Record] = []
-        for place, record in self._document.log.since(after):
-            size -= len(record.core) + 72
-            if place > upto or (found and size < 0):
-                break
-            found.append(record)
-            after = place
-        else:
-            after = upto
-        return Stretch(after if found else upto, tuple(found))
+        found, reached = self._document.between(after, upto, size)
+        return Stretch(reached, found)
+
+    def keep_seal(self) -> None:
+        """Have stored what was sealed to be handed out; once a second will do."""
+        self._document.keep_seal()
 
     # -- checkpoints, and the history behind them ---------------------------------------------------
 
@@ -254,7 +250,7 @@ class Feed:
 
     def find(self, ids: Iterable[ChangeId]) -> list[bytes]:
         """Those of these changes that are here."""
-        records = [self._document.log.read(*id) for id in ids]
+        records = [self._document.find(*id) for id in ids]
         return [record.data for record in records if record is not None]
 
     def receive(self, records: Sequence[bytes], sender: str) -> Arrival:

@@ -180,17 +180,18 @@ class Hub:
 
     def tick(self, now: float) -> None:
         """Time has passed: about a second since the last time."""
+        self.look(now)
+        for link in list(self.links):
+            self.tend(link, now)
+
+    def look(self, now: float) -> None:
+        """Time has passed for the memories, and for who is there."""
         for outlet in list(self.outlets.values()):
             outlet.forget()
             outlet.refresh()  # should it have failed
             if outlet.gone:
                 self._tell(News("trouble", self.name, outlet.feed.namespace.digest, "the memory has been closed"))
                 self.drop(outlet)
-        for link in list(self.links):
-            why = self._ends(link.grant) if link.peer else None
-            if why:
-                link.session.end("token", why)
-            link.tick(now)
         self._now = now
         for roll in self._rolls.values():
             roll.forget(now)
@@ -198,6 +199,13 @@ class Hub:
             self._renewed = now
             for (namespace, _), here in self._own.items():
                 self._say(namespace, here)
+
+    def tend(self, link: Link, now: float) -> None:
+        """Time has passed on one connection."""
+        why = self._ends(link.grant) if link.peer else None
+        if why:
+            link.session.end("token", why)
+        link.tick(now)
 
     # -- who is there ------------------------------------------------------------------------------
 

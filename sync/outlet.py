@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from crdtmem.errors import Closed, StoreError
@@ -36,6 +37,7 @@ class Outlet:
         self.seeking: Link | None = None  # of whom history is asked
         self.unproved = 0  # looks until it is tried again to have history count
         self.newest = 0
+        self.rests = 0.0  # until this moment of the loop that hands it out
         self.proofs: list[bytes] = []
         self.gone = False  # whether the memory was closed under it
         self.refresh()
@@ -82,5 +84,7 @@ class Outlet:
         self.refresh()
 
     def forget(self) -> None:
-        """Let go of what was read."""
+        """Let go of what was read, and have the seal of the newest stored."""
         self._frames.clear()
+        with suppress(StoreError, Closed):  # it is tried again
+            self.feed.keep_seal()

@@ -478,6 +478,18 @@ def tail_left_unsealed(real):
     return load
 
 
+@bug((Document, "_with_seal"))
+def late_seal_left_out(real):
+    """What is read from the log goes out without the seal that is not stored yet."""
+    return lambda self, kept: kept
+
+
+@bug((Document, "keep_seal"))
+def late_seal_never_stored(real):
+    """The newest seal stays in memory."""
+    return lambda self: None
+
+
 @bug((Document, "past"))
 def past_is_present(real):
     """Every version is today's."""

@@ -62,15 +62,20 @@ class Node:
     def work(self) -> None:
         """Whatever has happened here: hand out what is new, to those who keep up as one frame."""
         [outlet] = self.hub.outlets.values()
-        before = outlet.newest
-        if outlet.refresh():
-            stretch, frame = outlet.read(before, outlet.newest)
-            for wire in self.wires if frame and stretch.upto == outlet.newest else ():
+        after = outlet.newest
+        outlet.refresh()
+        wires = list(self.wires)
+        while wires and after < outlet.newest:
+            (upto, _), frame = outlet.read(after, outlet.newest)
+            even = []
+            for wire in wires:
                 link, far = wire.links[self], wire.other(self)
                 channel = outlet.links.get(link)
-                if channel and wire.load[far] < self.run.room and link.follows(channel, before, stretch.upto):
+                if frame and channel and wire.load[far] < self.run.room and link.follows(channel, after, upto):
                     self.run.followed += 1
                     wire.send(far, frame)
+                    even.append(wire)
+            wires, after = even, upto
         for wire in list(self.wires):
             wire.pump(self)
 

@@ -411,7 +411,7 @@ def test_a_mark_waits_for_what_cannot_be_sealed_just_now(monkeypatch: pytest.Mon
         raise StoreError("the disk is full")
 
     with monkeypatch.context() as broken:
-        broken.setattr(ann._document, "_seal", refuse)
+        broken.setattr(ann._document, "_sign", refuse)
         ann.set("s").add(1)
         done: list[int] = []
         wire.links[0].mark(a.outlets[0], lambda: done.append(1))
