@@ -155,7 +155,7 @@ def offered(link: Link, channel: Channel, frame: Offer) -> None:
     outlet = channel.outlet
     namespace = outlet.feed.namespace
     if not (outlet.feed.takes() and link.grant.writes(namespace) and link.counts(frame.key, namespace)):
-        channel.givable = False
+        channel.wary = 2 * PATIENCE
         link.have(channel)
     elif outlet.taking in (None, link):
         if channel.taking is None:
@@ -196,7 +196,7 @@ def came(link: Link, channel: Channel, frame: Piece) -> None:
 
 def _refuse(link: Link, channel: Channel, why: str) -> None:
     """Take no checkpoint from there."""
-    channel.givable = False
+    channel.wary = 2 * PATIENCE
     link.tell(News("refused", link.name, channel.outlet.feed.namespace.digest, why))
     _drop(link, channel)
     link.have(channel)
@@ -224,6 +224,7 @@ def left(link: Link, channel: Channel) -> None:
 def look(link: Link, channel: Channel) -> None:
     """A second has passed: see whether what was asked for still comes, and ask for history that is due."""
     outlet = channel.outlet
+    channel.wary = max(0, channel.wary - 1)
     if channel.taking is not None:
         channel.taking.looks += 1
         if channel.taking.looks > PATIENCE:

@@ -167,7 +167,7 @@ class Link:
         """Say what is here: the other side sends what is not."""
         outlet = channel.outlet
         sessions = outlet.feed.sessions()
-        takes = channel.givable and self.trusts_any(outlet.feed.namespace) and outlet.feed.takes()
+        takes = not channel.wary and self.trusts_any(outlet.feed.namespace) and outlet.feed.takes()
         for first in range(0, len(sessions) or 1, MAX_SESSIONS):
             some = sessions[first : first + MAX_SESSIONS]
             self.session.send(Have(outlet.channel, some, first + MAX_SESSIONS < len(sessions), takes))
