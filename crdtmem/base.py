@@ -29,7 +29,7 @@ def read(log: Log, like: State, before: int | None = None) -> tuple[State, int] 
     Args:
         log: the log.
         like: a state of the same memory.
-        before: the newest that ends before this place, if not the newest of all.
+        before: the newest that ends before this place, if there is one and not the newest of all.
 
     Raises:
         StoreError: something was, and it is not here.
@@ -44,6 +44,8 @@ def read(log: Log, like: State, before: int | None = None) -> tuple[State, int] 
                 return restore(data, like.namespace, log, digest, like.owner), place
         except (BadBytes, DecodeError):
             continue
+    if before is not None and like.pruned.any():
+        return read(log, like)  # nothing is kept below it
     if like.pruned.any() or (like.pruned.owed and before is None):
         raise StoreError("what was pruned here left no base, so nothing before it can be made void any more")
     return None

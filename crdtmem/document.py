@@ -25,6 +25,7 @@ from crdtmem.audit import Audit
 from crdtmem.change import Change, Head, Intro, Version, compose, decode
 from crdtmem.checkpoint import Checkpoints
 from crdtmem.clock import Clock, moment, stamp
+from crdtmem.difference import shown
 from crdtmem.draft import Draft, Staged, build
 from crdtmem.entry import About, Entry, Writer
 from crdtmem.errors import NotReached, ReadOnly, StoreError, UpgradeNeeded
@@ -36,9 +37,8 @@ from crdtmem.notify import Batch, Callback, Notifier, Watch
 from crdtmem.observer import Observer, failed, made, taken, told
 from crdtmem.owed import Owed
 from crdtmem.past import PastState
-from crdtmem.pruned import OWED
 from crdtmem.quota import Pace
-from crdtmem.rebuild import Renewed, renewed
+from crdtmem.rebuild import Renewed, become, came_and_went, renewed
 from crdtmem.recovery import collection_paused
 from crdtmem.snapshot import Snapshot
 from crdtmem.state import Effect, Placed, State, introduced
@@ -132,13 +132,19 @@ class Document:
         self._lost = tuple(
             Damage("intact, but it rests on a change that is damaged", kept.session, kept.seq) for kept in found.astray
         )
-        self.owed = Owed.read(self.log, self.state)
+        self._owe()
         for damage in self.log.damage:
             log.warning("%r: %s", self.namespace, damage.reason)
         if self.log.writable:
             self.receive(recovery.set_aside(self.state, self.log, found.astray, self._identity), "")
             self._seal()
             self._recall()
+
+    def _owe(self) -> None:
+        """See what history is still to come."""
+        self.owed = Owed.read(self.log, self.state)
+        if self.owed is not None:
+            self._clock.saw(self.owed.hlc)
 
     def _resumed(self) -> recovery.Resumed:
         self._forks = {fork.session: fork for fork in forks.kept(self.log)}
@@ -433,18 +439,16 @@ class Document:
         self._newest = None
         self._inbox.keep(changes, sender)
 
-    def begun_anew(self, anew: Renewed, hlc: int, *, checkpoint: bool) -> None:
+    def begun_anew(self, anew: Renewed, *, checkpoint: bool) -> None:
         """The state and the log have become others, under what is taken from a peer.
 
         Args:
             anew: what came and went.
-            hlc: a stamp above all in it.
             checkpoint: whether to make one at once, because opening could not do again what was done now.
         """
-        self._clock.saw(hlc)
         self._newest = None
         self.audit.forget()
-        self.owed = Owed.read(self.log, self.state)
+        self._owe()
         if self._session is not None:
             self._session = self.state.sessions.get(self._session.id)
         self.checkpoints.done(self.state)
@@ -458,21 +462,39 @@ class Document:
         for waker in self._wakers:
             waker()
 
-    def settle_owed(self, *, true: bool) -> None:
-        """All history is here. If it does not come to what the checkpoint showed, show what it comes to."""
+    def settle_owed(self, fresh: State, *, base_lasts: bool) -> bool:
+        """All history is here: show what it comes to; whether that is what the checkpoint showed.
+
+        Args:
+            fresh: what it comes to.
+            base_lasts: whether the checkpoint is what the giver had pruned.
+        """
         assert self.owed is not None
-        base.drop(self.log, self.owed.place)
-        if not true:
-            self.checkpoints.drop()
-        self.log.drop(OWED)
+        self.checkpoints.drop()
+        if not base_lasts:
+            base.drop(self.log, self.owed.place)
+        self.owed.forget()
         self.owed = None
+        before, tainted = shown(self.state), dict(self.state.taint.tainted)
+        waited = self.state.stale or fresh.stale  # for something else than the checkpoint to be made good
+        become(self.state, fresh)
         self.state.resumed_over(self.log)
         self.audit.forget()
-        self.state.stale = self.state.stale or not true
+        if self._session is not None:
+            self._session = self.state.sessions.get(self._session.id)
+        anew = came_and_went(before, tainted, self.state)
+        true = anew.empty or waited
         if self.state.stale:
-            self._tell((), local=False, anew=self._renew())
+            self._renew()
+            anew = came_and_went(before, tainted, self.state)
+        if not true:
+            log.warning("%r: a checkpoint from a peer showed something else than the history behind it", self.namespace)
+        if not anew.empty:
+            self._tell((), local=False, anew=anew)
+        self.checkpoints.soon_due()
         with suppress(StoreError):
             self.receive((), "")  # what waited for it
+        return true
 
     def stamp(self) -> int:
         """A stamp above all that is here."""

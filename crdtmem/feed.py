@@ -180,8 +180,8 @@ class Feed:
         sessions = dict(self._document.state.sessions)
         return sum([max(0, writer.seq - known.get(id, 0)) for id, writer in sessions.items()])
 
-    def hand_over(self) -> tuple[int, Iterator[bytes]]:
-        """A checkpoint: the place in the log up to which it goes, and its bytes, made as they are asked for."""
+    def hand_over(self) -> Iterator[bytes]:
+        """A checkpoint: its bytes, made as they are asked for."""
         return handover.give(self._document)
 
     def vouch(self, hash: bytes) -> bytes:
@@ -205,6 +205,8 @@ class Feed:
     def older(self, wanted: Mapping[bytes, int], before: int | None, size: int = 256 * 1024) -> tuple[int, list[bytes]]:
         """Records of these sessions up to these seqs, newest first; none when there are no more.
 
+        None either if not all of them were ever here: what is put before what was lent may rest on it.
+
         Args:
             wanted: the sessions, and the newest change of each.
             before: the place to go on from, as this gave it last; None at first.
@@ -212,6 +214,8 @@ class Feed:
         """
         log = self._document.log
         if before is None:
+            if not all(self.has(id) for id in wanted.items()):
+                return 0, []
             places = [log.place_of(*id) for id in wanted.items()]
             before = max([place for place in places if place is not None], default=0) + 1
         found: list[bytes] = []

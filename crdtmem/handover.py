@@ -1,7 +1,9 @@
 """What a replica hands to one that is far behind: what the memory shows, at once; its history follows (owed.py).
 
-1. None of it can be verified before the history behind it has come, so it counts only from who is trusted: decision 13.
-2. It is taken whole or not at all, in one commit. What the taker has beyond it is kept, and applied to it.
+1. None of it can be verified before the history behind it has come, so it counts only from who is trusted: decision 15.
+2. It is taken whole or not at all, in one commit. What the taker has beyond it is kept, and applied to it; so is what
+   the taker has of its history. Who has more than what it wrote itself takes none, unless what it lacks was pruned:
+   else two could wait for what each believes the other to have.
 3. Of the giver's log it says one place, its end: the taker leaves that much room for the history.
 
     handover = piece ...        piece = length (4 bytes), msgpack array: what it is, then its content
@@ -55,13 +57,13 @@ class Handover(NamedTuple):
     husks: dict[str, bytes]
 
 
-def give(document: Document) -> tuple[int, Iterator[bytes]]:
-    """The place in the log up to which it goes, and the bytes, which are made as they are asked for."""
+def give(document: Document) -> Iterator[bytes]:
+    """The bytes, which are made as they are asked for, of what is shown now."""
     with document.lock:
         document.flush()
         log, state = document.log, document.state
-        snapshot, place = Snapshot(state, places=False), log.newest
-        begin = piece(_BEGIN, FORMAT, place, document.stamp(), snapshot.digest)
+        snapshot = Snapshot(state, places=False)
+        begin = piece(_BEGIN, FORMAT, log.newest, document.stamp(), snapshot.digest)
         husks = [name for name in log.names() if name.startswith(PRUNED)]
         floor = base.read_if_any(log, state) if husks else None
 
@@ -76,7 +78,7 @@ def give(document: Document) -> tuple[int, Iterator[bytes]]:
         for data in snapshot.pieces():
             yield piece(_SHOWN, data)
 
-    return place, made()
+    return made()
 
 
 def read(data: bytes, namespace: bytes, log: Log, owner: str | None) -> Handover:
@@ -124,45 +126,47 @@ def take(document: Document, data: bytes) -> int:
         state, log = document.state, document.log
         given = read(data, state.namespace, log, state.owner)
         fresh = given.state
-        own = _beyond(state, fresh, log)
+        last = {id: seq for id, seq, _ in given.reached}
+        _compare(state, fresh)
+        own = [kept for kept in log.records() if kept.seq > last.get(kept.session, 0)]
         if state.stale or state.forks or fresh.forks or state.pruned.owed:
             raise StoreError("a memory with forked sessions, or with history to come, takes no checkpoint")
+        held = [kept for kept in log.records() if kept.seq <= last.get(kept.session, 0)]
+        if not given.husks and any(writer.key != document.key for writer in state.sessions.values()):
+            raise StoreError("what others wrote is here already, and the rest can come as changes")
         for place, change in enumerate([kept.change for kept in own], given.room + 1):
             if not fits(fresh, change):
                 raise BadBytes("a change here rests on others that the checkpoint does not hold")
             fresh.recall(change, state)
             fresh.apply(change, None, place)
         came = fresh.count - state.count
-        log.adopt(*_kept(given, log), own)
+        log.adopt(last, given.room, _shelf(given, held, log), own)
         fresh.resumed_over(log)
         before, tainted = shown(state), dict(state.taint.tainted)
         become(state, fresh)
-        document.begun_anew(came_and_went(before, tainted, state), given.hlc, checkpoint=bool(own))
+        document.begun_anew(came_and_went(before, tainted, state), checkpoint=bool(own))
         return came
 
 
-def _beyond(state: State, fresh: State, log: Log) -> list[Record]:
-    """What is here and not in the checkpoint, in its order.
+def _compare(state: State, fresh: State) -> None:
+    """See that the two tell one history, as far as they overlap.
 
     Raises:
-        BadBytes: the two do not tell one history.
+        BadBytes: they do not.
     """
     for id, session in state.sessions.items():
         there = fresh.sessions.get(id)
         if there is not None and there.seq <= session.seq and not state.has(id, there.seq, there.hash):
             raise BadBytes("the checkpoint holds another change than is here")
-    last = {id: session.seq for id, session in fresh.sessions.items()}
-    if all(session.seq <= last.get(id, 0) for id, session in state.sessions.items()):
-        return []
-    return [kept for _, kept in log.since(0) if kept.seq > last.get(kept.session, 0)]
 
 
-def _kept(given: Handover, log: Log) -> tuple[dict[bytes, int], int, dict[str, bytes | None]]:
-    """What the log is to begin with: how far sessions had come, the room, the blobs."""
+def _shelf(given: Handover, held: list[Record], log: Log) -> dict[str, bytes | None]:
+    """What the shelf is to hold: no checkpoint of another past, and what is known of the one that is taken."""
     blobs: dict[str, bytes | None] = {name: None for name in log.names() if name.startswith(_DERIVED)}
     blobs |= given.husks
     if given.floor is not None:
         blobs |= base.blobs(*given.floor)
     blobs |= base.blobs(given.room, given.digest, given.shown)
-    blobs[OWED] = owed.note(given.room, given.digest, given.reached)
-    return {id: seq for id, seq, _ in given.reached}, given.room, blobs
+    blobs |= owed.attic(held)
+    blobs[OWED] = owed.note(given.room, given.digest, given.hlc, given.reached)
+    return blobs

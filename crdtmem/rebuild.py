@@ -35,6 +35,11 @@ class Renewed(NamedTuple):
     removed: list[Entry]
     tainted: set[Any]
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing did."""
+        return not (self.added or self.removed or self.tainted)
+
     def batch(self, state: State, effects: Sequence[Effect], *, local: bool) -> Batch:
         """It and what some changes did before, as one."""
         came = {entry._id: entry for effect in effects for entry in effect.added} | {e._id: e for e in self.added}
@@ -75,14 +80,24 @@ def came_and_went(before: dict[Any, dict[Any, Entry]], tainted: Mapping[Any, fro
     """
     after = shown(state)
     empty: dict[Any, Entry] = {}
-    came = {at: [e for id, e in here.items() if id not in before.get(at, empty)] for at, here in after.items()}
-    went = {at: [e for id, e in here.items() if id not in after.get(at, empty)] for at, here in before.items()}
+    came = {at: _other(here, before.get(at, empty)) for at, here in after.items()}
+    went = {at: _other(here, after.get(at, empty)) for at, here in before.items()}
     return Renewed(
         frozenset(at[1] for at in {*came, *went} if came.get(at) or went.get(at)),
         [entry for entries in came.values() for entry in entries],
         [entry for entries in went.values() for entry in entries],
         {id for id, by in state.taint.tainted.items() if by - tainted.get(id, frozenset())},
     )
+
+
+def _other(entries: Mapping[Any, Entry], than: Mapping[Any, Entry]) -> list[Entry]:
+    """Those of these entries that are not among the others, or say something else there."""
+    return [
+        entry
+        for id, entry in entries.items()
+        if (other := than.get(id)) is None
+        or (other is not entry and (other._frozen, other._about, other.key) != (entry._frozen, entry._about, entry.key))
+    ]
 
 
 def rebuild(state: State, log: Log, checkpoints: Checkpoints) -> None:

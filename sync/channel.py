@@ -37,6 +37,7 @@ class Channel:
         self.level = False  # whether all that is here has been sent
         self.seen = 0  # the newest place when it was looked at last
         self.doubtful = False  # something that came was of no use: maybe it was damaged on the way
+        self.due_here: dict[bytes, int] = {}  # what it has said it has, and was not here then
         self.silent = 0  # looks since our Open was not answered
         self.compared = b""  # the version whose digest was sent last
         self.givable = True  # whether a checkpoint of it is worth another try
@@ -45,7 +46,19 @@ class Channel:
         self.taking: Taking | None = None  # a checkpoint from it
         self.lending: Lending | None = None  # history to it
         self.sought = 0  # looks since history was asked of it, or came
-        self.bare = False  # it has no history that is still to come here
+        self.bare = 0  # looks until it is asked for history again, of which it had none
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything may be sent."""
+        return self.cursor is not None or self.giving is not None
+
+    @property
+    def due(self) -> bool:
+        """Whether more is to be sent."""
+        if self.cursor is None:
+            return self.giving is not None
+        return self.cursor != self.outlet.newest or bool(self.wanted) or self.lends
 
     @property
     def lends(self) -> bool:

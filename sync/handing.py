@@ -45,12 +45,10 @@ class Giving:
 
     Args:
         namespace: the digest of what it is of.
-        place: up to where it goes.
         data: its bytes, made as they are asked for.
     """
 
-    def __init__(self, namespace: bytes, place: int, data: Iterator[bytes]) -> None:
-        self.place = place
+    def __init__(self, namespace: bytes, data: Iterator[bytes]) -> None:
         self.sum = _Sum(namespace)
         self._data = data
         self._made = bytearray()
@@ -113,7 +111,7 @@ def asked(link: Link, channel: Channel) -> None:
     """The other side takes what was offered."""
     outlet = channel.outlet
     if channel.cursor is None and outlet.feed.gives():
-        channel.giving = Giving(outlet.feed.namespace.digest, *outlet.feed.hand_over())
+        channel.giving = Giving(outlet.feed.namespace.digest, outlet.feed.hand_over())
 
 
 def give(link: Link, channel: Channel) -> int:
@@ -123,8 +121,7 @@ def give(link: Link, channel: Channel) -> int:
     data, last = giving.next()
     link.session.send(Piece(outlet.channel, data, outlet.feed.vouch(giving.sum.hash()) if last else b""))
     if last:
-        channel.giving, channel.known, channel.until = None, {}, 0
-        channel.cursor = giving.place
+        channel.giving = None  # whether it was taken, and what comes next, the other side says by Have
     return len(data)
 
 
@@ -237,7 +234,9 @@ def look(link: Link, channel: Channel) -> None:
         channel.sought += 1
         if channel.sought > PATIENCE:
             _give_up(link, channel)
-    elif outlet.seeking is None and not channel.bare and not channel.refused:
+    elif channel.bare:
+        channel.bare -= 1
+    elif outlet.seeking is None and not channel.refused:
         _seek(link, channel)
 
 
@@ -246,7 +245,10 @@ def _seek(link: Link, channel: Channel) -> None:
     outlet = channel.outlet
     wanted = outlet.feed.wanted()
     if not wanted:
-        link.whole(outlet)
+        outlet.unproved -= 1
+        if outlet.unproved < 0:
+            outlet.unproved = 3 * PATIENCE  # should it fail
+            link.whole(outlet)
         return
     outlet.seeking, channel.sought = link, 0
     for first in range(0, len(wanted), MAX_SESSIONS):
@@ -256,7 +258,7 @@ def _seek(link: Link, channel: Channel) -> None:
 
 def _give_up(link: Link, channel: Channel) -> None:
     """There is no more of it there."""
-    channel.bare = True
+    channel.bare = PATIENCE
     if channel.outlet.seeking is link:
         channel.outlet.seeking = None
 

@@ -230,6 +230,7 @@ class Link:
         """The other side knows these sessions so far; of those not named, nothing."""
         feed = channel.outlet.feed
         channel.known.update((id, seq) for id, seq, _ in frame.sessions if feed.has((id, 1)))
+        channel.due_here.update((id, seq) for id, seq, _ in frame.sessions if not feed.has((id, seq)))
         others = [(id, seq) for id, seq, begins in frame.sessions if feed.differs(id, seq, begins)]
         if others:  # forked sessions: their change at this place is half of the proof
             self.session.send(Want(channel.outlet.channel, others[:MAX_WANTED]))
@@ -353,7 +354,7 @@ class Link:
         """Have up to so many bytes sent of what the other side lacks, the namespaces in turn; whether there is more."""
         if self.session.phase is not Phase.OPEN:
             return False
-        channels = [c for c in self._channels.values() if c.cursor is not None or c.giving is not None]
+        channels = [channel for channel in self._channels.values() if channel.begun]
         more = bool(channels)
         while more and room > 0:
             more = False
@@ -361,7 +362,7 @@ class Link:
             first = self._turn % len(channels)
             for channel in channels[first:] + channels[:first] if first else channels:
                 room -= self._send(channel)
-                more = more or channel.cursor != channel.outlet.newest or bool(channel.wanted) or channel.lends
+                more = more or channel.due
         return more
 
     def _send(self, channel: Channel) -> int:
@@ -369,7 +370,7 @@ class Link:
         size = self._found(channel) if channel.wanted else 0
         outlet, cursor = channel.outlet, channel.cursor
         if cursor is None:
-            return size + handing.give(self, channel)
+            return size + (handing.give(self, channel) if channel.giving is not None else 0)
         if len(outlet.proofs) != channel.proved:
             channel.proved = len(outlet.proofs)
             size += self._hand_out(channel, outlet.proofs)
@@ -474,6 +475,9 @@ class Link:
             channel.level = False
             self.tell(News("behind", self.name, feed.namespace.digest, f"by {newest - cursor:,} changes"))
         quiet = cursor == newest == channel.seen
+        if quiet and channel.due_here:  # it was sent, and lost on the way, if it is not here by now
+            channel.doubtful = channel.doubtful or not all(map(feed.has, channel.due_here.items()))
+            channel.due_here.clear()
         if quiet and channel.doubtful:
             channel.doubtful = False
             self.have(channel)

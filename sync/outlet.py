@@ -35,6 +35,7 @@ class Outlet:
         self.far = FAR
         self.taking: Link | None = None  # from whom a checkpoint is awaited
         self.seeking: Link | None = None  # of whom history is asked
+        self.unproved = 0  # looks until it is tried again to have history count
         self.newest = 0
         self.rests = 0.0  # until this moment of the loop that hands it out
         self.proofs: list[bytes] = []

@@ -286,11 +286,14 @@ class Run:
             self.world.check(node.site)
 
     def _prune(self, node: Node) -> None:
-        """Let go of old changes that all others have but for those who come late: they take a checkpoint."""
-        if node.feed.owed or node.site.store.broken or node in self.late:
+        """Let go of old changes that all others have, but for those who come late: they take a checkpoint.
+
+        A change that moves a value whose deletion was pruned before it came would wait for ever.
+        """
+        here = [other.site.has for other in self.nodes if other not in self.late]
+        if node in self.late or node.feed.owed or node.site.store.broken or not all(h <= node.site.has for h in here):
             return
         kept = [(record.session, record.seq) for record in node.site.store.log.records()]
-        here = [other.site.has for other in self.nodes if other not in self.late]
         common = next((n for n, id in enumerate(kept) if not all(id in has for has in here)), len(kept))
         node.site.memory.prune(keep=len(kept) - self.rng.randint(0, common))
         self.pruned = True
