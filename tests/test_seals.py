@@ -232,7 +232,7 @@ def test_a_log_that_begins_behind_a_checkpoint_lacks_no_seal(*, beyond: bool) ->
     if beyond:
         ann.set("s").add("second")
         mine.newest()
-    place, pieces = theirs.hand_over()
+    place, pieces = theirs.newest(), theirs.hand_over()
     assert mine.take_over(b"".join(pieces)) == 3
     mine.keep_seal()
     assert mine.read(place - 1, place).records == ()  # its history follows
