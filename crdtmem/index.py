@@ -16,6 +16,7 @@ from __future__ import annotations
 import threading
 from bisect import insort
 from collections.abc import Callable, Iterable, Iterator
+from heapq import merge
 from itertools import compress, count
 from typing import Any, NamedTuple
 
@@ -29,6 +30,7 @@ from crdtmem.prose import expression, said
 from crdtmem.store import Log
 
 At = tuple[int, str]
+Rank = tuple[int, Any, str, int]
 LABEL = 0.5  # what a word in a label counts beside one in a text
 _SPARE = 32
 _KEPT = "content='', contentless_delete=1"  # the words alone: the texts are in the entries
@@ -65,7 +67,7 @@ class Index:
         self.shares: dict[int, tuple[Entry, ...]] = {}  # of paragraphs
         self.kinds: dict[int, At] = {}
         self.rows: dict[At, dict[Any, int]] = {}
-        self._recent: list[tuple[int, Any, str, int]] = []  # by time; some of the rows may be gone
+        self._order: dict[At, list[Rank]] = {}  # by time; some of the rows may be gone
         self._next = 1
         self._sessions: Any = None
         self._place = self._count = 0
@@ -108,7 +110,6 @@ class Index:
         for at in list(state.fields):
             if _searched(at):
                 self._match(at, state.fields[at], afresh=True)
-        self._recent = sorted([old for old in self._recent if old[3] in self.entries])
 
     def _catch_up(self, state: Any, log: Log) -> bool:
         """Look at what the changes since name; False if they are not those that the state has seen since."""
@@ -144,30 +145,30 @@ class Index:
 
     def _look(self, at: At, field: Keyed, ids: Iterable[Any]) -> None:
         """Hold of these entries those that are live."""
-        rows = self.rows.setdefault(at, {})
+        rows = self._rows(at)
         for id in ids:
             entry = field.by_id.get(id)
             if entry is None:
                 if id in rows:
-                    self._drop(rows.pop(id))
+                    self._drop(at, rows.pop(id))
             elif id not in rows:
-                insort(self._recent, self._add(at, id, entry))
+                insort(self._order[at], self._add(at, id, entry))
 
     def _extend(self, at: At, field: Any, ids: set[Any]) -> bool:
         """Take in what was appended; False if not all of it is near the end."""
-        rows = self.rows.setdefault(at, {})
+        rows = self._rows(at)
         start = -len(ids) - _SPARE
         found = [owner for owner in compress(field.owners[start:], field.alive[start:]) if owner._id in ids]
         if len(found) < len(ids):
             return False
         for entry in found:
             if entry._id not in rows:
-                insort(self._recent, self._add(at, entry._id, entry))
+                insort(self._order[at], self._add(at, entry._id, entry))
         return True
 
     def _match(self, at: At, field: Any, *, afresh: bool = False) -> None:
         """Hold what a field shows; `afresh`, where its entries are other objects than before."""
-        rows = self.rows.setdefault(at, {})
+        rows = self._rows(at)
         shown: dict[Any, Any]
         if at[0] == TEXT:
             shown = passages(field)
@@ -176,16 +177,16 @@ class Index:
         else:
             shown = field.by_id
         for id in rows.keys() - shown.keys():
-            self._drop(rows.pop(id))
+            self._drop(at, rows.pop(id))
         if afresh:
             for id, row in rows.items():
                 self._put(row, shown[id])
-        for id in shown.keys() - rows.keys():
-            new = self._add(at, id, shown[id])
-            if afresh:
-                self._recent.append(new)
-            else:
-                insort(self._recent, new)
+        self._order[at] += [self._add(at, id, shown[id]) for id in shown.keys() - rows.keys()]
+        self._order[at].sort()
+
+    def _rows(self, at: At) -> dict[Any, int]:
+        self._order.setdefault(at, [])
+        return self.rows.setdefault(at, {})
 
     def _put(self, row: int, item: Entry | Passage) -> Entry:
         if type(item) is Passage:
@@ -194,7 +195,7 @@ class Index:
         self.entries[row] = item  # type: ignore[assignment]
         return item  # type: ignore[return-value]
 
-    def _add(self, at: At, id: Any, item: Entry | Passage) -> tuple[int, Any, str, int]:
+    def _add(self, at: At, id: Any, item: Entry | Passage) -> Rank:
         row, self._next = self._next, self._next + 1
         entry = self._put(row, item)
         self.kinds[row] = at
@@ -202,18 +203,19 @@ class Index:
         self._execute("INSERT INTO words (rowid, text, label) VALUES (?, ?, ?)", (row, *said(at[0], entry)))
         return _rank(at, entry, row)
 
-    def _drop(self, row: int) -> None:
+    def _drop(self, at: At, row: int) -> None:
         self._execute("DELETE FROM words WHERE rowid = ?", (row,))
         del self.entries[row], self.kinds[row]
         self.shares.pop(row, None)
-        if len(self._recent) > 2 * len(self.entries) + 1000:
-            self._recent = [old for old in self._recent if old[3] in self.entries]
+        if len(self._order[at]) > 2 * len(self.rows[at]) + _SPARE:
+            self._order[at] = [old for old in self._order[at] if old[3] in self.entries]
 
     # -- asking ------------------------------------------------------------------------------------
 
-    def newest_first(self) -> Iterator[int]:
-        """All rows, the newest first; of one moment, in one order for everybody."""
-        return (row for _, _, _, row in reversed(self._recent) if row in self.entries)
+    def newest_first(self, *ats: At) -> Iterator[int]:
+        """All rows, or those of some fields, the newest first; of one moment, in one order for everybody."""
+        some = [reversed(self._order[at]) for at in ats or self._order]
+        return (row for _, _, _, row in merge(*some, reverse=True) if row in self.entries)
 
     def ask(self, phrases: list[str], admit: Callable[[int], object], limit: int) -> list[tuple[float, int]]:
         """The rows that hold any of these phrases, best first, each with its score.
@@ -252,7 +254,7 @@ def _searched(at: At) -> bool:
     return at[0] != COUNTER and at[1][0] != "@"
 
 
-def _rank(at: At, entry: Entry, row: int) -> tuple[int, Any, str, int]:
+def _rank(at: At, entry: Entry, row: int) -> Rank:
     """When it was written, and what tells it from others of that moment: the same on every replica, up to the row."""
     text: Any = entry._frozen if at[0] == TEXT else ""
     return entry._stamp.hlc, entry._id, text, row  # type: ignore[union-attr]

@@ -6,7 +6,8 @@ out when asked, and what rests on a retracted entry is found and marked. The wor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+import threading
+from collections.abc import Callable, Collection, Container, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -89,12 +90,15 @@ def search(memory: Memory, query: str, filters: Filters, *, limit: int) -> list[
     phrases = asked(query, limit)
     tests, fields = _tests(memory, filters), _names("fields", filters.fields)
     with reading(memory) as index:
-        admit = admitting(memory, index, tests, fields)
+        state = memory._document.state
+        admit = admitting(index, tests, fields, state.taint.retracted, memory._document.now())
         if query.strip():
             found = index.ask(phrases, admit, limit)
         else:
-            found = [(0.0, row) for row in islice(filter(admit, index.newest_first()), limit)]
-        return [hit(memory, index, score, row) for score, row in found]
+            ats = [at for at in index.rows if fields is None or at[1] in fields]
+            found = [(0.0, row) for row in islice(filter(admit, index.newest_first(*ats)), limit)] if ats else []
+        tainted = state.taint.tainted
+        return [_hit(index, score, row, tainted) for score, row in found]
 
 
 def asked(query: str, limit: int) -> list[str]:
@@ -108,6 +112,12 @@ def asked(query: str, limit: int) -> list[str]:
     return words(query)
 
 
+def outer_lock(memory: Memory) -> threading.RLock:
+    """The lock under which changes come in, also of a memory that is pinned."""
+    document: Any = memory._document
+    return document.state.lock if isinstance(document, Pinned) else document.lock
+
+
 @contextmanager
 def reading(memory: Memory) -> Iterator[Index]:
     """The index of a memory, holding what it shows now, for as long as the block lasts.
@@ -117,7 +127,7 @@ def reading(memory: Memory) -> Iterator[Index]:
     """
     document = memory._document
     pinned = isinstance(document, Pinned)
-    with document.state.lock if pinned else document.lock:  # type: ignore[attr-defined]
+    with outer_lock(memory):
         document.usable()
         index = _then(document) if pinned else _now(document)
     try:
@@ -157,23 +167,19 @@ def _then(document: Any) -> Index:
     return index
 
 
-def hit(memory: Memory, index: Index, score: float, row: int) -> Hit:
-    """A row as it is told."""
+def _hit(index: Index, score: float, row: int, tainted: Container[Any]) -> Hit:
     entry, some = index.entries[row], index.shares.get(row, ())
-    tainted = memory._document.state.taint.tainted
-    marked = any(one._id in tainted for one in some or (entry,))
-    return Hit(entry, KINDS[index.kinds[row][0]], score, marked, some)
+    return Hit(entry, KINDS[index.kinds[row][0]], score, any(one._id in tainted for one in some or (entry,)), some)
 
 
 # -- filters ---------------------------------------------------------------------------------------
 
 
-def admitting(memory: Memory, index: Index, tests: list[Test], fields: Collection[str] | None) -> Callable[[int], bool]:
+def admitting(
+    index: Index, tests: list[Test], fields: Collection[str] | None, retracted: Container[Any], now: float
+) -> Callable[[int], bool]:
     """Whether a row may be told: it is live, of these fields, and somebody who shares in it passes all tests."""
-    document = memory._document
-    now = document.now()
     entries, shared, kinds = index.entries, index.shares, index.kinds
-    retracted = document.state.taint.retracted
 
     def passes(entry: Entry) -> bool:
         if entry._about is not None and len(entry._about) > 5 and not alive((entry,), now):

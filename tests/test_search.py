@@ -493,5 +493,5 @@ def test_rows_that_are_gone_leave_the_order_of_time(monkeypatch: pytest.MonkeyPa
             memory.search("")
     memory.search("")
     index = memory._document.kept.index
-    assert isinstance(index, Index) and len(index._recent) < 1100
+    assert isinstance(index, Index) and sum(map(len, index._order.values())) < 500
     assert values(memory.search("")) == [1199]
