@@ -36,7 +36,7 @@ _DATES = re.compile(
     """,
     re.VERBOSE | re.MULTILINE,
 )
-_MAYBE_DATED = re.compile(rf"\d[-/.]\d+[-/.]\d|\b(?:{_MONTH})\b")
+_NUMBERED = re.compile(r"\d[-/.]\d+[-/.]\d")
 _SCALES = {"k": 1e3, "thousand": 1e3, "mio": 1e6, "million": 1e6, "mn": 1e6, "m": 1e6, "bn": 1e9, "billion": 1e9}
 _SAME = {
     "%": "% percent pct",
@@ -67,7 +67,7 @@ _UNIT = "|".join(sorted(map(re.escape, [*_UNITS, *_SCALES]), key=len, reverse=Tr
 _SCAN = re.compile(
     rf"""
     (?:([€$£¥]|eur|usd|gbp|chf)[ ]?)?
-    (\d{{1,3}}(?:[,.\u00a0\u202f'\u2019]\d{{3}})+(?:[.,]\d+)?|\d+[.,]\d+|\d+)
+    (\d{{1,3}}(?:[,.\u00a0'\u2019]\d{{3}})+(?:[.,]\d+)?|\d+[.,]\d+|\d+)
     (?!\d|[.,:]\d)
     (?:[\s-]?(k|m|mio|mn|bn|thousand|million|billion)(?!\w))?
     (?:[\s-]?({_UNIT})(?!\w))?
@@ -76,6 +76,10 @@ _SCAN = re.compile(
     """,
     re.VERBOSE,
 )
+_GROUPED = re.compile(r"(?<=\d)\u00a0(?=\d)")
+_DIGIT = re.compile(r"\d")
+_MARKS = ".,;:!?()[]\"'"
+_CURRENCIES = {"€", "$", "£", "¥", "eur", "usd", "gbp", "chf"}
 _PARTS = re.compile("[-.:'\u2019&+]")
 _ORDINAL = re.compile(r"\d+(?:st|nd|rd|th)")
 _MARKERS = re.compile(r"^[ \t]*(?:\d{1,3}[.)]|[-*+#>]+)[ \t]+", re.MULTILINE)
@@ -132,15 +136,21 @@ class Facts:
     def of(cls, texts: Iterable[str]) -> Facts:
         """What these texts hold."""
         facts = cls()
-        lines = [_lowered(text) for text in texts]
-        found = set(_SCAN.findall("\n".join(lines)))  # each once: most are there more often
-        for money, number, scale, unit, word in found:
+        text = _GROUPED.sub("", _lowered(" \0 ".join(set(texts))))  # each once: reasons are there often
+        chunks = text.split()
+        some = set(chunks)
+        figures = {chunk for chunk in some if _DIGIT.search(chunk)}
+        beside = {_beside(chunks, at) for at, chunk in enumerate(chunks) if chunk in figures}
+        for money, number, scale, unit, word in set(_SCAN.findall("\n".join([*(some - figures), *beside]))):
             if word:
                 facts.words.update((_word(word), *_PARTS.split(word)))
+                continue
             for value in _readings(number, scale):
                 facts.numbers.setdefault(value, set()).add(_UNITS.get(unit or money))
         facts.words.update([word[1:] for word in facts.words if word[:1] == "v"])  # v2.3.1
-        for date in _DATES.finditer("\n".join(filter(_MAYBE_DATED.search, lines))):
+        dated = {chunk for chunk in some if chunk.strip(_MARKS) in _MONTHS} | set(filter(_NUMBERED.search, figures))
+        lines = text.split("\0") if dated else []
+        for date in _DATES.finditer("\n".join([line for line in lines if not dated.isdisjoint(line.split())])):
             for year, month, day in _days(date):
                 facts.days |= {(year, month, day), (year, month, None), (None, month, day), (None, month, None)}
         return facts
@@ -201,6 +211,18 @@ class Facts:
         return len(parts) > 1 and all(part in self.words or part in _COMMON for part in parts)
 
 
+def _beside(chunks: list[str], at: int) -> str:
+    """A figure with what may belong to it: the currency before, a scale and a unit behind."""
+    found = [chunks[at - 1]] if at and chunks[at - 1] in _CURRENCIES else []
+    found.append(chunks[at])
+    for chunk in chunks[at + 1 : at + 3]:
+        bare = chunk.rstrip(_MARKS)
+        if bare not in _UNITS and bare not in _SCALES:
+            break
+        found.append(bare)
+    return " ".join(found)
+
+
 def _named(text: str, words: list[re.Match[str]], known: Callable[[str], bool]) -> Iterator[re.Match[str]]:
     """The words that look like names, in order.
 
@@ -248,6 +270,8 @@ _BEYOND = re.compile("[^\x00-\x7f]")
 def _one(found: re.Match[str]) -> str:
     if _UNSPACED.match(found[0]):
         return " "  # no names can be told there, and figures stand in the middle of sentences
+    if found[0] in "\u00a0\u202f":
+        return "\u00a0"
     plain = normalize("NFKC", found[0]).lower()
     return plain if len(plain) == 1 else found[0] if len(found[0].lower()) == 1 else "?"
 
@@ -278,7 +302,7 @@ def _readings(number: str, scale: str) -> set[float]:
     return {_digits(value * _SCALES.get(scale, 1.0)) for value in readings}
 
 
-_SPACED = re.compile("[\u00a0\u202f'\u2019]")
+_SPACED = re.compile("[\u00a0'\u2019]")
 
 
 def _digits(value: float) -> float:

@@ -42,6 +42,7 @@ MEMORY = [
         ("The margin is 3.2 %.", ["3.2 %"]),
         ("They paid €1200, 1'200 EUR, 1.200 EUR and 1200.", []),
         ("They paid $1200.", ["$1200"]),
+        ("They paid 1\u00a0200 EUR or 1\u202f300.", ["1\u202f300"]),
         ("They paid 1300 EUR and 1,300.", ["1300 EUR", "1,300"]),
         ("It takes 12 days, not 12 weeks.", ["12 weeks"]),
         ("Revenue was 2.5 million, 2,500,000 or 2500k, not 2.5 billion.", ["2.5 billion"]),
