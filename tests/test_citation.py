@@ -77,6 +77,13 @@ def test_what_no_entry_holds_is_named(text: str, unheard: list[str]) -> None:
         assert found == unheard
 
 
+@given(st.sampled_from(["weeks", "EUR", "km", "%"]))
+def test_what_no_entry_holds_is_named_once(unit: str) -> None:
+    memory = alone()
+    memory.set("facts").add("It takes 12 days.")
+    assert phantoms(memory, f"It takes 12 {unit}, not 12 days, says the 12th.") == [f"12 {unit}"]
+
+
 def test_every_part_of_an_entry_counts_as_written() -> None:
     memory = alone()
     memory.records("Accounts").put("Initech", {"Region": {"name": "Lyon"}, "seats": 17}, confidence=0.35)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from crdtmem import Entry, Memory, MisuseError, NotReached, ReadOnly, Replica, Rules, ValueRefused, View
@@ -35,7 +35,6 @@ COUNTERS: list[Callable[[str], int]] = [
 @given(
     writes(), st.sampled_from(COUNTERS), st.integers(0, 700), st.sampled_from(["", "churn in berlin"]), st.booleans()
 )
-@settings(max_examples=200)
 def test_a_view_never_exceeds_its_budget_whatever_counts_it(
     story: list[tuple[Any, ...]], count: Callable[[str], int], tokens: int, about: str, sums: object
 ) -> None:
