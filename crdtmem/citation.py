@@ -105,10 +105,8 @@ def checked(text: str, memory: Memory, cited: Mapping[str, Sequence[Entry]]) -> 
     spans = list(_citations(text))
     for _, start, end in spans:
         text = text[:start] + "\0" * (end - start) + text[end:]
+    facts, version = _facts(memory)
     with outer_lock(memory):
-        memory._document.usable()
-        version = memory._document.state.version
-        facts = _facts(memory, version)
         status = _Status(memory)
         citations = tuple(
             one for id, start, end in spans for one in _found(id, start, end, cited.get(id.lower()), status)
@@ -181,16 +179,19 @@ class _Status:
         return id in self._shown
 
 
-def _facts(memory: Memory, version: Version) -> Facts:
-    """What all entries of a version hold; linear in them, and kept under the version."""
+def _facts(memory: Memory) -> tuple[Facts, Version]:
+    """What all entries hold, and of which version; linear in them, and kept. Writers wait for the texts alone."""
     document: Any = memory._document
-    pinned = isinstance(document, Pinned)
-    live = document.state.now if pinned else document.state
-    facts: Facts | None = document.kept.find(live, ("facts", version))
+    live = document.live if isinstance(document, Pinned) else document
+    with outer_lock(memory):
+        document.usable()
+        version, sessions = document.state.version, live.state.sessions
+        facts: Facts | None = document.kept.find(live.state, "facts", version)
+        texts = list(_texts(document.state)) if facts is None else []
     if facts is None:
-        facts = Facts.of(_texts(document.state))
-        document.kept.keep(live.sessions, ("facts", version), facts)
-    return facts
+        facts = Facts.of(texts)
+        document.kept.keep(sessions, "facts", version, facts, most=2)
+    return facts, version
 
 
 def _texts(state: Any) -> Iterator[str]:

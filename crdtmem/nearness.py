@@ -198,7 +198,7 @@ def nearness(document: Any, embed: Embed) -> Nearness:
         raise TypeError(f"embed: a function from texts to vectors, not {type(embed).__name__}")
     name = called(embed)
     found: Nearness | None = document.kept.near.get(name)
-    if found is None or found._embed is not embed:
+    if found is None or found._embed != embed:
         found = document.kept.near[name] = Nearness(document, embed, name)
     return found
 

@@ -202,18 +202,16 @@ def _now(document: Any) -> Index:
 
 
 def _then(document: Any) -> Index:
-    """The index of a memory as it was, locked. Made anew at 6 us an entry, and kept under its version."""
+    """The index of a memory as it was, locked: made at 6 us an entry, and kept under its version."""
     state = document.state
     _ = state.taint  # to be worked out here, under the lock of the memory
-    if state.version.heads == state.now.version.heads:
+    if state.version == state.now.version:
         return _now(document.live)
-
-    key = ("index", state.version)
-    index: Index | None = document.kept.find(state.now, key)
+    index: Index | None = document.kept.find(state.now, "index", state.version)
     if index is None:
         index = Index()
         index.fill(state)
-        document.kept.keep(state.now.sessions, key, index)
+        document.kept.keep(state.now.sessions, "index", state.version, index, most=2)
     index.lock.acquire()
     return index
 

@@ -439,6 +439,42 @@ def test_no_view_is_stale_under_writers_and_readers_in_parallel() -> None:
     assert not stale
 
 
+def test_a_view_in_an_open_block_shows_what_is_committed() -> None:
+    ann, _ = disagreement()
+    before = str(View(ann, tokens=500))
+    with ann.change(why="half done"):
+        ann.register("status").assign("staged")
+        ann.register("other").assign("staged")
+        assert str(View(ann, tokens=500)) == before and ann.search("staged") == []
+    assert len(ann.search("staged")) == 2
+
+
+def test_functions_that_cannot_be_told_apart_are_asked_each_time() -> None:
+    class Counter(list[int]):
+        def __call__(self, text: str) -> int:
+            return len(text)
+
+    memory = alone()
+    memory.set("facts").add("x")
+    assert str(View(memory, tokens=2000, count=Counter())) == str(View(memory, tokens=2000, count=len))
+
+
+def test_many_rivals_and_many_findings_are_cut_short() -> None:
+    agents = crew(*(f"agent{nth}" for nth in range(12)))
+    for nth, agent in enumerate(agents):
+        agent.register("status").assign(nth)
+    exchange(*agents)
+    memory = agents[0]
+    entries = [memory.sequence("log").append(nth) for nth in range(60)]
+    finding(memory, "wide", *entries)
+    for nth in range(250):
+        finding(memory, f"many{nth}", entries[0], says=f"finding {nth}")
+    view = View(memory, tokens=50_000)
+    assert sum(entry.field == "status" for entry in view.entries.values()) == 8
+    assert view.left_out["status"] == 4 and str(view).count(" and 4 more: they cannot all hold") == 8
+    assert str(view).count("! finding") == 50 + 199
+
+
 def test_cited_reads_lists_and_passes_over_what_is_no_citation() -> None:
     memory = alone()
     for nth in range(3):
