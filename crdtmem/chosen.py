@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 FINDINGS = "@findings"  # records: what a review found; see the coherence package
 OPEN = ("open", "acknowledged")
-MOST_FINDINGS = 200
 MOST_CONCERNED = 50  # entries of one finding
 MOST_RIVALS = 8  # of one conflict
 _EACH = 8  # of every field, so many are weighed in any case
@@ -290,14 +289,11 @@ def _findings(state: Any, now: float) -> dict[Any, list[Finding]]:
     """What is open or acknowledged, by the entries concerned. What is not as it should be is passed over."""
     found: dict[Any, list[Finding]] = {}
     field: Any = state.fields.get((RECORDS, FINDINGS))
-    some = 0
     for key in sorted(field.held()) if field is not None else ():
         shown = alive(field.live(key), now)
         finding = _finding(fold(shown, "latest")) if shown else None
-        if finding is not None and some < MOST_FINDINGS:
-            some += 1
-            for id in finding.about:
-                found.setdefault(id, []).append(finding)
+        for id in finding.about if finding is not None else ():
+            found.setdefault(id, []).append(finding)
     return found
 
 

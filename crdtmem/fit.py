@@ -24,6 +24,7 @@ _FULL = 0.75  # of the budget, where what does not fit is summed up
 _MISSES = 20  # items in a row that do not fit: then the page is full
 _SUMMED = 50  # entries in one summary
 _SUMMARIES = 8
+_FINDINGS = 3  # beside one entry
 
 
 class Fitting(NamedTuple):
@@ -229,8 +230,11 @@ def _line(choice: Choice, id: str, one: Said, rivals: list[Said], cited: Mapping
     if others:
         more = f" and {one.rivals - len(others)} more" if one.rivals > len(others) else ""
         notes.append(f"open conflict with {listed(others)}{more}: they cannot all hold")
-    found = dict.fromkeys(finding for entry_id in one.ids for finding in choice.findings.get(entry_id, ()))
-    notes += [_told(finding, cited) for finding in found]
+    found = list(dict.fromkeys(finding for entry_id in one.ids for finding in choice.findings.get(entry_id, ())))
+    found.sort(key=lambda finding: finding.tier != "certain")
+    notes += [_told(finding, cited) for finding in found[:_FINDINGS]]
+    if len(found) > _FINDINGS:
+        notes.append(f"{len(found) - _FINDINGS} more findings about it")
     return Line(id, _group(one), one.place, value, tuple(_facts(one)), tuple(notes))
 
 
