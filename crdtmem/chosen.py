@@ -292,8 +292,9 @@ def _findings(state: Any, now: float) -> dict[Any, list[Finding]]:
     for key in sorted(field.held()) if field is not None else ():
         shown = alive(field.live(key), now)
         finding = _finding(fold(shown, "latest")) if shown else None
-        for id in finding.about if finding is not None else ():
-            found.setdefault(id, []).append(finding)
+        if finding is not None:
+            for id in finding.about:
+                found.setdefault(id, []).append(finding)
     return found
 
 

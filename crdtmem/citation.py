@@ -103,15 +103,16 @@ def checked(text: str, memory: Memory, cited: Mapping[str, Sequence[Entry]]) -> 
     if not isinstance(text, str):
         raise TypeError(f"text: a str, not {type(text).__name__}")
     spans = list(_citations(text))
+    chars = list(text)
     for _, start, end in spans:
-        text = text[:start] + "\0" * (end - start) + text[end:]
+        chars[start:end] = "\0" * (end - start)
     facts, version = _facts(memory)
     with outer_lock(memory):
         status = _Status(memory)
         citations = tuple(
             one for id, start, end in spans for one in _found(id, start, end, cited.get(id.lower()), status)
         )
-    return Check(version, citations, tuple(facts.unknown(text)))
+    return Check(version, citations, tuple(facts.unknown("".join(chars))))
 
 
 def _citations(text: str) -> Iterator[tuple[str, int, int]]:
@@ -145,9 +146,15 @@ class _Status:
         self._then = document.state if isinstance(document, Pinned) else None
         self._now = document.live if isinstance(document, Pinned) else document
         self._shown: set[Any] | None = None
+        self._told: dict[EntryId, str] = {}
 
     def of(self, id: EntryId) -> str:
         """The status of an entry."""
+        if id not in self._told:
+            self._told[id] = self._of(id)
+        return self._told[id]
+
+    def _of(self, id: EntryId) -> str:
         now = self._now
         state = now.state
         try:

@@ -4,8 +4,8 @@ What a memory holds is generous and what a text claims is narrow: a number writt
 any reading of it is. A quantity is known if its number stands bare somewhere, or with that unit; 3.1 % is also known
 as 0.031. A date is known if an entry names that day, or a day of that month or year. A name is known word by word.
 
-What it cannot tell: signs, figures in words, what was computed from entries, names in scripts without capitals; and in
-languages that capitalise every noun it takes nouns for names.
+What it cannot tell: signs, figures in words, what was computed from entries, names in headings and in scripts without
+capitals; and in languages that capitalise every noun it takes nouns for names.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ _UNIT = "|".join(sorted(map(re.escape, [*_UNITS, *_SCALES]), key=len, reverse=Tr
 _SCAN = re.compile(
     rf"""
     (?:([€$£¥]|eur|usd|gbp|chf)[ ]?)?
-    (\d{{1,3}}(?:[,.\u00a0'\u2019]\d{{3}})+(?:[.,]\d+)?|\d+[.,]\d+|\d+)
+    (\d{{1,3}}(?:[,.\u00a0'\u2019]\d{{3}}){{1,8}}(?:[.,]\d+)?|\d+[.,]\d+|\d+)
     (?!\d|[.,:]\d)
     (?:[\s-]?(k|m|mio|mn|bn|thousand|million|billion)(?!\w))?
     (?:[\s-]?({_UNIT})(?!\w))?
@@ -82,24 +82,11 @@ _MARKS = ".,;:!?()[]\"'"
 _CURRENCIES = {"€", "$", "£", "¥", "eur", "usd", "gbp", "chf"}
 _PARTS = re.compile("[-.:'\u2019&+]")
 _ORDINAL = re.compile(r"\d+(?:st|nd|rd|th)")
+_LINES = re.compile(r"[^\n]+")
 _MARKERS = re.compile(r"^[ \t]*(?:\d{1,3}[.)]|[-*+#>]+)[ \t]+", re.MULTILINE)
 _DAYS = {"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"}
 _COMMON = STOPS | _MONTHS.keys() | _DAYS | {"ok", "i'm", "i've"}
-_COMPANIES = {
-    "ag",
-    "co",
-    "corp",
-    "corporation",
-    "gmbh",
-    "group",
-    "holdings",
-    "inc",
-    "limited",
-    "llc",
-    "ltd",
-    "plc",
-    "sa",
-}
+_COMPANIES = frozenset(("ag", "co", "corp", "corporation", "gmbh", "group", "holdings", "inc", "llc", "ltd", "plc"))
 _ENDS = frozenset(".!?:;\n\"\u201c\u201d'\u2018(*_#|>\0")
 
 
@@ -168,14 +155,16 @@ class Facts:
         names: list[re.Match[str]] = []
         for found in _SCAN.finditer(plain):
             money, number, scale, unit, word = found.groups("")
-            kind = "number" if not unit and not money else "quantity"
             if word and not word[0].isdigit():
                 names.append(found)
-            elif not (
-                self._knows(word) or _ORDINAL.fullmatch(word) if word else self._holds(number, scale, unit or money)
-            ):
+            elif not (self._counted(word) if word else self._holds(number, scale, unit or money)):
+                kind = "quantity" if unit or money else "number"
                 yield Claim(text[slice(*found.span())], *found.span(), kind)
         yield from self._names(text, names)
+
+    def _counted(self, word: str) -> bool:
+        """A word that begins with a digit: a time, a version, an ordinal."""
+        return self._knows(word) or _ORDINAL.fullmatch(word) is not None
 
     def _holds(self, number: str, scale: str, sign: str) -> bool:
         unit = _UNITS.get(sign)
@@ -189,6 +178,8 @@ class Facts:
 
     def _names(self, text: str, words: list[re.Match[str]]) -> Iterator[Claim]:
         """Names that are not known; of one of several words, those that are not."""
+        text = _LINES.sub(_no_heading, text)
+        words = [word for word in words if text[word.start()] != "\0"]
         run: tuple[int, int] | None = None
         for word in _named(text, words, self._knows):
             start, end = word.span()
@@ -242,6 +233,12 @@ def _named(text: str, words: list[re.Match[str]], known: Callable[[str], bool]) 
             beside = words[nth + 1][0]
             if beside in _COMPANIES or not known(beside):
                 yield word
+
+
+def _no_heading(line: re.Match[str]) -> str:
+    """Nothing in place of a heading: every word of it may be written large."""
+    head = line[0].lstrip().startswith("#") or (line[0].isupper() and " " in line[0].strip())
+    return "\0" * len(line[0]) if head else line[0]
 
 
 def _inner(word: str) -> bool:
