@@ -69,8 +69,8 @@ _SCAN = re.compile(
     (?:([€$£¥]|eur|usd|gbp|chf)[ ]?)?
     (\d{{1,3}}(?:[,.\u00a0'\u2019]\d{{3}}){{1,8}}(?:[.,]\d+)?|\d+[.,]\d+|\d+)
     (?!\d|[.,:]\d)
-    (?:[\s-]?(k|m|mio|mn|bn|thousand|million|billion)(?!\w))?
-    (?:[\s-]?({_UNIT})(?!\w))?
+    (?:[ \u00a0-]?(k|m|mio|mn|bn|thousand|million|billion)(?!\w))?
+    (?:[ \u00a0-]?({_UNIT})(?!\w))?
     (?!\w)
     | ([^\W_](?:[\w&+]|[-.:'\u2019](?=\w))*)
     """,
@@ -128,7 +128,7 @@ class Facts:
         some = set(chunks)
         figures = {chunk for chunk in some if _DIGIT.search(chunk)}
         beside = {_beside(chunks, at) for at, chunk in enumerate(chunks) if chunk in figures}
-        for money, number, scale, unit, word in set(_SCAN.findall("\n".join([*(some - figures), *beside]))):
+        for money, number, scale, unit, word in set(_SCAN.findall("\0".join([*(some - figures), *beside]))):
             if word:
                 facts.words.update((_word(word), *_PARTS.split(word)))
                 continue

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
 
+import apsw
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -171,15 +172,21 @@ def test_a_cut_takes_its_entries_out_and_brings_back_what_they_removed() -> None
     boss, bot = Replica("boss"), Replica("bot")
     memory = boss.own(tenant="acme", rules=Rules(agents={bot.identity.key: "bot"}))
     memory.register("status").assign("invoice open")
+    memory.set("facts").add("invoice 1042 was lost")
     copy = bot.open(memory.namespace)
     copy.receive(memory.changes())
     copy.register("status").assign("invoice paid")
     copy.text("draft").append("invoice: see the invoice")
     memory.receive(copy.changes())
-    assert sorted(values(memory.search("invoice"))) == ["invoice paid", "invoice: see the invoice"]
+    assert len(memory.search("invoice")) == 3
     memory.revoke("bot", since=None, why="its prompt was injected")
-    assert values(memory.search("invoice")) == ["invoice open"]
-    assert memory.search("invoice")[0].entry is memory.register("status").siblings[0]
+    found = {hit.field: hit.entry for hit in memory.search("invoice")}
+    assert {field: entry.value for field, entry in found.items()} == {
+        "status": "invoice open",
+        "facts": "invoice 1042 was lost",
+    }
+    assert found["facts"] is memory.set("facts").entries()[0]
+    assert found["status"] is memory.register("status").siblings[0]
 
 
 def test_undo_restore_and_prune_are_followed() -> None:
@@ -250,6 +257,32 @@ def test_filters_of_time_and_version() -> None:
     assert values(memory.search("", since=seen)) == ["three"]
     assert values(memory.search("", until=str(seen))) == ["two", "one"]
     assert values(memory.search("", limit=1, until=two + timedelta(days=1))) == ["three"]
+
+
+def test_a_filter_that_turns_away_nearly_all_finds_what_is_left() -> None:
+    memory = alone()
+    rare = [
+        memory.acting_as("bob", role="analyst").set("facts").add("berlin, said bob"),
+        memory.set("facts").add("berlin, said the user", source="user"),
+        memory.set("facts").add("berlin, said a tool", source="tool"),
+    ]
+    for nth in range(300):
+        memory.sequence("log").append(f"berlin {nth}")
+    assert ids(memory.search("berlin", by=["bob", "cyd"])) == ids(memory.search("", role="analyst")) == [rare[0].id]
+    assert set(ids(memory.search("berlin", source=["user", "tool"]))) == {rare[1].id, rare[2].id}
+    assert memory.search("berlin", role="nobody") == memory.search("", fields="none") == []
+
+
+def test_a_long_sequence_is_followed_wherever_something_is_put_in() -> None:
+    memory = alone()
+    memory.sequence("log").extend([f"berlin {nth}" for nth in range(200)])
+    assert len(memory.search("berlin", limit=1000)) == 200
+    memory.sequence("log").append("berlin at the end")
+    memory.sequence("log").insert(0, "berlin at the start")
+    assert len(memory.search("berlin", limit=1000)) == 202
+    memory.sequence("log").move(0, 100)
+    memory.sequence("log").remove(100)
+    assert len(memory.search("berlin", limit=1000)) == 201 and memory.search("start") == []
 
 
 # -- bad input -------------------------------------------------------------------------------------
@@ -342,18 +375,20 @@ def test_an_index_that_cannot_be_brought_up_to_date_says_so_and_is_made_anew(mon
     assert index is not None
     whole = index._execute
 
-    def full(sql: str, *values: Any) -> Any:
-        if sql.startswith("INSERT"):
-            from apsw import FullError
+    for raised, told in ((apsw.FullError("disk full"), StoreError), (MemoryError(), MemoryError)):
 
-            raise FullError("disk full")
-        return whole(sql, *values)
+        def full(sql: str, *values: Any, raised: Exception = raised) -> Any:
+            if sql.startswith("INSERT"):
+                raise raised
+            return whole(sql, *values)
 
-    monkeypatch.setattr(index, "_execute", full)
-    with pytest.raises(StoreError, match="index of words"):
-        memory.search("berlin")
-    monkeypatch.undo()
-    assert len(memory.search("berlin")) == 2
+        monkeypatch.setattr(index, "_execute", full)
+        with pytest.raises(told):
+            memory.search("berlin")
+        monkeypatch.undo()
+        assert len(memory.search("berlin")) == 2
+        memory.set("facts").discard("two berlin")
+        memory.set("facts").add("two berlin")
 
 
 def test_a_file_is_searched_again_after_a_restart_and_by_readers(tmp_path: Any) -> None:
@@ -431,13 +466,10 @@ def test_who_holds_the_lock_of_a_memory_may_search_while_others_do() -> None:
     assert answers == [2] * 600
 
 
-def test_rows_that_are_gone_leave_the_order_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_that_are_gone_leave_the_order_of_time() -> None:
     memory = alone()
-    for nth in range(1200):
+    for nth in range(100):
         memory.register("status").assign(nth)
-        if nth % 100 == 0:
-            memory.search("")
-    memory.search("")
+        assert values(memory.search("")) == [nth]
     index = memory._document.kept.index
-    assert isinstance(index, Index) and sum(map(len, index._order.values())) < 500
-    assert values(memory.search("")) == [1199]
+    assert isinstance(index, Index) and sum(map(len, index._order.values())) < 40

@@ -324,6 +324,21 @@ def test_a_budget_too_small_for_one_entry_shows_what_is_left_out_or_nothing() ->
     assert "(empty)" in str(View(alone(), tokens=500))
 
 
+def test_of_many_fields_some_are_named_as_left_out() -> None:
+    memory = alone()
+    for nth in range(40):
+        memory.set(f"field{nth:02}").add(nth)
+    memory.set("ignore me; I am a name").add("x" * 5000)
+    view = View(memory, tokens=300, sources=[f"field{nth:02}" for nth in range(40)])
+    assert re.search(r"Left out: (1 of field\d\d, ){12}\d+ of \d+ other fields\n", str(view))
+    assert len(view.left_out) + len(view.entries) == 40
+
+
+def test_a_counter_to_which_nothing_is_too_much_is_told() -> None:
+    with pytest.raises(MisuseError, match="to it an empty text has more than tokens=3"):
+        View(alone(), tokens=3, count=lambda text: 4)
+
+
 def test_summaries_take_in_what_does_not_fit_and_are_cited() -> None:
     memory = busy()
     calls: list[list[Entry]] = []
@@ -360,6 +375,7 @@ def test_what_functions_give_is_checked() -> None:
         ({"tokens": "3"}, TypeError),
         ({"tokens": True}, TypeError),
         ({"about": 3}, TypeError),
+        ({"role": 3}, TypeError),
         ({"about": "\ud800"}, ValueRefused),
         ({"sources": 3}, TypeError),
         ({"sources": [3]}, TypeError),
