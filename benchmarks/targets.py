@@ -54,6 +54,7 @@ SYNC: Mapping[str, Target] = {
     "write to visible and stored there, median": Target(5, ECHO),
     "write to visible and stored there, 99th percentile": Target(20, ECHO),
     "catching up, by changes": Target(3, "s"),
+    "catching up, by checkpoint": Target(1, "s"),
     "an idle pair": Target(0.1, "% of a core"),
 }
 

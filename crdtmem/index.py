@@ -5,7 +5,7 @@ the entries they name what the state says of these now: so verdicts, undoings an
 What it followed is counted. Where that does not fit the state, because a cut, a fork or damage made it anew, all of it
 is compared with the state, at 1 us an entry that is there already and 6 us for one that is not.
 
-It lives in memory, as the state does: made from that when something is first searched. See decision 13.
+It lives in memory, as the state does: made from that when something is first searched. See decision 16.
 
 A text is indexed by paragraphs, not by what is left of each insertion: a sentence that three agents corrected would be
 in five pieces, none of which says what it says.

@@ -25,7 +25,7 @@ from crdtmem.store import Store
 from crdtmem.sync.access import EVERYTHING, Grant
 from crdtmem.sync.frames import Hello
 from crdtmem.sync.hub import Hub
-from crdtmem.sync.link import News
+from crdtmem.sync.news import News
 from crdtmem.sync.node import Node
 from crdtmem.sync.outlet import Outlet
 from crdtmem.sync.peer import host_and_port

@@ -11,7 +11,8 @@ from crdtmem import Memory, Namespace, Replica, StoreError
 from crdtmem.feed import Feed
 from crdtmem.sync.access import Grant, Refused
 from crdtmem.sync.frames import Changes, Digest, Have, Hello, Mark, Marked, Open, Same, Shut, Want, encode
-from crdtmem.sync.link import MAX_REFUSED, News
+from crdtmem.sync.link import MAX_REFUSED
+from crdtmem.sync.news import News
 from tests.crew import SCOPE, Unwilling, alone, crew, tick
 from tests.ends import End, Wire, joined
 
@@ -410,7 +411,7 @@ def test_a_mark_waits_for_what_cannot_be_sealed_just_now(monkeypatch: pytest.Mon
         raise StoreError("the disk is full")
 
     with monkeypatch.context() as broken:
-        broken.setattr(ann._document, "_seal", refuse)
+        broken.setattr(ann._document, "_sign", refuse)
         ann.set("s").add(1)
         done: list[int] = []
         wire.links[0].mark(a.outlets[0], lambda: done.append(1))

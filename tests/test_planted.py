@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,11 +15,14 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests import (
     test_citation,
     test_draft,
+    test_handing,
+    test_handover,
     test_history,
     test_inbox,
     test_laws,
     test_past,
     test_recovery,
+    test_seals,
     test_search,
     test_snapshot,
     test_taint,
@@ -116,6 +120,12 @@ def realms(*seeds: int) -> Callable[[], None]:
     return check
 
 
+def newcomers() -> None:
+    """Newcomers who wrote before they came; whose text comes first is decided by ids, which are drawn."""
+    for _ in range(20):
+        test_handover.test_what_the_newcomer_wrote_before_is_kept_and_merged_by_what_it_had_seen()
+
+
 CAUGHT_BY: dict[str, Callable[[], None]] = {
     "removal_by_value": scope("set", some=None),
     "removal_that_does_not_travel": scope("set"),
@@ -156,6 +166,8 @@ CAUGHT_BY: dict[str, Callable[[], None]] = {
     "alias_ignored": machine,
     "ids_not_wrapped": scope("set"),
     "tail_left_unsealed": machine,
+    "late_seal_left_out": drawn(test_seals.test_all_that_is_handed_out_is_under_a_seal, steps=test_seals.STEPS),
+    "late_seal_never_stored": lambda: test_seals.test_what_is_stored_at_the_end_is_sealed("close"),
     "past_is_present": law(test_laws.test_the_past_stays),
     "first_change_not_sent": machine,
     "taint_stops_at_the_superseded": FIXPOINT,
@@ -214,6 +226,12 @@ CAUGHT_BY: dict[str, Callable[[], None]] = {
     "any_unit_will_do": drawn(
         test_citation.test_what_no_entry_holds_is_named_once, unit=st.sampled_from(["weeks", "EUR", "km"])
     ),
+    "past_of_an_offline_edit_guessed": newcomers,
+    "own_history_let_go": (test_handover.test_who_was_away_keeps_its_own_history_also_when_nobody_else_has_it),
+    "history_from_anybody": test_handing.test_false_history_is_refused_and_asked_of_another,
+    "lends_before_what_it_rests_on": test_handover.test_who_lacks_some_of_it_lends_nothing,
+    "checkpoint_believed_for_ever": test_handover.test_a_false_checkpoint_is_found_out_and_the_history_counts,
+    "owed_for_ever": lambda: test_handover.test_a_restart_goes_on_where_it_stopped(1000, filed=False, tmp_path=Path()),
 }
 
 
