@@ -12,12 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crdtmem import BadBytes, Hit, Memory, NotReached, Replica, Rules, SqliteStore, StoreError, ValueRefused
+from crdtmem import BadBytes, Hit, Memory, NotReached, Replica, Rules, SqliteStore, StoreError, ValueRefused, View
+from crdtmem.feed import Feed
 from crdtmem.fields.text import Text
 from crdtmem.index import Index
 from crdtmem.rules import FieldRule
 from tests.crew import SCOPE, Time, alone, crew, exchange, tell
 from tests.notes import AUTHORS, WORDS, play, writes
+from tests.test_handover import busy, handed, lent
 
 
 def ids(hits: list[Hit]) -> list[Any]:
@@ -402,6 +404,28 @@ def test_a_file_is_searched_again_after_a_restart_and_by_readers(tmp_path: Any) 
             assert len(reader.open(SCOPE).search("berlin")) == 2
     with SqliteStore(path) as store, Replica("ann", store=store) as replica:
         assert len(replica.open(SCOPE).search("berlin")) == 2
+
+
+def test_a_newcomer_that_took_a_checkpoint_finds_all_before_its_history_has_come() -> None:
+    ann, bob = busy(), alone("bob")
+    ann.sequence("q").append("berlin")
+    assert bob.search("berlin") == []
+    Feed(bob).take_over(handed(ann))
+
+    def alike() -> bool:
+        answers = [
+            [(hit.entry._id, hit.score) for hit in memory.search(query)] for memory in (ann, bob) for query in "1x"
+        ]
+        return answers[:2] == answers[2:] and str(View(ann, tokens=900)) == str(View(bob, tokens=900))
+
+    assert bob.owed and alike() and len(bob.search("berlin")) == 1
+    view = View(bob, tokens=900)
+    assert view.check("In Berlin [f1].").phantoms == () and view.check("In Lyon [f1].").phantoms
+    bob.sequence("q").append("berlin too")
+    bob._document.flush()
+    ann.receive([record.data for _, record in bob._document.log.since(0)])
+    assert lent(ann, bob) and alike()
+    assert Feed(bob).prove() and alike() and len(bob.search("berlin")) == 2
 
 
 def test_many_changes_are_taken_in_as_few_are() -> None:
