@@ -62,6 +62,11 @@ class Check:
         version: the version it was held against.
         citations: the entries it cites, in its order.
         phantoms: the numbers, quantities, dates and names in it that no entry of that version has.
+
+    >>> from crdtmem import Replica
+    >>> found = check("In Lyon it was 5.2 %.", Replica("ann").open(tenant="acme"))
+    >>> found.ok, [(one.text, one.kind) for one in found.phantoms]
+    (False, [('Lyon', 'name'), ('5.2 %', 'quantity')])
     """
 
     version: Version

@@ -46,6 +46,13 @@ class Hit:
         score: how well it fits; 0 where no words were asked for. Comparable within one answer only.
         tainted: whether it rests on what was retracted.
         shares: of a paragraph, what is left of each insertion into it; else nothing.
+
+    >>> from crdtmem import Replica
+    >>> memory = Replica("ann").open(tenant="acme")
+    >>> _ = memory.text("draft").append("Churn rose.")
+    >>> [hit] = memory.search("churn")
+    >>> hit.field, hit.kind, hit.value, [share.by for share in hit.shares]
+    ('draft', 'text', 'Churn rose.', ['ann'])
     """
 
     entry: Entry
