@@ -115,6 +115,8 @@ def choose(memory: Memory, wish: Wish) -> Choice:
     """What may be told of a memory, from one version of it; writers wait meanwhile, some 20 ms for 100,000 entries."""
     document: Any = memory._document
     state = document.state
+    with reading(memory):
+        pass  # if there is no index yet, it is made while others write on
     with outer_lock(memory), reading(memory) as index:
         now, retracted, tainted = document.now(), state.taint.retracted, state.taint.tainted
         ats = [at for at in sorted(index.rows) if wish.fields is None or at[1] in wish.fields]

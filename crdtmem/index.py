@@ -44,6 +44,21 @@ class Passage(NamedTuple):
     shares: tuple[Entry, ...]
 
 
+class Seen(NamedTuple):
+    """What a state shows, seen at one moment: enough to make an index of it while others write on."""
+
+    sessions: Any
+    changes: int
+    place: int
+    shown: dict[At, dict[Any, Any]]
+
+    @classmethod
+    def of(cls, state: Any, place: int) -> Seen:
+        """Of a state as it is, when the newest record of its log lies at this place. The caller holds its lock."""
+        found = {at: dict(shown(at, state.fields[at])) for at in list(state.fields) if _searched(at)}
+        return cls(state.sessions, state.count, place, found)
+
+
 class Index:
     """The live entries of one state. The caller holds `lock`.
 
@@ -101,16 +116,18 @@ class Index:
             raise
         self._sessions, self._count, self._place = state.sessions, state.count, log.newest
 
-    def fill(self, state: Any) -> None:
-        """Hold what a state of the past shows, for good."""
+    def begin(self, seen: Seen) -> None:
+        """Hold what was seen of a state; needs no lock but its own."""
         self._execute("BEGIN")
-        self._compare(state)
+        for at, shown in seen.shown.items():
+            self._match(at, shown)
         self._execute("COMMIT")
+        self._sessions, self._count, self._place = seen.sessions, seen.changes, seen.place
 
     def _compare(self, state: Any) -> None:
         for at in list(state.fields):
             if _searched(at):
-                self._match(at, state.fields[at], afresh=True)
+                self._match(at, shown(at, state.fields[at]), afresh=True)
 
     def _catch_up(self, state: Any, log: Log) -> bool:
         """Look at what the changes since name; False if they are not those that the state has seen since."""
@@ -141,7 +158,7 @@ class Index:
             if at not in others and not self._extend(at, state.fields[at], ids):
                 others.add(at)
         for at in others:
-            self._match(at, state.fields[at])
+            self._match(at, shown(at, state.fields[at]))
         return True
 
     def _look(self, at: At, field: Keyed, ids: Iterable[Any]) -> None:
@@ -167,16 +184,9 @@ class Index:
                 insort(self._order[at], self._add(at, entry._id, entry))
         return True
 
-    def _match(self, at: At, field: Any, *, afresh: bool = False) -> None:
+    def _match(self, at: At, shown: dict[Any, Any], *, afresh: bool = False) -> None:
         """Hold what a field shows; `afresh`, where its entries are other objects than before."""
         rows = self._rows(at)
-        shown: dict[Any, Any]
-        if at[0] == TEXT:
-            shown = passages(field)
-        elif at[0] == SEQUENCE:
-            shown = {entry._id: entry for entry in field.entries()}
-        else:
-            shown = field.by_id
         for id in rows.keys() - shown.keys():
             self._drop(at, rows.pop(id))
         if afresh:
@@ -255,6 +265,15 @@ def _score(bm25: float) -> float:
 def _searched(at: At) -> bool:
     """Counters hold no words; reserved fields speak of other entries."""
     return at[0] != COUNTER and at[1][0] != "@"
+
+
+def shown(at: At, field: Any) -> dict[Any, Any]:
+    """The entries that a field shows, or the paragraphs of a text, each under what tells it from others."""
+    if at[0] == TEXT:
+        return passages(field)
+    if at[0] == SEQUENCE:
+        return {entry._id: entry for entry in field.entries()}
+    return field.by_id  # type: ignore[no-any-return]
 
 
 def passages(field: Any) -> dict[Any, Passage]:

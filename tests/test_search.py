@@ -469,6 +469,26 @@ def test_no_answer_is_stale_under_writers_and_readers_in_parallel() -> None:
     assert len(memory.search("berlin", limit=1000)) == 300
 
 
+def test_others_write_on_while_an_index_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = alone()
+    memory.set("facts").add("berlin early")
+    then = memory.at(memory.version)
+    memory.set("facts").add("berlin wall")
+    real, late = Index._add, ["berlin late", "berlin later"]
+
+    def add(self: Index, *args: Any) -> Any:
+        if late:
+            writer = threading.Thread(target=memory.set("facts").add, args=(late.pop(0),))
+            writer.start()
+            writer.join(20)
+            assert not writer.is_alive()
+        return real(self, *args)
+
+    monkeypatch.setattr(Index, "_add", add)
+    assert values(then.search("berlin")) == ["berlin early"]
+    assert set(values(memory.search("berlin"))) == {"berlin early", "berlin wall", "berlin late", "berlin later"}
+
+
 def test_who_holds_the_lock_of_a_memory_may_search_while_others_do() -> None:
     memory = alone()
     memory.set("facts").add("berlin")
