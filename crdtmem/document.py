@@ -493,7 +493,6 @@ class Document:
             log.warning("%r: a checkpoint from a peer showed something else than the history behind it", self.namespace)
         if not anew.empty:
             self._tell((), local=False, anew=anew)
-        self.checkpoints.soon_due()
         with suppress(StoreError):
             self.receive((), "")  # what waited for it
         return true

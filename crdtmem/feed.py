@@ -167,13 +167,17 @@ class Feed:
         return self._document.owed is not None
 
     def gives(self) -> bool:
-        """Whether a checkpoint is to be had here: not from who reads nothing, nor where something is in doubt."""
-        state = self._document.state
-        return type(state) is State and not state.stale and not state.forks and not self.owed
+        """Whether a checkpoint is to be had here: not while history is to come."""
+        return self._sure() and not self.owed
 
     def takes(self) -> bool:
         """Whether a checkpoint can be taken here."""
-        return self.writable and self.gives()
+        return self._sure() and self.writable
+
+    def _sure(self) -> bool:
+        """Whether content is read here, and nothing of it in doubt."""
+        state = self._document.state
+        return type(state) is State and not state.stale and not state.forks
 
     def lacked(self, known: Mapping[bytes, int]) -> int:
         """How many changes somebody lacks who knows each session so far."""

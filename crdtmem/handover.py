@@ -129,8 +129,8 @@ def take(document: Document, data: bytes) -> int:
         last = {id: seq for id, seq, _ in given.reached}
         _compare(state, fresh)
         own = [kept for kept in log.records() if kept.seq > last.get(kept.session, 0)]
-        if state.stale or state.forks or fresh.forks or state.pruned.owed:
-            raise StoreError("a memory with forked sessions, or with history to come, takes no checkpoint")
+        if state.stale or state.forks or fresh.forks:
+            raise StoreError("a memory with forked sessions takes no checkpoint")
         held = [kept for kept in log.records() if kept.seq <= last.get(kept.session, 0)]
         if not given.husks and any(writer.key != document.key for writer in state.sessions.values()):
             raise StoreError("what others wrote is here already, and the rest can come as changes")
@@ -167,6 +167,6 @@ def _shelf(given: Handover, held: list[Record], log: Log) -> dict[str, bytes | N
     if given.floor is not None:
         blobs |= base.blobs(*given.floor)
     blobs |= base.blobs(given.room, given.digest, given.shown)
-    blobs |= owed.attic(held)
+    blobs |= owed.attic(held, log)
     blobs[OWED] = owed.note(given.room, given.digest, given.hlc, given.reached)
     return blobs

@@ -15,7 +15,7 @@ from msgspec import DecodeError
 from msgspec.msgpack import Decoder
 
 from crdtmem import base
-from crdtmem.change import Change, decode
+from crdtmem.change import Change, decode, record
 from crdtmem.errors import BadBytes, StoreError
 from crdtmem.identity import session_id, verify
 from crdtmem.inbox import SEAL_BYTES, SEAL_EVERY
@@ -41,18 +41,19 @@ def note(place: int, digest: bytes, hlc: int, reached: Sequence[tuple[bytes, int
     return encode((place, digest, hlc, reached))
 
 
-def attic(records: Iterable[Record]) -> dict[str, bytes]:
+def attic(records: Iterable[Record], kept_in: Log) -> dict[str, bytes]:
     """What was here of that history, in its order, for when nobody else has it: blobs by name."""
-    found: dict[str, bytes] = {}
+    found: list[bytes] = []
     some: list[bytes] = []
     size = 0
     for kept in records:
         some.append(kept.data)
         size += len(kept.core)
         if size > _CHEST:
-            found[f"{_ATTIC}{len(found):06}"] = encode(some)
+            found.append(encode(some))
             some, size = [], 0
-    return {**found, f"{_ATTIC}{len(found):06}": encode(some)} if some else found
+    before = len(_attic_of(kept_in))
+    return {f"{_ATTIC}{n:06}": data for n, data in enumerate([*found, encode(some)] if some else found, before)}
 
 
 def _attic_of(kept_in: Log) -> list[str]:
@@ -82,8 +83,9 @@ class Owed:
         self._due = due
         self._attic: dict[bytes, int] = {}  # how far each session had come here before
         for name in _attic_of(kept_in):
-            for change in map(decode, _records(kept_in.get(name) or b"\x90")):
-                self._attic[change.session] = change.seq
+            for change in self._chest(name):
+                if change.seq == self._attic.get(change.session, change.seq - 1) + 1:
+                    self._attic[change.session] = change.seq
         self._bare: dict[bytes, tuple[int, int]] = {}  # of each session, changes and bytes since the last kept seal
 
     @classmethod
@@ -101,9 +103,13 @@ class Owed:
         wanted = self._lacked()
         if wanted and all(seq <= self._attic.get(id, 0) for id, seq in wanted):
             for name in _attic_of(self._log)[::-1]:
-                self.take(reversed(_records(self._log.get(name) or b"\x90")))
+                here = [c for c in self._chest(name) if c.seq <= self._attic[c.session]]
+                self.take([record(change.core, change.seal) for change in reversed(here)])
             wanted = self._lacked()
         return wanted
+
+    def _chest(self, name: str) -> list[Change]:
+        return [decode(data) for data in _records(self._log.get(name) or encode([]))]
 
     def _lacked(self) -> list[tuple[bytes, int]]:
         pruned = self._state.pruned
@@ -199,7 +205,9 @@ def prove(document: Document, going: Callable[[], bool]) -> bool:
             }:
                 raise StoreError("the history that has come is not whole")
             fresh.stale = told != _told(state)
-            return document.settle_owed(fresh, base_lasts=lasting)
+            true = document.settle_owed(fresh, base_lasts=lasting)
+        document.checkpoints.attempt()
+        return true
     except StoreError as error:  # damage, or a fork that was proved meanwhile: another time
         log.warning("%r: what a checkpoint showed cannot be proved yet: %s", document.namespace, error)
         return False
@@ -212,8 +220,8 @@ def _told(state: State) -> tuple[set[bytes], set[Any]]:
 
 def _apply(fresh: State, kept: Log, place: int, going: Callable[[], bool]) -> int:
     """Apply what lies behind a place, up to the end; where that is."""
-    for at, record in kept.since(place):
-        change = record.change
+    for at, found in kept.since(place):
+        change = found.change
         if not going() or not fits(fresh, change):
             raise StoreError("the history that has come is not whole" if going() else "the peer was closed")
         fresh.apply(change, None, at)

@@ -40,8 +40,9 @@ class Channel:
         self.due_here: dict[bytes, int] = {}  # what it has said it has, and was not here then
         self.silent = 0  # looks since our Open was not answered
         self.compared = b""  # the version whose digest was sent last
-        self.givable = True  # whether a checkpoint of it is worth another try
+        self.wary = 0  # looks until another checkpoint of it is taken, after one that was no good
         self.offered = False  # a checkpoint by it, while another peer's is awaited
+        self.offers = False  # a checkpoint was offered to it
         self.giving: Giving | None = None  # a checkpoint to it
         self.taking: Taking | None = None  # a checkpoint from it
         self.lending: Lending | None = None  # history to it
@@ -73,5 +74,6 @@ class Channel:
         self.marks = deque((number, newest, late) for number, _, late in self.marks)
         self.waiting = [(number, newest, done) for number, _, done in self.waiting]
         self.giving = self.lending = None
+        self.offers = False
         self.level = False
         self.seen, self.compared = 0, b""

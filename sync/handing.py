@@ -23,7 +23,7 @@ from crdtmem.sync.news import News
 if TYPE_CHECKING:
     from crdtmem.sync.link import Link
 
-MAX_BYTES = 1 << 30  # of a checkpoint
+MAX_BYTES = 1 << 28  # of a checkpoint; more comes as changes
 PIECE = 64 * 1024
 PATIENCE = 20  # looks, a second apart, without a word of what was asked for
 
@@ -81,14 +81,11 @@ class Taking:
 
 
 class Lending:
-    """History that was asked for.
+    """History that was asked for."""
 
-    Args:
-        wanted: of which sessions, and the newest change of each.
-    """
-
-    def __init__(self, wanted: dict[bytes, int]) -> None:
-        self.wanted = wanted
+    def __init__(self) -> None:
+        self.wanted: dict[bytes, int] = {}  # of which sessions, and the newest change of each
+        self.lacks = False  # whether some of it was never here
         self.place: int | None = None  # to go on from
         self.due = False
 
@@ -102,7 +99,7 @@ def offer(link: Link, channel: Channel, start: int | None) -> bool:
     lacked = outlet.feed.lacked(channel.known)
     if not outlet.feed.gives() or (start is not None and (channel.known or lacked < outlet.far)):
         return False
-    channel.cursor = None
+    channel.cursor, channel.offers = None, True
     link.session.send(Offer(outlet.channel, lacked, outlet.feed.key))
     return True
 
@@ -110,7 +107,8 @@ def offer(link: Link, channel: Channel, start: int | None) -> bool:
 def asked(link: Link, channel: Channel) -> None:
     """The other side takes what was offered."""
     outlet = channel.outlet
-    if channel.cursor is None and outlet.feed.gives():
+    if channel.offers and outlet.feed.gives():
+        channel.offers = False
         channel.giving = Giving(outlet.feed.namespace.digest, outlet.feed.hand_over())
 
 
@@ -129,8 +127,10 @@ def sought(link: Link, channel: Channel, frame: Older) -> None:
     """The other side asks for history, or for more of it."""
     if frame.changes:
         if channel.lending is None or channel.lending.place is not None:
-            channel.lending = Lending({})
-        channel.lending.wanted.update(frame.changes)
+            channel.lending = Lending()
+        here = [id for id in frame.changes if channel.outlet.feed.has(id)]
+        channel.lending.wanted.update(here)
+        channel.lending.lacks = channel.lending.lacks or len(here) < len(frame.changes)
     if channel.lending is not None:
         channel.lending.due = not frame.more
 
@@ -139,7 +139,7 @@ def lend(link: Link, channel: Channel) -> int:
     """Send some history, if it is due; how many bytes."""
     lending, outlet = channel.lending, channel.outlet
     assert lending is not None
-    lending.place, records = outlet.feed.older(lending.wanted, lending.place)
+    lending.place, records = (0, []) if lending.lacks else outlet.feed.older(lending.wanted, lending.place)
     lending.due = False
     if not records:
         channel.lending = None
@@ -155,7 +155,7 @@ def offered(link: Link, channel: Channel, frame: Offer) -> None:
     outlet = channel.outlet
     namespace = outlet.feed.namespace
     if not (outlet.feed.takes() and link.grant.writes(namespace) and link.counts(frame.key, namespace)):
-        channel.givable = False
+        channel.wary = 2 * PATIENCE
         link.have(channel)
     elif outlet.taking in (None, link):
         if channel.taking is None:
@@ -196,7 +196,7 @@ def came(link: Link, channel: Channel, frame: Piece) -> None:
 
 def _refuse(link: Link, channel: Channel, why: str) -> None:
     """Take no checkpoint from there."""
-    channel.givable = False
+    channel.wary = 2 * PATIENCE
     link.tell(News("refused", link.name, channel.outlet.feed.namespace.digest, why))
     _drop(link, channel)
     link.have(channel)
@@ -224,6 +224,7 @@ def left(link: Link, channel: Channel) -> None:
 def look(link: Link, channel: Channel) -> None:
     """A second has passed: see whether what was asked for still comes, and ask for history that is due."""
     outlet = channel.outlet
+    channel.wary = max(0, channel.wary - 1)
     if channel.taking is not None:
         channel.taking.looks += 1
         if channel.taking.looks > PATIENCE:

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable
 from crdtmem.feed import Feed
 from crdtmem.namespace import Namespace
 from crdtmem.sync.access import EVERYTHING, Grant, Refused
-from crdtmem.sync.frames import Hello, Here, Presence, Welcome
+from crdtmem.sync.frames import MAX_RECORDS, Changes, Hello, Here, Presence, Welcome
 from crdtmem.sync.link import Link
 from crdtmem.sync.news import News
 from crdtmem.sync.outlet import Outlet
 from crdtmem.sync.presence import Present, Roll, in_frames
-from crdtmem.sync.session import Greeted, Heard, Session, Welcomed
+from crdtmem.sync.session import Event, Greeted, Heard, Session, Welcomed
 
 RENEW = 10.0  # seconds between what a peer says of its own agents; it holds for three times as long
 
@@ -121,18 +121,30 @@ class Hub:
         self.links[link] = None
         return link
 
-    def receive(self, link: Link, data: bytes) -> None:
-        """One message has arrived on a connection."""
-        for event in link.session.receive(data):
-            if type(event) is Heard:
-                link.heard(event)
-            elif type(event) is Greeted:
-                self._greet(link, event.hello)
-            elif type(event) is Welcomed:
-                if not link.trusts(event.welcome):
-                    link.session.end("stranger", "this is not who was meant to listen here")
-                elif self._single(link, event.welcome.peer):
-                    link.begin(event.welcome.peer, event.welcome.name)
+    def receive(self, link: Link, *messages: bytes) -> None:
+        """Messages have arrived on a connection. Changes that follow each other are taken in together."""
+        held: Heard | None = None
+        for data in messages:
+            for event in link.session.receive(data):
+                joined = _joined(held, event)
+                if joined is None and held is not None:
+                    link.heard(held)
+                held = joined
+                if joined is None:
+                    self._take(link, event)
+        if held is not None:
+            link.heard(held)
+
+    def _take(self, link: Link, event: Event) -> None:
+        if type(event) is Heard:
+            link.heard(event)
+        elif type(event) is Greeted:
+            self._greet(link, event.hello)
+        elif type(event) is Welcomed:
+            if not link.trusts(event.welcome):
+                link.session.end("stranger", "this is not who was meant to listen here")
+            elif self._single(link, event.welcome.peer):
+                link.begin(event.welcome.peer, event.welcome.name)
 
     def _greet(self, link: Link, hello: Hello) -> None:
         try:
@@ -248,3 +260,16 @@ class Hub:
         if namespace in self._rolls:
             for some in self._rolls[namespace].all(self._now):
                 link.tell_present(namespace, some)
+
+
+def _joined(held: Heard | None, event: Event) -> Heard | None:
+    """Changes with those that came just before, as one; None if it is something else, or they cannot be joined."""
+    if type(event) is not Heard or type(event.frame) is not Changes:
+        return None
+    if held is None:
+        return event
+    before, frame = held.frame, event.frame
+    assert type(before) is Changes
+    if held.namespace != event.namespace or len(before.records) + len(frame.records) > MAX_RECORDS:
+        return None
+    return Heard(event.namespace, Changes(frame.channel, [*before.records, *frame.records]))

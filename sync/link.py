@@ -167,7 +167,7 @@ class Link:
         """Say what is here: the other side sends what is not."""
         outlet = channel.outlet
         sessions = outlet.feed.sessions()
-        takes = channel.givable and self.trusts_any(outlet.feed.namespace) and outlet.feed.takes()
+        takes = not channel.wary and self.trusts_any(outlet.feed.namespace) and outlet.feed.takes()
         for first in range(0, len(sessions) or 1, MAX_SESSIONS):
             some = sessions[first : first + MAX_SESSIONS]
             self.session.send(Have(outlet.channel, some, first + MAX_SESSIONS < len(sessions), takes))
@@ -230,13 +230,14 @@ class Link:
         """The other side knows these sessions so far; of those not named, nothing."""
         feed = channel.outlet.feed
         channel.known.update((id, seq) for id, seq, _ in frame.sessions if feed.has((id, 1)))
-        channel.due_here.update((id, seq) for id, seq, _ in frame.sessions if not feed.has((id, seq)))
+        if len(channel.due_here) < MAX_SESSIONS:
+            channel.due_here.update((id, seq) for id, seq, _ in frame.sessions if not feed.has((id, seq)))
         others = [(id, seq) for id, seq, begins in frame.sessions if feed.differs(id, seq, begins)]
         if others:  # forked sessions: their change at this place is half of the proof
             self.session.send(Want(channel.outlet.channel, others[:MAX_WANTED]))
         if frame.more or (channel.giving is not None and frame.takes):
             return
-        channel.giving = None
+        channel.giving, channel.offers = None, False
         reason = ""
         try:
             start: int | None = feed.start(channel.known)

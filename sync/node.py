@@ -44,15 +44,22 @@ class Node:
         tell: takes news.
         tls: for what is dialled by wss://, and, with a certificate, for listening.
         budget: bytes a second that one connection may send for long; whoever sends more waits, and others do not.
+        gather: seconds; what one connection sends sooner after the last is taken in together, when they are over.
     """
 
     def __init__(
-        self, hub: Hub, tell: Callable[[News], None], tls: ssl.SSLContext | None, budget: float | None = None
+        self,
+        hub: Hub,
+        tell: Callable[[News], None],
+        tls: ssl.SSLContext | None,
+        budget: float | None = None,
+        gather: float = 0.0,
     ) -> None:
         self.hub = hub
         self._tell = tell
         self._tls = tls
         self._budget = budget
+        self._gather = gather
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._sockets: dict[Link, Socket] = {}
@@ -271,6 +278,26 @@ class Node:
         self._sockets[link] = socket
         spent, since = 0.0, self._loop.time()
 
+        gathered: list[bytes] = []
+        due = 0.0
+
+        def gather(messages: list[bytes]) -> None:
+            nonlocal due
+            waits = bool(gathered)
+            gathered.extend(messages)
+            now = self._loop.time()
+            if now >= due or len(messages) > 1:
+                due = now + self._gather
+                flush()
+            elif not waits:
+                self._loop.call_at(due, flush)
+
+        def flush() -> None:
+            messages = gathered[:]
+            gathered.clear()
+            if messages and link in self._sockets:
+                take(messages)
+
         def take(messages: list[bytes]) -> None:
             nonlocal spent, since
             self._hear(link, messages)
@@ -286,8 +313,9 @@ class Node:
 
         try:
             self.pump(link)
-            await socket.run(take, partial(self.pump, link))
+            await socket.run(gather if self._gather else take, partial(self.pump, link))
         finally:
+            flush()
             del self._sockets[link]
             self.hub.gone(link)
             await socket.close()
@@ -296,8 +324,7 @@ class Node:
         """Take in what has arrived, and hand out what is new by that: to all at once, and in this turn of the loop."""
         self._awake = True
         try:
-            for data in messages:
-                self.hub.receive(link, data)
+            self.hub.receive(link, *messages)
         except CrdtmemError as error:  # the memory is closed, or its store is gone
             link.session.end("trouble", str(error))
         finally:

@@ -90,13 +90,14 @@ class _Prompt:
 class _Client(_Prompt, ClientConnection):
     def put(self, data: bytes) -> None:
         """Write one message; what a client sends is masked, each time anew."""
-        broadcast((self,), data)
+        if not self.transport.is_closing():  # else asyncio complains of the fifth
+            broadcast((self,), data)
 
 
 class _Served(_Prompt, ServerConnection):
     def put(self, data: bytes) -> None:
         """Write one message. What a server sends is the same bytes for everybody, so they are made once."""
-        if self.protocol.state is State.OPEN:
+        if self.protocol.state is State.OPEN and not self.transport.is_closing():
             self.transport.write(_framed(data))
 
 

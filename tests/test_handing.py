@@ -245,6 +245,21 @@ def test_a_store_that_fails_takes_none_and_the_changes_come_later() -> None:
     same(ann, bob)
 
 
+def test_a_checkpoint_that_was_no_good_is_not_the_last() -> None:
+    """Where nothing else helps, because what is lacked was pruned."""
+    ann, bob = busy(), alone("bob")
+    ann.prune()
+    a, b = together("ann", ann), together("bob", bob)
+    vouch = a.outlets[0].feed.vouch
+    a.outlets[0].feed.vouch = lambda hash: bytes(64)  # type: ignore[method-assign]
+    wire = met(b, a)
+    assert b.kinds().count("refused") >= 1 and len(bob.set("s")) == 0
+    a.outlets[0].feed.vouch = vouch  # type: ignore[method-assign]
+    for now in range(1, 3 * PATIENCE):
+        wire.tick(now)
+    same(ann, bob)
+
+
 def test_false_history_is_refused_and_asked_of_another() -> None:
     ann, cid, bob = busy(), alone("cid"), alone("bob")
     cid.receive(ann.changes())

@@ -158,3 +158,29 @@ def test_a_connection_ends_when_the_other_side_does_and_when_this_one_does() -> 
             await dialled(url, None)
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("dials", [True, False])
+def test_what_is_written_to_a_connection_that_has_just_broken_is_forgotten_in_silence(
+    *, dials: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        served: asyncio.Future[Socket] = asyncio.get_running_loop().create_future()
+
+        async def serve(socket: Socket) -> None:
+            served.set_result(socket)
+            await socket.run(lambda messages: None, lambda: None)
+
+        server, url = await listening("127.0.0.1", 0, None, serve, lambda path: None)
+        client = await dialled(url, None)
+        broken, other = (client, await served) if dials else (await served, client)
+        broken._connection.transport.abort()
+        for _ in range(10):
+            broken.send(b"news")
+        await broken.close()
+        await other.close()
+        server.close()
+        await server.wait_closed()
+
+    asyncio.run(main())
+    assert not caplog.records
