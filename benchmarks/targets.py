@@ -73,8 +73,17 @@ TRUST: Mapping[str, Target] = {
     "judging a small ordered change": Target(8, "us"),
 }
 
+VIEW: Mapping[str, Target] = {
+    "full-text query": Target(20, "ms"),
+    "index upkeep": Target(30, "us a write"),
+    "view of 4,000 tokens, cold": WAIT,
+    "view of 4,000 tokens, nothing changed": Target(5, "ms"),
+    "check of 2,000 words": Target(200, "ms"),
+}
+
 TARGETS: Mapping[str, Target] = {
     **TRUST,
+    **VIEW,
     "set.add, with why": WRITE,
     "register.assign, with why": WRITE,
     "records.put, with why": WRITE,

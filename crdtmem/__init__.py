@@ -11,6 +11,7 @@
 """
 
 import logging
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from crdtmem.change import Version
@@ -22,6 +23,7 @@ from crdtmem.errors import (
     BadBytes,
     Closed,
     CrdtmemError,
+    EmbedderFailed,
     ForkedReplica,
     KindMismatch,
     MisuseError,
@@ -57,8 +59,11 @@ from crdtmem.store import Damage, MemoryStore, Record, Store
 from crdtmem.timeline import Timeline
 
 if TYPE_CHECKING:
+    from crdtmem.citation import Check, check
+    from crdtmem.search import Hit
     from crdtmem.sqlite import SqliteStore
     from crdtmem.sync import Peer
+    from crdtmem.view import View
 
 __version__ = "0.1.0"
 
@@ -66,6 +71,7 @@ __all__ = [
     "AmbiguousMatch",
     "BadBytes",
     "Batch",
+    "Check",
     "Checkpoint",
     "Closed",
     "Conflict",
@@ -73,6 +79,7 @@ __all__ = [
     "CrdtmemError",
     "Damage",
     "Difference",
+    "EmbedderFailed",
     "Entry",
     "EntryId",
     "Equivocation",
@@ -80,6 +87,7 @@ __all__ = [
     "Explanation",
     "FieldRule",
     "ForkedReplica",
+    "Hit",
     "Identity",
     "KindMismatch",
     "Memory",
@@ -112,19 +120,25 @@ __all__ = [
     "UpgradeNeeded",
     "ValueRefused",
     "Version",
+    "View",
     "Watch",
+    "check",
 ]
 
 logging.getLogger("crdtmem").addHandler(logging.NullHandler())
 
 
+_LATER = {
+    "Check": "citation",
+    "check": "citation",
+    "Hit": "search",
+    "Peer": "sync",
+    "SqliteStore": "sqlite",
+    "View": "view",
+}  # loaded on first use
+
+
 def __getattr__(name: str) -> Any:
-    if name == "SqliteStore":  # loaded on first use
-        from crdtmem.sqlite import SqliteStore
-
-        return SqliteStore
-    if name == "Peer":
-        from crdtmem.sync import Peer
-
-        return Peer
+    if name in _LATER:
+        return getattr(import_module(f"crdtmem.{_LATER[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

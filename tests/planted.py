@@ -17,11 +17,13 @@ import crdtmem.fields.keyed
 import crdtmem.fields.records
 import crdtmem.fields.register
 import crdtmem.fields.resolve
+import crdtmem.fit
 import crdtmem.fork
 import crdtmem.forks
 import crdtmem.handover
 import crdtmem.history
 import crdtmem.inbox
+import crdtmem.page
 import crdtmem.rebuild
 import crdtmem.recovery
 import crdtmem.taint
@@ -32,11 +34,14 @@ from crdtmem.clock import Clock
 from crdtmem.document import Document
 from crdtmem.draft import KeyedDraft, OrderedDraft
 from crdtmem.entry import Writer
+from crdtmem.facts import Facts
 from crdtmem.feed import Feed
 from crdtmem.fields.keyed import Keyed
 from crdtmem.fields.ordered import Moved, Ordered
 from crdtmem.identity import client_id, session_id
 from crdtmem.inbox import Inbox
+from crdtmem.index import Index
+from crdtmem.kept import Kept
 from crdtmem.owed import Owed
 from crdtmem.past import PastState
 from crdtmem.recovery import Resumed
@@ -730,6 +735,60 @@ def checkpoint_forgets_the_cuts(real):
             self._trust = (*self._trust[:4], [], [])
 
     return init
+
+
+# -- reading ---------------------------------------------------------------------------------------
+
+
+@bug((Index, "follow"))
+def index_made_once(real):
+    """What was written after the first search is not found."""
+    return lambda self, state, log: None if self._sessions is state.sessions else real(self, state, log)
+
+
+@bug((Index, "_drop"))
+def index_that_forgets_nothing(real):
+    """What is gone is found for ever."""
+    return lambda self, at, row: None
+
+
+@bug((Index, "rank"))
+def hits_in_order_of_arrival(real):
+    """Of equal hits the one that came last comes first."""
+    return lambda self, row: (row, (), "", row)
+
+
+@bug((Kept, "_forget"))
+def kept_over_a_cut(real):
+    """What was worked out before a cut is served after it."""
+    return lambda self, sessions: None
+
+
+@bug((PastState, "taint"))
+def taint_of_today_in_the_past(real):
+    """A pinned memory marks what fell later."""
+    return property(lambda self: self.now.taint)
+
+
+@bug((crdtmem.fit, "_trimmed"))
+def budget_by_estimate(real):
+    """What fits by its parts is never counted as a whole."""
+    return lambda choice, pieces, fitting, render: (
+        len(pieces),
+        render(crdtmem.fit._page(choice, pieces, crdtmem.fit._clip(fitting))),
+    )
+
+
+@bug((crdtmem.page, "hidden"))
+def invisible_characters_shown(real):
+    """What cannot be seen reaches the prompt."""
+    return lambda text: text
+
+
+@bug((Facts, "_holds"))
+def any_unit_will_do(real):
+    """A number is known whatever its unit."""
+    return lambda self, number, scale, sign: real(self, number, scale, "")
 
 
 # -- checkpoints from peers ------------------------------------------------------------------------
