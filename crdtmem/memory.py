@@ -264,9 +264,14 @@ class Memory:
         return len(self._listed(at)) if view.mortal else len(view.held())
 
     def _in_order(self, at: tuple[int, str]) -> list[Entry]:
-        view: Ordered | OrderedDraft = self._view(at)
-        entries = view.entries()
+        with self._document.lock:  # else a reader in another thread could find half of a change, and keep it
+            view: Ordered | OrderedDraft = self._view(at)
+            entries = view.entries()
         return list(alive(entries, self._document.now())) if view.mortal else entries
+
+    def _read(self, at: tuple[int, str]) -> str:
+        with self._document.lock:
+            return self._view(at).text  # type: ignore[no-any-return]
 
     # -- versions and bytes ------------------------------------------------------------------------
 

@@ -7,7 +7,8 @@ needed: the state is the live entries alone. The idea is riak_dt's optimised OR-
 The digest of a field is the sum of a weight for each live entry, taken from the digest of the part that added it: it
 is the same in any order, and costs one addition a write.
 
-Readers take no lock: an index slot holds an entry or an immutable tuple of siblings, and is only ever replaced.
+Readers take no lock: an index slot holds an entry or an immutable tuple of siblings, and is only ever replaced. What
+takes the place of something does so in one step, and so does a total: nobody reads a moment in between.
 """
 
 from __future__ import annotations
@@ -71,23 +72,29 @@ class Keyed:
         """
         by_id, by_key = self.by_id, self.by_key
         gone: list[Entry] = []
+        left: dict[Any, Any] = {}  # what is left under keys from which something went
         for target in part.removes:
             entry = by_id.get(target)
             if entry is not None:
-                self._take(entry)
+                left[entry.key] = self._take(entry, left.get(entry.key) or by_key[entry.key])
+                if self.kind == COUNTER:
+                    self.total -= entry._frozen  # type: ignore[assignment, operator]
                 gone.append(entry)
         added = staged
         if added is None:
             added = self._entries(part, stamp, number << PART_SHIFT)
         weight = _number(digest[:16], "little")
         for i, entry in enumerate(added):
-            if self.kind == COUNTER:
-                gone += self._supersede(entry)
             key = entry.key
+            if self.kind == COUNTER:
+                old = self._supersede(entry)
+                if old is not None:
+                    left[key] = self._take(old, old)
+                    gone.append(old)
             entry._stamp = stamp
             entry._weight = weight * _power(i) & _MASK if i else weight
             by_id[entry._id] = entry
-            slot = by_key.get(key)
+            slot = left.pop(key) if key in left else by_key.get(key)
             if slot is None:
                 by_key[key] = entry
             else:
@@ -97,6 +104,11 @@ class Keyed:
                 self.notable = True
                 self.mortal += mortal(entry)
             self.sum += entry._weight
+        for key, slot in left.items():
+            if slot is None:
+                del by_key[key]
+            else:
+                by_key[key] = slot
         return added, gone
 
     def resume(self, entries: Iterable[Entry]) -> None:
@@ -165,43 +177,32 @@ class Keyed:
             n += 1
         return made
 
-    def _supersede(self, entry: Entry) -> tuple[Entry, ...]:
+    def _supersede(self, entry: Entry) -> Entry | None:
         """A total takes the place of its session's earlier one; an increment is undone once, however often it is."""
         amount: Any = entry._frozen
         if type(entry.key) is tuple:
             before = self.live(entry.key)
             entry.extra = -amount
             self.total += undone(before) - undone((*before, entry))
-            return ()
-        self.total += amount
-        old = self.by_key.get(entry.key)
-        if old is None:
-            entry.extra = amount
-            return ()
-        entry.extra = amount - old._frozen
-        self._take(old)
-        return (old,)
+            return None
+        old: Entry | None = self.by_key.get(entry.key)
+        entry.extra = amount if old is None else amount - old._frozen
+        self.total += entry.extra
+        return old
 
-    def _take(self, entry: Entry) -> None:
-        """Remove a live entry."""
+    def _take(self, entry: Entry, slot: Any) -> Any:
+        """Remove a live entry; what is left under its key, where it stands until all of the part is done."""
         del self.by_id[entry._id]
-        key = entry.key
-        slot = self.by_key[key]
-        if slot is entry:
-            del self.by_key[key]
-        else:
-            rest = tuple([other for other in slot if other is not entry])
-            if len(rest) == 1:
-                self.by_key[key] = rest[0]
-                self.forked.discard(key)
-            else:
-                self.by_key[key] = rest
-        if self.kind == COUNTER:
-            gone: Any = entry._frozen
-            self.total -= gone
         if self.mortal and mortal(entry):
             self.mortal -= 1
         self.sum -= entry._weight
+        if slot is entry:
+            return None
+        rest = tuple([other for other in slot if other is not entry])
+        if len(rest) > 1:
+            return rest
+        self.forked.discard(entry.key)
+        return rest[0]
 
     def digest(self) -> bytes:
         """A digest of the live entries; empty when there are none."""

@@ -52,8 +52,7 @@ class Text(Field[str]):
         return self._memory._write(self._at, _replace, attributes, _text(old), _text(new) if new else "")
 
     def __str__(self) -> str:
-        view = self._memory._view(self._at)
-        return view.text  # type: ignore[no-any-return]
+        return self._memory._read(self._at)
 
     @property
     def value(self) -> str:
