@@ -94,7 +94,7 @@ class Keyed:
             entry._stamp = stamp
             entry._weight = weight * _power(i) & _MASK if i else weight
             by_id[entry._id] = entry
-            slot = left.pop(key) if key in left else by_key.get(key)
+            slot = left.pop(key) if left and key in left else by_key.get(key)
             if slot is None:
                 by_key[key] = entry
             else:
@@ -104,11 +104,12 @@ class Keyed:
                 self.notable = True
                 self.mortal += mortal(entry)
             self.sum += entry._weight
-        for key, slot in left.items():
-            if slot is None:
-                del by_key[key]
-            else:
-                by_key[key] = slot
+        if left:
+            for key, slot in left.items():
+                if slot is None:
+                    del by_key[key]
+                else:
+                    by_key[key] = slot
         return added, gone
 
     def resume(self, entries: Iterable[Entry]) -> None:
