@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from heapq import nsmallest
 from typing import NamedTuple
 
@@ -18,10 +18,11 @@ from crdtmem.coherence.statement import DATE, NUMBER
 
 COMMON = 127  # a term in more statements than this tells nothing here
 _STEPS = (32, 16, 8, 4)  # by powers of four: 1, 4, 16, 64
-_WORD, _VALUE, _PLACE, _ASKED = 10, 6, 7, 24  # values differ where it matters, so they count less than words
+_WORD, _VALUE, _PLACE, _ASKED, _HINT = 10, 6, 7, 24, 10  # values differ where it matters, so they count less than words
 
 Id = Hashable
 Pair = tuple[Id, Id]
+_NO_HINTS: Mapping[Id, Iterable[str]] = {}
 
 
 class Near(NamedTuple):
@@ -54,20 +55,29 @@ class Neighbours:
     >>> from crdtmem.coherence.offline import read
     >>> near = Neighbours(cap=1)
     >>> near.update({n: read(text) for n, text in enumerate(["Churn is 3%.", "Churn is 5%.", "Rain in May."])}, ())
-    >>> sorted(near.pairs())
+    >>> sorted(near.asked)
     [(0, 1)]
     """
 
     def __init__(self, cap: int = 10) -> None:
         self.cap = cap
+        self.asked: dict[Pair, int] = {}  # the pairs worth a question, and how many of the two name the other
+        self.moved: set[Pair] = set()  # those that the last update touched
         self._terms: dict[Id, dict[str, int]] = {}
         self._having: dict[str, set[Id]] = {}  # term -> the statements that have it
         self._norm: dict[Id, int] = {}
         self._near: dict[Id, list[Near]] = {}  # best first, at most cap
         self._named_by: dict[Id, set[Id]] = {}
 
-    def update(self, came: dict[Id, Read], went: Iterable[Id]) -> None:
-        """Statements have come and gone."""
+    def update(self, came: Mapping[Id, Read], went: Iterable[Id], hints: Mapping[Id, Iterable[str]] = _NO_HINTS) -> None:
+        """Statements have come and gone.
+
+        Args:
+            came: the new ones.
+            went: the ids of those that are no more.
+            hints: more terms of some, from elsewhere: what they share brings them together.
+        """
+        self.moved = set()
         stepped: dict[str, int] = {}
         weak: set[Id] = set()  # those whose nearest must be found anew
         for id in went:
@@ -82,7 +92,7 @@ class Neighbours:
             self._norm.pop(id, None)
             self._near.pop(id, None)
         for id, read in came.items():
-            self._terms[id] = made = terms(read)
+            self._terms[id] = made = {**terms(read), **dict.fromkeys(hints.get(id, ()), _HINT)}
             for term in made:
                 having = self._having.setdefault(term, set())
                 stepped.setdefault(term, _step(len(having)))
@@ -144,22 +154,27 @@ class Neighbours:
     def _name(self, id: Id, near: list[Near]) -> None:
         for old in self._near.get(id, ()):
             self._named_by.get(old.id, set()).discard(id)
+            pair = paired(id, old.id)
+            self.moved.add(pair)
+            if self.asked[pair] == 1:
+                del self.asked[pair]
+            else:
+                self.asked[pair] -= 1
         self._near[id] = near
         for new in near:
             self._named_by.setdefault(new.id, set()).add(id)
-
-    def pairs(self) -> dict[Pair, float]:
-        """The pairs worth a question, each with its likeness, smaller id first."""
-        found: dict[Pair, float] = {}
-        for id, rank in self._near.items():
-            for near in rank:
-                pair = (id, near.id) if id < near.id else (near.id, id)  # type: ignore[operator]
-                found[pair] = near.score
-        return found
+            pair = paired(id, new.id)
+            self.moved.add(pair)
+            self.asked[pair] = self.asked.get(pair, 0) + 1
 
     def of(self, id: Id) -> list[Near]:
         """The nearest of one statement, best first."""
         return list(self._near.get(id, ()))
+
+
+def paired(one: Id, other: Id) -> Pair:
+    """The two in the one order in which a pair is known."""
+    return (one, other) if one < other else (other, one)  # type: ignore[operator]
 
 
 def _step(count: int) -> int:

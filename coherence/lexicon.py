@@ -48,6 +48,8 @@ ONCE = """born birth die died death located situated lies founded established fo
     price salary budget owned married spouse wife husband ceo owner founder author architect graduated premiere premiered
     canceled cancelled translates deadline due status version timezone currency brightest largest tallest oldest highest
     smallest"""
+# What an author says who replaces what was true before.
+UPDATES = frozenset("now currently updated corrected correction changed longer instead anymore replaced".split())
 SEVERAL = """tag label alias keyword skill interest hobby child sibling friend member participant attendee author contributor
     editor comment note example feature source reference link language topic category genre award role task todo idea
     question risk item step ingredient symptom dependency reviewer stakeholder option finding learning"""

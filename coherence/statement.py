@@ -77,6 +77,7 @@ _SPOKEN = re.compile(
     r"(?P<iso>\d{4}-\d\d-\d\d)(?:[T ][\d:.]+Z?)?"
     r"|(?P<decade>\d{4})s\b"
     r"|(?P<money>[$€£¥])?(?P<digits>\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)(?P<suffix>%|(?:st|nd|rd|th|[kKmMbB]n?)\b)?(?![\w])"
+    r"|(?P<code>(?!(?:mid|early|late|pre|post|non)-)[^\W\d_]+(?:[-_./][^\W_]+)*?[-_#]\d[\w-]*)"
     r"|(?P<word>[^\W_]+(?:['\u2019][^\W_]+)*)"
     r"|(?P<mark>[.!?;:,()=\"\u201c\u201d|\n])"
 )
@@ -108,6 +109,15 @@ def pieces(text: str) -> tuple[list[str], int]:
     found += [current] if current else []
     found = [piece for piece in found[:MOST] if piece.strip()]
     return found, max(0, len(text) - sum(map(len, found)))
+
+
+def sentences(text: str) -> list[str]:
+    """A text by sentences.
+
+    >>> sentences("One. Two?")
+    ['One.', 'Two?']
+    """
+    return [sentence for sentence in _SENTENCE.split(text) if sentence.strip()]
 
 
 def statement(text: str) -> Statement:
@@ -187,7 +197,6 @@ def _raw(text: str) -> Iterator[Token]:
     sentence, first = 0, True
     held: Token | None = None
     for match in _SPOKEN.finditer(text):
-        group = match.lastgroup
         mark = match["mark"]
         if mark is not None:
             if held is not None:
@@ -204,6 +213,8 @@ def _raw(text: str) -> Iterator[Token]:
             word = match["iso"] or match["decade"]
             kind = "iso" if match["iso"] else "decade"
             held = Token(word, kind, word, sentence)
+        elif match["code"]:
+            held = Token(match[0].lower(), NAME, match[0].lower(), sentence)
         elif match["digits"]:
             held = _figure(match, sentence)
         else:
@@ -212,7 +223,6 @@ def _raw(text: str) -> Iterator[Token]:
                 yield held._replace(stem=held.word[:-3], word=held.word[:-3], kind=LINK)
                 held = Token("not", NOT, "not", sentence)
         first = False
-        assert group is not None
     if held is not None:
         yield held
 

@@ -57,6 +57,7 @@ from crdtmem.store import Damage, MemoryStore, Record, Store
 from crdtmem.timeline import Timeline
 
 if TYPE_CHECKING:
+    from crdtmem.coherence import review
     from crdtmem.sqlite import SqliteStore
     from crdtmem.sync import Peer
 
@@ -113,6 +114,7 @@ __all__ = [
     "ValueRefused",
     "Version",
     "Watch",
+    "review",
 ]
 
 logging.getLogger("crdtmem").addHandler(logging.NullHandler())
@@ -127,4 +129,8 @@ def __getattr__(name: str) -> Any:
         from crdtmem.sync import Peer
 
         return Peer
+    if name == "review":
+        from crdtmem.coherence import review
+
+        return review
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
