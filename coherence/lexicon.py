@@ -18,7 +18,7 @@ LINKS = frozenset(
     behind beyond upon per via towards toward throughout despite is are was were be been being am do does did done doing
     has have had having will would shall should can could may might must there here when where while how why also
     too very just such some any each every both either own other another same more most much many few less least
-    all several not no never none neither without cannot again ever still even rather quite well s t d ll re ve m""".split()
+    all several not no never none neither without cannot again ever still even rather quite well""".split()
 )
 NEGATIONS = frozenset("not no never none neither nor without cannot nobody nothing nowhere hardly barely scarcely".split())
 HEDGES = frozenset(

@@ -162,7 +162,7 @@ def _paired(mine: Read, theirs: Read) -> Verdict | None:
     assert mine.said.pair is not None and theirs.said.pair is not None
     (asked, one), (also, other) = mine.said.pair, theirs.said.pair
     if asked != also:
-        return None
+        return NOTHING if _other_question(asked - also, also - asked) else None
     names = " ".join(t.word for t in one), " ".join(t.word for t in other)
     left, right = ({t.stem for t in side} for side in (one, other))
     if left == right:
@@ -190,6 +190,11 @@ def _paired(mine: Read, theirs: Read) -> Verdict | None:
     if named or written or sure:
         return _contradiction(Clue(VALUE, "pair", *names), CERTAIN if sure else SUSPECT)
     return None
+
+
+def _other_question(mine: frozenset[str], theirs: frozenset[str]) -> bool:
+    """Whether each asks for something that the other does not, in no other words."""
+    return bool(mine and theirs) and not any(alike(one, other) for one in mine for other in theirs)
 
 
 def _weighed(mine: Read, theirs: Read, near: float) -> Verdict:
@@ -247,6 +252,9 @@ def _elsewhere(mine: Statement, theirs: Statement, *, versions: bool) -> bool:
     if versions:
         return False
     if mine.lead - theirs.content and theirs.lead - mine.content:
+        return True
+    a, b = ({name for name in said.names if not name.isalpha()} for said in (mine, theirs))
+    if a and b and a.isdisjoint(b):
         return True
     left, right = mine.subject - theirs.content, theirs.subject - mine.content
     related = any(alike(x, y) or opposite(x, y) for x in left for y in right)

@@ -77,7 +77,7 @@ _SPOKEN = re.compile(
     r"(?P<iso>\d{4}-\d\d-\d\d)(?:[T ][\d:.]+Z?)?"
     r"|(?P<decade>\d{4})s\b"
     r"|(?P<money>[$€£¥])?(?P<digits>\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)(?P<suffix>%|(?:st|nd|rd|th|[kKmMbB]n?)\b)?(?![\w])"
-    r"|(?P<code>(?!(?:mid|early|late|pre|post|non)-)[^\W\d_]+(?:[-_./][^\W_]+)*?[-_#]\d[\w-]*)"
+    r"|(?P<code>(?!(?:mid|early|late|pre|post|non)-)[^\W\d_]+(?:[-_./][^\W_]+)*?[-_#]\d[\w-]*)(?:['\u2019]s\b)?"
     r"|(?P<word>[^\W_]+(?:['\u2019][^\W_]+)*)"
     r"|(?P<mark>[.!?;:,()=\"\u201c\u201d|\n])"
 )
@@ -149,7 +149,7 @@ def _lead(tokens: tuple[Token, ...], *, capital: bool) -> Iterator[str]:
     """What identifies the subject: names, and numbers that stand behind a word, like "gate 3"."""
     seen = 0
     for at, token in enumerate(tokens):
-        if token.word in AUXILIARIES or seen == 4:
+        if (token.kind == LINK and token.word in AUXILIARIES) or seen == 4:
             return
         seen += token.kind not in (LINK, NOT)
         named = token.kind == NAME or (at == 0 and capital and token.kind == WORD and not known(token.stem))
@@ -163,7 +163,7 @@ def _subject(tokens: tuple[Token, ...]) -> Iterator[str]:
     seen = 0
     for token in tokens[:8]:
         verb = seen and (token.word.endswith("ed") or (token.word.endswith("s") and not token.word.endswith("ss")))
-        if token.word in AUXILIARIES or verb or seen == 4 or (token.word in PREPOSITIONS and token.word != "of"):
+        if (token.kind == LINK and token.word in AUXILIARIES) or verb or seen == 4 or (token.word in PREPOSITIONS and token.word != "of"):
             return
         if token.kind == WORD:
             yield token.stem
@@ -183,7 +183,7 @@ def _pair(text: str, tokens: tuple[Token, ...]) -> tuple[frozenset[str], tuple[T
         cut = next((n for n, t in enumerate(tokens) if t.word in ("is", "are", "was", "were")), 0)
     asked = frozenset([t.stem for t in tokens[:cut] if t.kind not in (LINK, NOT)])
     answered = tuple([t for t in tokens[cut:] if t.kind != LINK])
-    definite = written or len(asked) > 1
+    definite = written or (1 < len(asked) <= 5 and len(tokens) <= 12)
     return (asked, answered) if asked and answered and definite else None
 
 
@@ -203,7 +203,7 @@ def _raw(text: str) -> Iterator[Token]:
                 held = held._replace(after=held.after + mark)
             if mark in ".!?;\n":
                 nearby = match.end() < len(text) and not text[match.end()].isspace() and mark == "."
-                short = held is not None and held.kind == NAME and len(held.word) <= 2
+                short = held is not None and len(held.word) == 1  # an initial
                 if not nearby and not short:
                     sentence, first = sentence + 1, True
             continue
@@ -214,7 +214,7 @@ def _raw(text: str) -> Iterator[Token]:
             kind = "iso" if match["iso"] else "decade"
             held = Token(word, kind, word, sentence)
         elif match["code"]:
-            held = Token(match[0].lower(), NAME, match[0].lower(), sentence)
+            held = Token(match["code"].lower(), NAME, match["code"].lower(), sentence)
         elif match["digits"]:
             held = _figure(match, sentence)
         else:
