@@ -1,4 +1,4 @@
-"""A judge on tape: answers are recorded as they come, and played back when the same is asked again, so a run can be repeated."""
+"""A judge on tape: answers are recorded as they come, and played back when the same is asked again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well a review finds what cannot all hold, and how fast: on made memories, and on labelled data where there is some."""
+"""How well a review finds what cannot all hold, and how fast: on made memories and on labelled data."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 from benchmarks.cassette import Cassette
 from benchmarks.effort import Effort
 from benchmarks.harness import Figure, Run, Side, measure
-from benchmarks.labelled import Counts, balanced, blocking_recall, counted, memories, offline, rows as read_rows, texts
+from benchmarks.labelled import Counts, balanced, blocking_recall, counted, memories, offline, texts
+from benchmarks.labelled import rows as read_rows
 from benchmarks.made_facts import coherent_prose, memory_of_facts
 from benchmarks.rows import Row
 from crdtmem import Memory, Replica, review
@@ -28,7 +29,9 @@ def rows(effort: Effort) -> Iterator[Row]:
     yield from _timed(effort)
     summaries, sentences = (read_rows(effort.data, f"{name}_pairs.jsonl") for name in ("summedits", "chatprotect"))
     if summaries is None or sentences is None:
-        yield Row("labelled pairs", SHARE, None, note="skipped: --data DIR names the folder with the two JSON lines files")
+        yield Row(
+            "labelled pairs", SHARE, None, note="skipped: --data DIR names the folder with the two JSON lines files"
+        )
     if summaries is not None:
         yield from _scores("SummEdits pairs", counted(summaries, offline))
     if sentences is not None:
@@ -42,7 +45,7 @@ def rows(effort: Effort) -> Iterator[Row]:
 
 
 def judge_of(named: str, cassette: str) -> Judge | None:
-    """The judge that the command line names: anthropic:MODEL, or openai:MODEL@BASE_URL; with a tape, or a tape alone."""
+    """The judge that the command line names: anthropic:MODEL or openai:MODEL@BASE_URL, with a tape, or a tape alone."""
     judge: Judge | None = None
     kind, _, rest = named.partition(":")
     if kind == "anthropic":
@@ -85,7 +88,10 @@ def _made(effort: Effort) -> Iterator[Row]:
     yield Row("generated key-value conflicts, precision", SHARE, _once(hits / max(1, len(found))), note=note)
     yield Row("generated key-value conflicts, recall", SHARE, _once(hits / len(made.planted)), note=note)
     alarms = statements = 0
-    for memory in (memory_of_facts(effort.operations * 2, seed=8, planted=0).memory, coherent_prose(LARGE // 2, seed=9)):
+    for memory in (
+        memory_of_facts(effort.operations * 2, seed=8, planted=0).memory,
+        coherent_prose(LARGE // 2, seed=9),
+    ):
         calm = review(memory)
         statements += calm.coverage.statements
         alarms += sum([one.tier == CERTAIN for one in calm.findings])
@@ -98,18 +104,15 @@ def _memories(sentences: list[Any]) -> Iterator[Row]:
     yield Row("ChatProtect, blocking recall at 10", SHARE, _once(blocking_recall(groups, 10)))
     yield Row("ChatProtect, blocking recall at 20", SHARE, _once(blocking_recall(groups, 20)))
 
-    def among_labelled(some: list[Any], twin: bool) -> bool:  # noqa: FBT001
-        kept = [row for row in some if not (twin and row["contradiction"])]
-        return any(_certain(offline(row["a"], row["b"])) for row in kept)
+    def labelled(some: list[Any]) -> bool:
+        return any(_certain(offline(row["a"], row["b"])) for row in some)
 
     note = "a memory is called incoherent when a labelled pair of it is a certain contradiction"
-    yield Row("ChatProtect memories, balanced accuracy", SHARE, _once(balanced(groups, among_labelled)), note=note)
-
-    def as_a_whole(some: list[Any], twin: bool) -> bool:  # noqa: FBT001
-        return _reviewed(texts(some, coherent=twin)).coherent is False
-
-    note = "all pairs of a memory, most of which nobody labelled: the twins contradict themselves elsewhere, so a lower bound"
-    yield Row("ChatProtect memories, balanced accuracy, all pairs", SHARE, _once(balanced(groups, as_a_whole)), note=note)
+    share = balanced(groups, labelled, lambda some: labelled([row for row in some if not row["contradiction"]]))
+    yield Row("ChatProtect memories, balanced accuracy", SHARE, _once(share), note=note)
+    note = "most pairs of a memory nobody labelled, and the twins contradict themselves there: a lower bound"
+    share = balanced(groups, lambda some: _told(some, coherent=False), lambda some: _told(some, coherent=True))
+    yield Row("ChatProtect memories, balanced accuracy, all pairs", SHARE, _once(share), note=note)
     right = [row for row in sentences if not row["contradiction"]]
     alarms = sum([_certain(offline(row["a"], row["b"])) for row in right])
     size = len({row[side] for row in right for side in "ab"})
@@ -118,6 +121,10 @@ def _memories(sentences: list[Any]) -> Iterator[Row]:
     asked = _reviewed(texts(groups[0], coherent=False), judge=_silent, budget=Budget())
     calls = 1000 * asked.cost.calls / asked.coverage.entries
     yield Row("calls of a judge, cold", "per 1,000 entries", _once(calls), note="within the usual budget")
+
+
+def _told(some: list[Any], *, coherent: bool) -> bool:
+    return _reviewed(texts(some, coherent=coherent)).coherent is False
 
 
 def _certain(verdict: Verdict) -> bool:

@@ -1,7 +1,8 @@
 """Labelled pairs and memories, read from JSON lines; what a judge makes of them, as counts.
 
-`summedits_pairs.jsonl`: a, b, contradiction, and what was edited. `chatprotect_pairs.jsonl`: a, b, contradiction, and of which
-entity and by which model; all distinct sentences of one such pair are a memory. Neither is part of this project.
+`summedits_pairs.jsonl`: a, b, contradiction, and what was edited. `chatprotect_pairs.jsonl`: a, b, contradiction, and
+of which entity and by which model; all distinct sentences of one such pair are a memory. Neither is part of this
+project.
 """
 
 from __future__ import annotations
@@ -106,16 +107,17 @@ def texts(some: Sequence[Row], *, coherent: bool) -> list[str]:
     return list(dict.fromkeys(text for pair in pairs for text in pair if text is not None))
 
 
-def balanced(some: Sequence[list[Row]], incoherent: Callable[[list[Row], bool], bool]) -> float:
+def balanced(some: Sequence[list[Row]], told: Callable[[list[Row]], bool], twin: Callable[[list[Row]], bool]) -> float:
     """How often memories and their coherent twins are told apart: the mean of both shares.
 
     Args:
         some: the memories.
-        incoherent: whether a memory is found to be so; the flag asks for its coherent twin.
+        told: whether a memory is found to be incoherent.
+        twin: whether its coherent twin is.
     """
     wrong = [rows for rows in some if any(row["contradiction"] for row in rows)]
-    hits = sum([incoherent(rows, False) for rows in wrong]) / max(1, len(wrong))
-    passed = sum([not incoherent(rows, True) for rows in some]) / max(1, len(some))
+    hits = sum([told(rows) for rows in wrong]) / max(1, len(wrong))
+    passed = sum([not twin(rows) for rows in some]) / max(1, len(some))
     return (hits + passed) / 2
 
 

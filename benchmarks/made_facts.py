@@ -67,7 +67,9 @@ def memory_of_facts(size: int, seed: int, *, planted: float = 0.2) -> Made:
     kinds = _values(random)
     found: set[frozenset[Any]] = set()
     written = 0
-    with_values = [(f"{random.choice(SUBJECTS)}-{n}", what) for n in range(size // 3) for what in random.sample([*kinds], 2)]
+    with_values = [
+        (f"{random.choice(SUBJECTS)}-{n}", what) for n in range(size // 3) for what in random.sample([*kinds], 2)
+    ]
     for who, what in with_values[: size * 2 // 3]:
         value = kinds[what]()
         one = _written(random, memory, who, what, value)
@@ -115,7 +117,7 @@ _PROSE = (
 
 
 def coherent_prose(size: int, seed: int) -> Memory:
-    """A memory of so many sentences that do not contradict each other: each is of a thing, a time or a number of its own."""
+    """A memory of so many sentences that do not contradict each other: each is of a thing of its own."""
     random = Random(seed)
     memory = Replica("ann").open(tenant="bench")
     notes = memory.set("notes")

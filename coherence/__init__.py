@@ -1,7 +1,7 @@
 """Finding contradictions of meaning in merged memory, imported as `crdtmem.coherence`.
 
-A review reads a memory, finds pairs of entries that may disagree, judges them without a model and, where one is at hand, with
-one, and files what it found as entries of the same memory.
+A review reads a memory, finds pairs of entries that may disagree, judges them without a model and, where one is at
+hand, with one, and files what it found as entries of the same memory.
 
 >>> from crdtmem import Replica, review
 >>> from crdtmem.coherence import findings, resolve
@@ -15,6 +15,7 @@ one, and files what it found as entries of the same memory.
 ('resolved', True)
 """
 
+from crdtmem.coherence.background import Reviewer
 from crdtmem.coherence.charter import Attribute
 from crdtmem.coherence.finding import Finding, accept, acknowledge, findings, propose, resolve
 from crdtmem.coherence.judge import Budget, Judge, paced, retried
@@ -27,6 +28,7 @@ __all__ = [
     "Finding",
     "Judge",
     "Report",
+    "Reviewer",
     "accept",
     "acknowledge",
     "findings",

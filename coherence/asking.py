@@ -1,7 +1,7 @@
-"""Asking a judge about the pairs of a review: the best first, in lists, within a budget, and never twice for the same words.
+"""Asking a judge about the pairs of a review: the best first, within a budget, and never twice about the same words.
 
-Which pairs: those the offline judge suspects, and those most alike of which it could not say anything. A pair is known by
-its words and the judge, so a verdict holds wherever the same two texts stand, on any replica.
+Which pairs: those the offline judge suspects, and those most alike of which it could not say anything. A pair is known
+by its words and the judge, so a verdict holds wherever the same two texts stand, on any replica.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def asked(standing: Standing, memory: Memory, judge: Judge, budget: Budget, cost
             continue
         left.add(pair)
         for one, other in (pair, pair[::-1]):
-            open_.setdefault(one, []).append(other)  # type: ignore[arg-type]
+            open_.setdefault(one, []).append(other)
     entries = sum(map(len, standing.live.values()))
     limit = budget.calls if budget.calls is not None else max(10, entries // 4)
     failed = 0

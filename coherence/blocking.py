@@ -1,15 +1,15 @@
 """Which pairs deserve a question: for each statement the few that are most like it.
 
-1. A statement is a vector of terms: stems, the places where its values stand, and the question it answers. A term weighs
-   less the more statements have it, in steps of powers of four; beyond `COMMON` it weighs nothing.
+1. A statement is a vector of terms: stems, the places where its values stand, and the question it answers. A term
+   weighs less the more statements have it, in steps of powers of four; beyond `COMMON` it weighs nothing.
 2. Each statement names its `cap` nearest. A pair is asked about when either names the other.
-3. The pairs are a function of the statements, not of the order they came in: what a newcomer changes in the weight or the
-   rank of others is done again, and nothing else is. Integers throughout, so nothing depends on the order of a sum.
+3. The pairs are a function of the statements, not of the order they came in: what a newcomer changes in the weight or
+   the rank of others is done again, and nothing else is. Integers throughout, so nothing depends on the order of a sum.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from heapq import nsmallest
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ COMMON = 127  # a term in more statements than this tells nothing here
 _STEPS = (32, 16, 8, 4)  # by powers of four: 1, 4, 16, 64
 _WORD, _VALUE, _PLACE, _ASKED, _HINT = 10, 6, 7, 24, 10  # values differ where it matters, so they count less than words
 
-Id = Hashable
+Id = str
 Pair = tuple[Id, Id]
 _NO_HINTS: Mapping[Id, Iterable[str]] = {}
 
@@ -54,9 +54,9 @@ class Neighbours:
 
     >>> from crdtmem.coherence.offline import read
     >>> near = Neighbours(cap=1)
-    >>> near.update({n: read(text) for n, text in enumerate(["Churn is 3%.", "Churn is 5%.", "Rain in May."])}, ())
+    >>> near.update({text: read(text) for text in ("Churn is 3%.", "Churn is 5%.", "Rain in May.")}, ())
     >>> sorted(near.asked)
-    [(0, 1)]
+    [('Churn is 3%.', 'Churn is 5%.')]
     """
 
     def __init__(self, cap: int = 10) -> None:
@@ -69,7 +69,9 @@ class Neighbours:
         self._near: dict[Id, list[Near]] = {}  # best first, at most cap
         self._named_by: dict[Id, set[Id]] = {}
 
-    def update(self, came: Mapping[Id, Read], went: Iterable[Id], hints: Mapping[Id, Iterable[str]] = _NO_HINTS) -> None:
+    def update(
+        self, came: Mapping[Id, Read], went: Iterable[Id], hints: Mapping[Id, Iterable[str]] = _NO_HINTS
+    ) -> None:
         """Statements have come and gone.
 
         Args:
@@ -148,7 +150,7 @@ class Neighbours:
 
     def _rank(self, id: Id) -> None:
         scores = self._scores(id)
-        best = nsmallest(self.cap, [(-score, other) for other, score in scores.items()])  # type: ignore[type-var]
+        best = nsmallest(self.cap, [(-score, other) for other, score in scores.items()])
         self._name(id, [Near(-score, other) for score, other in best])
 
     def _name(self, id: Id, near: list[Near]) -> None:
@@ -174,7 +176,7 @@ class Neighbours:
 
 def paired(one: Id, other: Id) -> Pair:
     """The two in the one order in which a pair is known."""
-    return (one, other) if one < other else (other, one)  # type: ignore[operator]
+    return (one, other) if one < other else (other, one)
 
 
 def _step(count: int) -> int:
@@ -187,4 +189,4 @@ def _order(near: Near) -> tuple[float, Id]:
 
 
 def _before(one: Near, other: Near) -> bool:
-    return _order(one) < _order(other)  # type: ignore[operator]
+    return _order(one) < _order(other)

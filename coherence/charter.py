@@ -1,7 +1,8 @@
-"""The charter: what a team has declared of its attributes. How many values hold at a time, and how far numbers may differ.
+"""The charter: what a team has declared of its attributes, as that only one value holds at a time.
 
-In an owned namespace the rules of a field say it (`FieldRule`). Elsewhere it is an ordinary record, so that every replica
-reviews by the same: `memory.records("charter").put("ceo", {"single": True})`. An argument of `review` goes over both.
+In an owned namespace the rules of a field say it (`FieldRule`). Elsewhere it is an ordinary record, so that every
+replica reviews by the same: `memory.records("charter").put("ceo", {"single": True})`. An argument of `review` goes
+over both.
 """
 
 from __future__ import annotations
@@ -63,7 +64,9 @@ def charter(memory: Memory, given: Mapping[str, Attribute | Mapping[str, Any]] |
     for name, told in (given or {}).items():
         made = told if isinstance(told, Attribute) else _attribute(told)
         if made is None:
-            raise ValueRefused(f"charter[{name!r}]: Attribute(), or {{'single': True, 'tolerance': 0.1}}, not {told!r:.60}")
+            raise ValueRefused(
+                f"charter[{name!r}]: Attribute(), or {{'single': True, 'tolerance': 0.1}}, not {told!r:.60}"
+            )
         found[name] = made
     return Charter(found)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
+from itertools import pairwise
 from math import inf
 from typing import NamedTuple
 
@@ -73,7 +74,7 @@ def _bounded_apart(a: Quantity, b: Quantity) -> bool:
 def among(said: Statement) -> bool:
     """Whether the statement says that what it names is some of several."""
     words = [token.word for token in said.tokens]
-    return not AMONG.isdisjoint(words) or ("one", "of") in zip(words, words[1:], strict=False)
+    return not AMONG.isdisjoint(words) or ("one", "of") in pairwise(words)
 
 
 # -- slots -----------------------------------------------------------------------------------------

@@ -110,4 +110,4 @@ def _agree(entries: Sequence[Entry], tolerance: float) -> bool:
     values = [entry.value for entry in entries]
     if not tolerance or not all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
         return False
-    return max(values) - min(values) <= tolerance
+    return bool(max(values) - min(values) <= tolerance)

@@ -1,8 +1,9 @@
-"""Findings: what a review found, as entries of the memory it was found in. They replicate, are audited, and can be acted on.
+"""Findings: what a review found, as entries of the memory it was found in. They replicate and are audited.
 
 1. A finding is known by the entries it names: replicas that find the same file the same.
 2. It lives as long as all of its entries do. What is no longer said is no longer a contradiction.
-3. A resolution rests on what it says it rests on. When some of that is retracted or replaced, the finding is open again.
+3. A resolution rests on what it says it rests on. When some of that is retracted or replaced, the finding is open
+   again.
 4. Of several that were filed at once, the one furthest along shows: resolved, acknowledged, open; then the newest.
 """
 
@@ -34,8 +35,8 @@ class Finding:
 
     Args:
         id: what it is known by.
-        kind: siblings, single, numeric, temporal, negation, antonym, entity, exclusive, value, or what a judge calls it.
-        tier: certain or suspect.
+        kind: siblings, single, numeric, temporal, negation, antonym, entity, exclusive, value, or what a judge calls
+        it. tier: certain or suspect.
         entries: the ids of the entries.
         authors: who wrote them, in the same order.
         says: one sentence for people.
@@ -154,11 +155,11 @@ def _read(entry: Entry) -> Finding | None:
     told = entry.value
     try:
         ids = tuple(EntryId.parse(text) for text in told["entries"])
-        words = {name: told[name] for name in ("kind", "tier", "says", "status", "relation", "judge")}
-        lists = {name: tuple(told[name]) for name in ("authors", "evidence")}
+        words: dict[str, Any] = {name: told[name] for name in ("kind", "tier", "says", "status", "relation", "judge")}
+        lists: dict[str, Any] = {name: tuple(told[name]) for name in ("authors", "evidence")}
         flat = [*words.values(), *lists["authors"], *lists["evidence"]]
         whole = all(type(word) is str for word in flat) and words["status"] in _RANK and len(ids) > 1
-        extra = {name: told.get(name) for name in ("resolution", "proposal")}
+        extra: dict[str, Any] = {name: told.get(name) for name in ("resolution", "proposal")}
         whole = whole and all(value is None or type(value) is dict for value in extra.values())
         if not whole or entry.key != finding_id(ids):
             return None

@@ -1,8 +1,8 @@
 """What a memory says: its live entries as pieces of text that can be compared. It reads and changes nothing.
 
 1. Prose stays as it is. A short value under a name becomes "name: value"; a dict is walked, each leaf under its path.
-2. Items of a set or sequence that are dicts are told apart by what identifies them (`name`, `id`, ...); without that their
-   short leaves are not compared, since two items may differ in everything.
+2. Items of a set or sequence that are dicts are told apart by what identifies them (`name`, `id`, ...); without that
+   their short leaves are not compared, since two items may differ in everything.
 3. Numbers alone, bytes, and what is beyond the limits say nothing here; what was cut off is counted.
 """
 

@@ -1,7 +1,7 @@
 """Vectors of an embedder as terms for blocking: statements of like meaning share some, whatever their words.
 
-Each vector is cut by fixed random planes into `TABLES` short signatures (locality-sensitive hashing). It costs one product
-for each plane and statement, once; nothing is compared with everything.
+Each vector is cut by fixed random planes into `TABLES` short signatures (locality-sensitive hashing). It costs one
+product for each plane and statement, once; nothing is compared with everything.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The judge without a model: what two statements are to each other, from clues and what each is worth.
 
 1. It is a function of the two statements alone: the same on every replica, and for either order.
-2. Who says nearly the same at length is taken by its differences; what says something else of one subject, by its slots.
-   The clues of the second kind are weighed, because each alone is weak. The weights were set by hand after the precision
-   of each clue on development data; none belongs to a word.
+2. Who says nearly the same at length is taken by its differences; what says something else of one subject, by its
+   slots. The clues of the second kind are weighed, because each alone is weak. The weights were set by hand after the
+   precision of each clue on development data; none belongs to a word.
 3. What speaks of different subjects, or of different times, does not conflict.
 4. `certain` is kept for clues that were right nearly always; the rest is `suspect`, for a model or a person to look at.
 """
@@ -32,7 +32,7 @@ from crdtmem.coherence.clues import (
     closeness,
     differ,
 )
-from crdtmem.coherence.lexicon import alike, exclusive, known, once, opposite, plural, stem
+from crdtmem.coherence.lexicon import alike, exclusive, once, opposite, plural
 from crdtmem.coherence.slots import kinds, slots
 from crdtmem.coherence.statement import DATE, LINK, NAME, NOT, NUMBER, WORD, Statement, statement
 
@@ -127,9 +127,9 @@ def judged(mine: Read, theirs: Read) -> Verdict:
     if a.opinion != b.opinion and not (a.names & b.names):
         return Verdict(OPINION)
     if a.pair is not None and b.pair is not None:
-        found = _paired(mine, theirs)
-        if found is not None:
-            return found
+        answer = _paired(mine, theirs)
+        if answer is not None:
+            return answer
     if near >= VERSIONS and min(len(a.content), len(b.content)) >= LONG:
         found = NOTHING if _elsewhere(a, b, versions=len(a.content) > 20) else _versions(list(aligned(a, b)), near)
     else:

@@ -1,10 +1,10 @@
 """The review: what of a memory cannot all hold, by declaration and by judgement. It reads; only `report.file()` writes.
 
-1. Exact first: siblings, and what is declared to have one value. Then the offline judge on the pairs that blocking names,
-   and a judge, if one is given, on those worth asking it.
+1. Exact first: siblings, and what is declared to have one value. Then the offline judge on the pairs that blocking
+   names, and a judge, if one is given, on those worth asking it.
 2. A second review of the same memory looks at what has changed. What it says is the same as that of a first.
-3. `coherent` is False while a certain finding stands unresolved, None while something was not looked at, else True; and True
-   says no more than that nothing was found.
+3. `coherent` is False while a certain finding stands unresolved, None while something was not looked at, else True;
+   and True says no more than that nothing was found.
 """
 
 from __future__ import annotations
@@ -75,7 +75,9 @@ class Report:
     @property
     def coherent(self) -> bool | None:
         """False: a certain finding stands. None: something was not looked at. True: no contradiction was found."""
-        if any(one.tier == CERTAIN and one.relation == CONTRADICTION and one.status != "resolved" for one in self.findings):
+        if any(
+            one.tier == CERTAIN and one.relation == CONTRADICTION and one.status != "resolved" for one in self.findings
+        ):
             return False
         return True if self.complete else None
 
@@ -113,14 +115,15 @@ class Report:
 
     def __str__(self) -> str:
         seen = self.coverage
-        about = f"{seen.statements} statements in {seen.entries} entries, {seen.pairs} pairs judged by {' and '.join(self.judges)}"
+        judges = " and ".join(self.judges)
+        about = f"{seen.statements} statements in {seen.entries} entries, {seen.pairs} pairs judged by {judges}"
         lines = [str(one) for one in self.findings]
         if self.coherent is False:
             head = f"not coherent: {len(lines)} findings"
         elif self.coherent is None:
             head = f"unknown: {seen.unasked} pairs were not judged, {seen.cut} characters not read"
         else:
-            head = f"no contradiction found by {' and '.join(self.judges)}"
+            head = f"no contradiction found by {judges}"
             head += f"; {len(lines)} findings to look at" if lines else ""
         return "\n".join([f"{head} ({about})", *lines])
 
@@ -225,11 +228,12 @@ def _found(memory: Memory, standing: Standing, declared: Charter, told: Round) -
             seen.add(one.id)
             yield one
     for pair in sorted(standing.verdicts.keys() | told.verdicts.keys()):
-        one = _noted(standing, declared, pair, told)
-        if one is None or one.id in seen or any({tuple(id) for id in one.entries} <= some for some in rivals):
+        disputed = _noted(standing, declared, pair, told)
+        if disputed is None or disputed.id in seen:
             continue
-        seen.add(one.id)
-        yield one
+        if not any({tuple(id) for id in disputed.entries} <= some for some in rivals):
+            seen.add(disputed.id)
+            yield disputed
 
 
 def _sorted(asked: tuple[frozenset[str], Any]) -> list[str]:

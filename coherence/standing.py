@@ -118,7 +118,7 @@ class Standing:
                 self._judged.discard(pair)
             elif pair not in self._judged:
                 one, other = pair
-                verdict = judged(self.reads[one], self.reads[other])  # type: ignore[index]
+                verdict = judged(self.reads[one], self.reads[other])
                 self.judged += 1
                 self._judged.add(pair)
                 if verdict.relation != UNRELATED:
@@ -129,6 +129,6 @@ class Standing:
         one, other = pair
         return max([near.score for near in self.near.of(one) if near.id == other] or [0.0])
 
-    def entries(self, text: Any) -> list[Entry]:
+    def entries(self, text: str) -> list[Entry]:
         """Those who say it, oldest first."""
         return sorted(self.holders[text].values(), key=lambda entry: (entry.stamp.hlc, entry._id))

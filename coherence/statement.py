@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 from crdtmem.coherence.lexicon import (
     APPROXIMATE,
-    AUXILIARIES,
     AT_LEAST,
     AT_MOST,
+    AUXILIARIES,
     HEDGES,
     LINKS,
     MONTHS,
@@ -163,7 +163,12 @@ def _subject(tokens: tuple[Token, ...]) -> Iterator[str]:
     seen = 0
     for token in tokens[:8]:
         verb = seen and (token.word.endswith("ed") or (token.word.endswith("s") and not token.word.endswith("ss")))
-        if (token.kind == LINK and token.word in AUXILIARIES) or verb or seen == 4 or (token.word in PREPOSITIONS and token.word != "of"):
+        if (
+            (token.kind == LINK and token.word in AUXILIARIES)
+            or verb
+            or seen == 4
+            or (token.word in PREPOSITIONS and token.word != "of")
+        ):
             return
         if token.kind == WORD:
             yield token.stem
@@ -280,9 +285,9 @@ def _measured(tokens: list[Token]) -> list[Token]:
         if known is not None and (not unit or unit == known[0]):
             unit, low, last, at = known[0], low * known[1], tokens[at], at + 1
         high = low
-        if at + 1 < len(tokens) and tokens[at].word == "to" and tokens[at + 1].quantity is not None:
-            more, high = tokens[at + 1], max(low, tokens[at + 1].quantity.low)  # "10 to 15"
-            last, at = (more, at + 2) if high > low else (last, at)
+        ahead = tokens[at + 1].quantity if at + 1 < len(tokens) and tokens[at].word == "to" else None
+        if ahead is not None and ahead.low > low:  # "10 to 15"
+            high, last, at = ahead.low, tokens[at + 1], at + 2
         before = {t.word for t in made[-2:]}
         near = not before.isdisjoint(APPROXIMATE)
         if not before.isdisjoint(AT_LEAST) or {"more", "than"} <= before:
@@ -377,7 +382,7 @@ def _part(days: tuple[int, int], third: int) -> tuple[int, int]:
     return (int(days[0] + third * size), int(days[0] + (third + 1) * size) - 1)
 
 
-_TIMELY = frozenset("in since until by from of during the after before around circa between early late mid".split())
+_TIMELY = PREPOSITIONS | {"the", "circa", "early", "late", "mid"}
 
 
 def _whole(token: Token) -> int | None:
@@ -396,6 +401,8 @@ def _shown(days: tuple[int, int]) -> str:
     low, high = days
     if low == high:
         return f"{low // 10000:04}-{low // 100 % 100:02}-{low % 100:02}"
-    return f"{low // 10000:04}-{low // 100 % 100:02}" if high - low == 99 else f"{low // 10000}" + (
-        "" if high - low == 9999 else f"-{high // 10000}"
+    return (
+        f"{low // 10000:04}-{low // 100 % 100:02}"
+        if high - low == 99
+        else f"{low // 10000}" + ("" if high - low == 9999 else f"-{high // 10000}")
     )

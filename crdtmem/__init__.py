@@ -57,7 +57,7 @@ from crdtmem.store import Damage, MemoryStore, Record, Store
 from crdtmem.timeline import Timeline
 
 if TYPE_CHECKING:
-    from crdtmem.coherence import review
+    from crdtmem.coherence.review import review
     from crdtmem.sqlite import SqliteStore
     from crdtmem.sync import Peer
 
