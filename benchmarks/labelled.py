@@ -14,8 +14,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from crdtmem.coherence.blocking import Neighbours, paired
-from crdtmem.coherence.offline import CERTAIN, CONTRADICTION, Verdict, judged, read
+from crdtmem.coherence.blocking import Neighbours
+from crdtmem.coherence.offline import CERTAIN, CONTRADICTION, Verdict, best_first, judged, read
+from crdtmem.coherence.review import CAP
 
 Row = Mapping[str, Any]
 Verdicts = Callable[[str, str], Verdict]
@@ -121,13 +122,24 @@ def balanced(some: Sequence[list[Row]], told: Callable[[list[Row]], bool], twin:
     return (hits + passed) / 2
 
 
-def blocking_recall(some: Sequence[list[Row]], cap: int) -> float:
-    """The share of contradictory pairs that are among the candidates when their memory is reviewed."""
+def blocking_recall(some: Sequence[list[Row]], first: int) -> float:
+    """The share of contradictory pairs where either is among the first that would be asked about the other.
+
+    Args:
+        some: the memories.
+        first: how many of the candidates of each statement count, in the order in which a judge is asked about them.
+    """
     hits = total = 0
     for rows_ in some:
-        near = Neighbours(cap)
+        near = Neighbours(CAP)
         near.update({text: _read(text) for text in texts(rows_, coherent=False)}, ())
-        wanted = [paired(row["a"], row["b"]) for row in rows_ if row["contradiction"] and row["a"] != row["b"]]
-        total += len(wanted)
-        hits += sum([pair in near.asked for pair in wanted])
+        for row in rows_:
+            one, other = row["a"], row["b"]
+            if row["contradiction"] and one != other:
+                total += 1
+                hits += other in _first(near, one, first) or one in _first(near, other, first)
     return hits / max(1, total)
+
+
+def _first(near: Neighbours, text: str, count: int) -> list[str]:
+    return best_first(text, near.of(text), offline)[:count]

@@ -44,6 +44,8 @@ def terms(read: Read) -> dict[str, int]:
             found[f"@{head}|{slot.kind}"] = _PLACE
         if slot.noun:
             found[f"#{slot.noun}"] = _PLACE
+    if read.kinds.words:
+        found["&"] = _WORD  # it says what something is
     if said.pair is not None:
         found["?" + " ".join(sorted(said.pair[0]))] = _ASKED
     return found

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from crdtmem.coherence.clues import (
@@ -135,6 +135,17 @@ def judged(mine: Read, theirs: Read) -> Verdict:
     else:
         found = _weighed(mine, theirs, near)
     return found if found.relation != UNRELATED else _kin(mine, theirs, near)
+
+
+def best_first(text: str, nearest: Sequence[tuple[float, str]], verdict: Callable[[str, str], Verdict]) -> list[str]:
+    """Those near a statement, in the order to ask about them: what clashes, and then what is most alike.
+
+    >>> lines = ["The port is 80.", "The port is open.", "The port is 81."]
+    >>> best_first(lines[0], [(0.5, lines[1]), (0.4, lines[2])], lambda a, b: judged(read(a), read(b)))
+    ['The port is 81.', 'The port is open.']
+    """
+    ranked = [(verdict(text, other).relation != CONTRADICTION, -score, other) for score, other in nearest]
+    return [other for _, _, other in sorted(ranked)]
 
 
 _STRONG = {NUMERIC, TEMPORAL, ANTONYM, EXCLUSIVE, NEGATION, ENTITY}

@@ -34,7 +34,7 @@ from crdtmem.memory import Memory
 from crdtmem.taint import JUDGED
 from crdtmem.values import freeze
 
-CAP = 10  # candidates of each statement
+CAP = 20  # candidates of each statement
 _standing: WeakKeyDictionary[Any, dict[Any, Standing]] = WeakKeyDictionary()
 _making = threading.Lock()
 
