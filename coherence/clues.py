@@ -14,7 +14,7 @@ from itertools import pairwise
 from math import inf
 from typing import NamedTuple
 
-from crdtmem.coherence.lexicon import AMONG, alike, exclusive, once, opposite
+from crdtmem.coherence.lexicon import AMONG, alike, exclusive, once, opposite, opposites, rivals
 from crdtmem.coherence.slots import Kind, Slot
 from crdtmem.coherence.statement import DATE, LINK, NAME, NOT, NUMBER, WORD, Quantity, Statement, Token
 
@@ -136,12 +136,11 @@ def by_words(mine: Read, theirs: Read) -> Iterator[Clue]:
     if len(left) > 24 or len(right) > 24:
         return
     names = mine.said.names | theirs.said.names
-    for one in sorted(left - names):
-        for other in sorted(right - names):
-            if opposite(one, other):
-                yield Clue(ANTONYM, "words", one, other)
-            elif exclusive(one, other):
-                yield Clue(EXCLUSIVE, "words", one, other)
+    left, right = left - names, right - names
+    for kind, found in ((ANTONYM, opposites), (EXCLUSIVE, rivals)):
+        pairs = [(one, min(found(one) & right)) for one in left if not found(one).isdisjoint(right)]
+        if pairs:
+            yield Clue(kind, "words", *min(pairs))
     if mine.kinds.nouns and theirs.kinds.nouns and mine.kinds.nouns.isdisjoint(theirs.kinds.nouns):
         pairs = [(a, b) for a in sorted(mine.kinds.nouns) for b in sorted(theirs.kinds.nouns)]
         if not any(alike(a, b) for a, b in pairs):

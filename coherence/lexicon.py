@@ -98,11 +98,44 @@ def _kinds() -> dict[str, set[int]]:
 
 
 @cache
+def _members() -> dict[int, list[str]]:
+    table: dict[int, list[str]] = {}
+    for word, numbers in _kinds().items():
+        for number in numbers:
+            table.setdefault(number, []).append(word)
+    return table
+
+
+@cache
 def _alike() -> dict[str, set[int]]:
     return _groups(words.ALIKE)
 
 
 _NONE: frozenset[Any] = frozenset()
+_PREFIXES = ("un", "in", "im", "non", "dis", "ir", "il")
+
+
+@lru_cache(100_000)
+def opposites(one: str) -> frozenset[str]:
+    """The stems that mean the opposite.
+
+    >>> stem("fall") in opposites(stem("rise")), "unhappi" in opposites("happi")
+    (True, True)
+    """
+    made = {prefix + one for prefix in _PREFIXES if len(one) > 3}
+    cut = {one[len(prefix) :] for prefix in _PREFIXES if one.startswith(prefix) and len(one) > len(prefix) + 3}
+    return frozenset(_opposites().get(one, _NONE) | made | cut)
+
+
+@lru_cache(100_000)
+def rivals(one: str) -> frozenset[str]:
+    """The stems of other members of its kinds, that do not mean the same.
+
+    >>> stem("friday") in rivals(stem("monday"))
+    True
+    """
+    groups = _kinds().get(one, _NONE)
+    return frozenset(w for number in groups for w in _members()[number] if w != one and not alike(one, w))
 
 
 def opposite(one: str, other: str) -> bool:
@@ -111,12 +144,7 @@ def opposite(one: str, other: str) -> bool:
     >>> opposite(stem("increased"), stem("falls")), opposite(stem("cat"), stem("falls"))
     (True, False)
     """
-    if other in _opposites().get(one, _NONE):
-        return True
-    for prefix in ("un", "in", "im", "non", "dis", "ir", "il"):
-        if one == prefix + other or other == prefix + one:
-            return len(min(one, other, key=len)) > 3
-    return False
+    return other in opposites(one)
 
 
 def exclusive(one: str, other: str) -> bool:
@@ -125,9 +153,7 @@ def exclusive(one: str, other: str) -> bool:
     >>> exclusive(stem("monday"), stem("friday")), exclusive(stem("monday"), stem("monday"))
     (True, False)
     """
-    return (
-        one != other and not _kinds().get(one, _NONE).isdisjoint(_kinds().get(other, _NONE)) and not alike(one, other)
-    )
+    return other in rivals(one)
 
 
 def alike(one: str, other: str) -> bool:

@@ -210,6 +210,8 @@ def _other_question(mine: frozenset[str], theirs: frozenset[str]) -> bool:
 
 def _weighed(mine: Read, theirs: Read, near: float) -> Verdict:
     """Two statements about one subject: clues add up."""
+    if _elsewhere(mine.said, theirs.said, versions=False):
+        return NOTHING
     found: dict[tuple[str, str], Clue] = {}
     many = mine.among or theirs.among
     close = closeness(mine.words, theirs.words) >= 0.4
@@ -221,8 +223,6 @@ def _weighed(mine: Read, theirs: Read, near: float) -> Verdict:
     if near >= 0.5:
         for clue in aligned(mine.said, theirs.said):
             found.setdefault((clue.kind, clue.how), clue)
-    if _elsewhere(mine.said, theirs.said, versions=False):
-        return NOTHING
     if _othertime(mine.said, theirs.said):
         scoped = any(clue.kind == NUMERIC for clue in found.values())
         found = {at: c for at, c in found.items() if c.kind == TEMPORAL and (c.how == "once" or not scoped)}
