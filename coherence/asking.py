@@ -19,7 +19,7 @@ from crdtmem.coherence.standing import Standing
 from crdtmem.memory import Memory
 from crdtmem.taint import JUDGED
 
-LIKELY = 0.06  # pairs less alike than this, and not suspected, are left to the offline judge
+LIKELY = 0.2  # pairs with fewer words in common, and not suspected, are left to the offline judge
 
 
 @dataclass(slots=True)
@@ -57,12 +57,11 @@ def worth(standing: Standing) -> list[Pair]:
     ranked = []
     for pair in standing.near.asked:
         verdict = standing.verdicts.get(pair)
-        if verdict is None:
-            likeness = standing.likeness(pair)
-            if likeness >= LIKELY:
-                ranked.append((1, -likeness, pair))
-        elif verdict.tier == SUSPECT:
-            ranked.append((0, -standing.likeness(pair), pair))
+        likeness = standing.likeness(pair)
+        if verdict is None and (likeness >= LIKELY or not likeness):  # without a common word: their meaning is alike
+            ranked.append((1, -likeness, pair))
+        elif verdict is not None and verdict.tier == SUSPECT:
+            ranked.append((0, -likeness, pair))
     return [pair for _, _, pair in sorted(ranked)]
 
 

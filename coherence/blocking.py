@@ -116,7 +116,7 @@ class Neighbours:
     def _tell(self, moved: set[Id], weak: set[Id]) -> None:
         """Let the others know of statements whose weight has changed: each moves within the ranks of those around."""
         if 2 * len(moved) > len(self._terms):
-            weak |= self._terms.keys()
+            weak.update(self._terms)  # in place: `|=` with a view would make another set
             return
         for id in moved:
             weak |= self._named_by.get(id, set())

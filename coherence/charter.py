@@ -13,7 +13,7 @@ from typing import Any
 
 from crdtmem.change import RECORDS
 from crdtmem.coherence.gather import CHARTER
-from crdtmem.coherence.lexicon import stem
+from crdtmem.coherence.statement import LINK, statement_tokens
 from crdtmem.errors import ValueRefused
 from crdtmem.memory import Memory
 
@@ -91,5 +91,4 @@ def _attribute(told: Any) -> Attribute | None:
 
 
 def _stems(name: str) -> list[str]:
-    words = "".join(c if c.isalnum() else " " for c in name.lower()).split()
-    return [stem(word) for word in words]
+    return [token.stem for token in statement_tokens(name.replace(".", " ")) if token.kind != LINK]

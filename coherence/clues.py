@@ -196,7 +196,7 @@ def _edit(left: Sequence[Token], right: Sequence[Token], have: Counter[str], oth
     for kind, name in ((NUMBER, NUMERIC), (DATE, TEMPORAL)):
         mine, theirs = [t for t in left if t.kind == kind], [t for t in right if t.kind == kind]
         if mine and theirs:
-            if differ(kind, mine, theirs) or mine[0].stem != theirs[0].stem:
+            if differ(kind, mine, theirs) or _other_unit(mine[0], theirs[0]):
                 yield Clue(name, "aligned", _words(mine), _words(theirs))
         elif kind == NUMBER and (mine or theirs):
             yield Clue(name, "alone", _words(mine), _words(theirs))
@@ -224,6 +224,10 @@ def _edit(left: Sequence[Token], right: Sequence[Token], have: Counter[str], oth
         yield Clue(REPLACED, "aligned", _words(old), _words(new))
     elif len(new) > 1 or len(old) > 1:
         yield Clue(ADDED, "new" if new else "gone", _words(old), _words(new))
+
+
+def _other_unit(one: Token, other: Token) -> bool:
+    return one.quantity is not None and other.quantity is not None and one.quantity.unit != other.quantity.unit
 
 
 def _words(tokens: Sequence[Token]) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 from crdtmem.change import RECORDS
 from crdtmem.entry import Entry, EntryId
 from crdtmem.errors import BadBytes, MisuseError
+from crdtmem.fields.keyed import Keyed
 from crdtmem.fields.records import _put
 from crdtmem.memory import Memory
 from crdtmem.taint import FINDINGS
@@ -116,14 +117,24 @@ def findings(memory: Memory) -> list[Finding]:
     named: set[Any] = set()
     for _, some in held:
         named.update(tuple(id) for one in some for id in (*one.entries, *_premises(one)))
-    with memory._document.lock:
-        here = {tuple(entry._id) for entry in memory._document.state.find(named)}
+    here = _here(memory, named)
     found = []
     for _, some in held:
         best = max(some, key=_furthest)
         if all(tuple(id) in here for id in best.entries):
             found.append(_reopened(best, here))
     return sorted(found, key=lambda one: (one.tier != "certain", one.id))
+
+
+def _here(memory: Memory, ids: set[Any]) -> set[Any]:
+    """Those of these entries that are live."""
+    found: set[Any] = set()
+    with memory._document.lock:
+        fields: Any = memory._document.state.fields
+        for at in list(fields) if ids else ():
+            field = fields[at]
+            found |= ids & (field.by_id.keys() if type(field) is Keyed else {entry._id for entry in field.entries()})
+    return found
 
 
 def _premises(one: Finding) -> tuple[EntryId, ...]:

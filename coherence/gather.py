@@ -15,7 +15,9 @@ from crdtmem.change import COUNTER, RECORDS, REGISTER, SEQUENCE, TEXT
 from crdtmem.coherence.statement import pieces, sentences
 from crdtmem.entry import Entry
 from crdtmem.fields.field import alive
+from crdtmem.fields.records import contenders
 from crdtmem.memory import Memory
+from crdtmem.values import freeze
 
 CHARTER = "charter"  # the field in which a team may declare what its attributes are
 LEAVES = 64  # of one structured value
@@ -60,7 +62,27 @@ def live(memory: Memory, known: Mapping[At, Mapping[Key, Entry]]) -> dict[At, di
                 found[at] = {entry._id: entry for entry in alive(field.by_id.values(), now)}
             else:
                 found[at] = dict(field.by_id)
+            if kind == RECORDS:
+                _patched(field, found[at])
     return found
+
+
+def _patched(field: Any, held: dict[Key, Entry]) -> None:
+    """Of keys that were merged into, each entry says only the sub-keys in which no other stands for it."""
+    for key in field.forked:
+        entries = [entry for entry in field.live(key) if entry._id in held]
+        if all(entry.extra is None for entry in entries):
+            continue
+        standing = contenders(entries)
+        for entry in entries:
+            value = entry.value
+            if not isinstance(value, dict):
+                continue
+            kept = {name: leaf for name, leaf in value.items() if any(one is entry for one in standing[name])}
+            if kept != value:
+                del held[entry._id]
+                about = (entry._about, entry._stamp, entry.extra)
+                held[entry._id, *kept] = Entry(entry._id, entry.field, key, freeze(kept), *about)
 
 
 def _sentences(field: Any, known: Mapping[Key, Entry]) -> dict[Key, Entry]:

@@ -179,7 +179,7 @@ def _paired(mine: Read, theirs: Read) -> Verdict | None:
     if left == right:
         return Verdict(DUPLICATE)
     if any(plural(word) for word in asked) or mine.among or theirs.among:
-        return None
+        return NOTHING
     sure = not asked.isdisjoint(once())
     for kind, name in ((NUMBER, NUMERIC), (DATE, TEMPORAL)):
         a, b = [t for t in one if t.kind == kind], [t for t in other if t.kind == kind]
@@ -197,7 +197,7 @@ def _paired(mine: Read, theirs: Read) -> Verdict | None:
     if any(alike(x, y) for x in left for y in right):
         return None
     named = all(t.kind == NAME for t in (one[0], other[0]))
-    written = "=" in mine.said.text or ":" in mine.said.text
+    written = any(sign in side.said.text for side in (mine, theirs) for sign in "=:")
     if named or written or sure:
         return _contradiction(Clue(VALUE, "pair", *names), CERTAIN if sure else SUSPECT)
     return None

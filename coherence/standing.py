@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from crdtmem.coherence.blocking import Neighbours, Pair
-from crdtmem.coherence.clues import Read
+from crdtmem.coherence.clues import Read, closeness
 from crdtmem.coherence.gather import At, Key, Said, live, said
 from crdtmem.coherence.meaning import Embed, signatures
 from crdtmem.coherence.offline import UNRELATED, Verdict, judged, read
@@ -125,9 +125,9 @@ class Standing:
                     self.verdicts[pair] = verdict
 
     def likeness(self, pair: Pair) -> float:
-        """How alike the two of a pair are, from 0 to 1."""
-        one, other = pair
-        return max([near.score for near in self.near.of(one) if near.id == other] or [0.0])
+        """The share of their words that the two of a pair have in common."""
+        one, other = (self.reads[text].said.content for text in pair)
+        return closeness(one, other)
 
     def entries(self, text: str) -> list[Entry]:
         """Those who say it, oldest first."""

@@ -76,7 +76,7 @@ class Statement(NamedTuple):
 _SPOKEN = re.compile(
     r"(?P<iso>\d{4}-\d\d-\d\d)(?:[T ][\d:.]+Z?)?"
     r"|(?P<decade>\d{4})s\b"
-    r"|(?P<money>[$€£¥])?(?P<digits>\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)(?P<suffix>%|(?:st|nd|rd|th|[kKmMbB]n?)\b)?(?![\w])"
+    r"|(?P<money>[$€£¥])?(?P<digits>\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)(?P<suffix>\s?%|(?:st|nd|rd|th|[kKmMbB]n?)\b)?(?![\w])"
     r"|(?P<code>(?!(?:mid|early|late|pre|post|non)-)[^\W\d_]+(?:[-_./][^\W_]+)*?[-_#]\d[\w-]*)(?:['\u2019]s\b)?"
     r"|(?P<word>[^\W_]+(?:['\u2019][^\W_]+)*)"
     r"|(?P<mark>[.!?;:,()=\"\u201c\u201d|\n])"
@@ -234,7 +234,7 @@ def _raw(text: str) -> Iterator[Token]:
 
 def _figure(match: re.Match[str], sentence: int) -> Token:
     value = float(match["digits"].replace(",", "")[:300])
-    suffix = (match["suffix"] or "").lower()
+    suffix = (match["suffix"] or "").strip().lower()
     unit = {"$": "usd", "€": "eur", "£": "gbp", "¥": "jpy", None: ""}[match["money"]]
     if suffix == "%":
         unit = "share"
@@ -362,17 +362,17 @@ def _from_number(tokens: list[Token], at: int, before: Token | None) -> tuple[in
             if year is not None and 1000 <= year < 2200:
                 return skip + 2, _day(year, month, whole)
             return skip + 1, (month * 100 + whole, month * 100 + whole)
-    plain = quantity.exact and not quantity.unit and token.word.isdigit() and len(token.word) == 4
-    if plain and 1000 <= quantity.low < 2200:
-        after = tokens[at + 1] if at + 1 < len(tokens) and not token.after else None
-        timely = before is None or before.word in _TIMELY
-        counted = after is not None and after.kind == WORD and not timely
-        named = before is not None and before.kind in (WORD, NAME) and not before.after and not timely
-        if not counted and not named:
-            return 1, (int(quantity.low) * 10000, int(quantity.low) * 10000 + 9999)
+    year = quantity.exact and not quantity.unit and _is_year(token.word)
+    if year and (before is None or before.after[-1:] in _APART or before.word in _TIMELY or _is_year(before.word)):
+        return 1, (int(quantity.low) * 10000, int(quantity.low) * 10000 + 9999)
     return 1, None
 
 
+def _is_year(word: str) -> bool:
+    return len(word) == 4 and word.isascii() and word.isdigit() and "1000" <= word < "2200"
+
+
+_APART = ("(", ",", ";", ".")
 _PARTS = ("early", "mid", "late")
 
 
