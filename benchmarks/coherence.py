@@ -90,7 +90,7 @@ def _made(effort: Effort) -> Iterator[Row]:
     alarms = statements = 0
     for memory in (
         memory_of_facts(effort.operations * 2, seed=8, planted=0).memory,
-        coherent_prose(LARGE // 2, seed=9),
+        coherent_prose(min(LARGE // 2, effort.grown // 20), seed=9),
     ):
         calm = review(memory)
         statements += calm.coverage.statements

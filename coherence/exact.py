@@ -72,7 +72,7 @@ def answered(asked: frozenset[str], given: Iterable[tuple[Read, Entry]], charter
     for read, entry in sorted(given, key=lambda one: (one[1].stamp.hlc, one[1]._id)):
         assert read.said.pair is not None
         answer = read.said.pair[1]
-        if all(_differ(answer, other, declared.tolerance) for other, _ in kept):
+        if all(differ(answer, other, declared.tolerance) for other, _ in kept):
             kept.append((answer, entry))
     rivals = overlapping([entry for _, entry in kept])
     if len(rivals) < 2:
@@ -80,7 +80,8 @@ def answered(asked: frozenset[str], given: Iterable[tuple[Read, Entry]], charter
     return Clash(SINGLE, " ".join(sorted(asked)), tuple(rivals[:RIVALS]))
 
 
-def _differ(one: Sequence[Token], other: Sequence[Token], tolerance: float) -> bool:
+def differ(one: Sequence[Token], other: Sequence[Token], tolerance: float) -> bool:
+    """Whether two answers to one question are different ones."""
     if len(one) == len(other) == 1 and one[0].kind == other[0].kind == NUMBER:
         a, b = one[0].quantity, other[0].quantity
         assert a is not None and b is not None

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any
 
@@ -153,12 +153,7 @@ def _reopened(one: Finding, here: set[Any]) -> Finding:
     fallen = one.filed.tainted or any(tuple(id) not in here for id in one.filed.because)
     if not fallen:
         return one
-    return _with(one, status=OPEN, resolution=None)
-
-
-def _with(one: Finding, **changed: Any) -> Finding:
-    values = {name: getattr(one, name) for name in one.__dataclass_fields__}
-    return Finding(**(values | changed))
+    return replace(one, status=OPEN, resolution=None)
 
 
 def _read(entry: Entry) -> Finding | None:
@@ -190,7 +185,7 @@ def file(memory: Memory, one: Finding, *, why: str | None = None) -> Entry:
 def acknowledge(memory: Memory, finding: Finding | str, *, why: str) -> Entry:
     """Say that a finding is known and somebody sees to it."""
     one = _filed(memory, finding)
-    return _write(memory, _with(one, status=ACKNOWLEDGED), why, one.entries)
+    return _write(memory, replace(one, status=ACKNOWLEDGED), why, one.entries)
 
 
 def resolve(
@@ -223,13 +218,13 @@ def resolve(
         raise MisuseError("keep: for 'keep', and only then, one of the entries of the finding")
     told = {"how": how, "why": why} | ({"keep": str(kept)} if kept is not None else {})
     premises = [*one.entries, *(cause.id if isinstance(cause, Entry) else cause for cause in because)]
-    return _write(memory, _with(one, status=RESOLVED, resolution=told), why, premises)
+    return _write(memory, replace(one, status=RESOLVED, resolution=told), why, premises)
 
 
 def propose(memory: Memory, finding: Finding | str, value: Any, *, why: str, judge: str) -> Entry:
     """Put a merged value beside a finding, marked as the proposal of a judge; nothing else changes."""
     one = _filed(memory, finding)
-    return _write(memory, _with(one, proposal={"value": value, "judge": judge, "why": why}), why, one.entries)
+    return _write(memory, replace(one, proposal={"value": value, "judge": judge, "why": why}), why, one.entries)
 
 
 def accept(memory: Memory, finding: Finding | str, *, why: str) -> Any:
@@ -242,7 +237,7 @@ def accept(memory: Memory, finding: Finding | str, *, why: str) -> Any:
     if one.proposal is None or "value" not in one.proposal:
         raise MisuseError("nothing is proposed for this finding; see propose()")
     told = {"how": MERGE, "why": why, "accepted": dict(one.proposal)}
-    _write(memory, _with(one, status=RESOLVED, resolution=told), why, one.entries)
+    _write(memory, replace(one, status=RESOLVED, resolution=told), why, one.entries)
     return one.proposal["value"]
 
 

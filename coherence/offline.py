@@ -32,7 +32,7 @@ from crdtmem.coherence.clues import (
     closeness,
     differ,
 )
-from crdtmem.coherence.lexicon import alike, exclusive, once, opposite, plural
+from crdtmem.coherence.lexicon import alike, exclusive, known, once, opposite, plural, stem
 from crdtmem.coherence.slots import kinds, slots
 from crdtmem.coherence.statement import DATE, LINK, NAME, NOT, NUMBER, WORD, Statement, statement
 
@@ -41,7 +41,7 @@ REFINEMENT, OPINION, UNRELATED, UNSURE = "refinement", "opinion", "unrelated", "
 RELATIONS = (CONTRADICTION, SUPERSEDED, DUPLICATE, REFINEMENT, OPINION, UNRELATED, UNSURE)
 CERTAIN, SUSPECT = "certain", "suspect"
 
-VERSIONS = 0.75  # so close, and so long, are two versions of one text rather than two statements
+VERSIONS = 0.7  # so close, and so long, are two versions of one text rather than two statements
 LONG = 12
 ENOUGH = 7  # points that make a suspicion
 
@@ -164,8 +164,9 @@ def _versions(clues: Sequence[Clue], near: float) -> Verdict:
 
 
 def _exchanged(clue: Clue) -> bool:
-    """Whether a phrase was exchanged in a text that is otherwise the same: a word alone may have others like it."""
-    return len(clue.mine.split()) + len(clue.theirs.split()) > 2
+    """Whether one thing took the place of another: a phrase, or words too rare to have others that mean the same."""
+    mine, theirs = clue.mine.split(), clue.theirs.split()
+    return len(mine) + len(theirs) > 2 or not (known(stem(mine[0])) or known(stem(theirs[0])))
 
 
 def _paired(mine: Read, theirs: Read) -> Verdict | None:

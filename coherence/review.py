@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -209,7 +209,7 @@ def _merged(fresh: Finding, filed: Finding | None) -> Finding:
     """A finding that is filed keeps its status; its tier is the firmer one."""
     if filed is None:
         return fresh
-    return filed if filed.tier == CERTAIN or fresh.tier != CERTAIN else finding._with(filed, tier=CERTAIN)
+    return filed if filed.tier == CERTAIN or fresh.tier != CERTAIN else replace(filed, tier=CERTAIN)
 
 
 def _found(memory: Memory, standing: Standing, declared: Charter, told: Round) -> Iterator[Finding]:
@@ -283,7 +283,7 @@ def _declared_fine(standing: Standing, declared: Charter, pair: Any) -> bool:
     if one is None or other is None or one[0] != other[0]:
         return False
     attribute = declared.of(one[0])
-    return attribute is not None and (not attribute.single or not exact._differ(one[1], other[1], attribute.tolerance))
+    return attribute is not None and (not attribute.single or not exact.differ(one[1], other[1], attribute.tolerance))
 
 
 def _meeting(standing: Standing, pair: Any) -> tuple[Entry, Entry, bool] | None:
