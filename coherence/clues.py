@@ -14,8 +14,20 @@ from itertools import pairwise
 from math import inf
 from typing import NamedTuple
 
-from crdtmem.coherence.lexicon import AMONG, alike, exclusive, once, opposite, opposites, rivals
-from crdtmem.coherence.slots import Kind, Slot
+from crdtmem.coherence.lexicon import (
+    ALL,
+    AMONG,
+    NOTHING,
+    PART,
+    alike,
+    exclusive,
+    once,
+    opposite,
+    opposites,
+    rivals,
+    state,
+)
+from crdtmem.coherence.slots import Kind, Order, Slot
 from crdtmem.coherence.statement import DATE, LINK, NAME, NOT, NUMBER, WORD, Quantity, Statement, Token
 
 NUMERIC, TEMPORAL, NEGATION, ANTONYM = "numeric", "temporal", "negation", "antonym"
@@ -40,6 +52,8 @@ class Read(NamedTuple):
     kinds: Kind
     words: frozenset[str]  # stems of the plain words
     among: bool  # whether it says that it names some of several
+    order: Order | None
+    share: str  # all, none or part, where it says of how many it holds
 
 
 def closeness(mine: frozenset[str], theirs: frozenset[str]) -> float:
@@ -75,6 +89,21 @@ def among(said: Statement) -> bool:
     """Whether the statement says that what it names is some of several."""
     words = [token.word for token in said.tokens]
     return not AMONG.isdisjoint(words) or ("one", "of") in pairwise(words)
+
+
+def share(said: Statement) -> str:
+    """Of how many a statement is meant to hold: all, none or part of them; or nothing is said.
+
+    >>> from crdtmem.coherence.statement import statement
+    >>> share(statement("All tests pass.")), share(statement("Not all tests pass.")), share(statement("Tests pass."))
+    ('all', 'part', '')
+    """
+    words = {token.word for token in said.tokens}
+    if words & NOTHING:
+        return "none"
+    if words & ALL:
+        return "part" if said.negations else "all"
+    return "part" if words & PART else ""
 
 
 # -- slots -----------------------------------------------------------------------------------------
@@ -140,15 +169,33 @@ def by_words(mine: Read, theirs: Read) -> Iterator[Clue]:
     for kind, found in ((ANTONYM, opposites), (EXCLUSIVE, rivals)):
         pairs = [(one, min(found(one) & right)) for one in left if not found(one).isdisjoint(right)]
         if pairs:
-            yield Clue(kind, "words", *min(pairs))
+            one, other = min(pairs)
+            yield Clue(STATUS if state(one) and state(other) else kind, "words", one, other)
     if mine.kinds.nouns and theirs.kinds.nouns and mine.kinds.nouns.isdisjoint(theirs.kinds.nouns):
         pairs = [(a, b) for a in sorted(mine.kinds.nouns) for b in sorted(theirs.kinds.nouns)]
         if not any(alike(a, b) for a, b in pairs):
             how = "exclusive" if any(exclusive(a, b) for a, b in pairs) else "kinds"
             yield Clue(VALUE, how, pairs[0][0], pairs[0][1])
+    if _shares_differ(mine, theirs):
+        yield Clue(QUANTIFIER, "words", mine.share, theirs.share)
+    before, after = mine.order, theirs.order
+    if before and after and before.how == after.how and _swapped(before, after):
+        yield Clue(ORDERING, "swapped", " ".join(sorted(before.first)), " ".join(sorted(after.first)))
     odd = abs(mine.said.negations - theirs.said.negations) % 2 == 1
     if odd:
         yield Clue(NEGATION, "words", "not" if mine.said.negations else "", "not" if theirs.said.negations else "")
+
+
+def _shares_differ(mine: Read, theirs: Read) -> bool:
+    """Whether one side speaks of all and the other of none, or of some that do not; or of none and of some."""
+    both = {mine.share, theirs.share}
+    if both == {"all", "part"}:
+        return mine.said.negations != theirs.said.negations
+    return both in ({"all", "none"}, {"none", "part"})
+
+
+def _swapped(one: Order, other: Order) -> bool:
+    return one.second <= other.first and other.second <= one.first and one.second != other.second
 
 
 # -- aligned ---------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ def _set(line: str) -> frozenset[str]:
 LINKS, NEGATIONS, PREPOSITIONS = _set(words.LINKS), _set(words.NEGATIONS), _set(words.PREPOSITIONS)
 HEDGES, OPINIONS, UPDATES, AMONG = _set(words.HEDGES), _set(words.OPINIONS), _set(words.UPDATES), _set(words.AMONG)
 APPROXIMATE, AT_LEAST, AT_MOST = _set(words.APPROXIMATE), _set(words.AT_LEAST), _set(words.AT_MOST)
+ALL, NOTHING, PART = _set(words.ALL), _set(words.NOTHING), _set(words.PART)
 BE = _set(words.BE)
 AUXILIARIES = BE | _set(words.AUXILIARY)
 SCALES = {"hundred": 100, "thousand": 10**3, "k": 10**3, "dozen": 12, "billion": 10**9, "b": 10**9, "bn": 10**9}
@@ -61,6 +62,16 @@ def stem(word: str) -> str:
 def once() -> frozenset[str]:
     """The stems of heads that take one value, by what they mean."""
     return frozenset(map(stem, words.ONCE.split()))
+
+
+def state(word: str) -> bool:
+    """Whether this stem is one of the states that something goes through."""
+    return word in _states()
+
+
+@cache
+def _states() -> frozenset[str]:
+    return frozenset(map(stem, words.STATES.split()))
 
 
 def plural(word: str) -> bool:

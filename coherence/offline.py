@@ -20,7 +20,10 @@ from crdtmem.coherence.clues import (
     EXCLUSIVE,
     NEGATION,
     NUMERIC,
+    ORDERING,
+    QUANTIFIER,
     REPLACED,
+    STATUS,
     TEMPORAL,
     VALUE,
     Clue,
@@ -31,9 +34,10 @@ from crdtmem.coherence.clues import (
     by_words,
     closeness,
     differ,
+    share,
 )
-from crdtmem.coherence.lexicon import alike, exclusive, known, once, opposite, plural, stem
-from crdtmem.coherence.slots import kinds, slots
+from crdtmem.coherence.lexicon import alike, exclusive, known, once, opposite, plural, state, stem
+from crdtmem.coherence.slots import kinds, order, slots
 from crdtmem.coherence.statement import DATE, LINK, NAME, NOT, NUMBER, WORD, Statement, statement
 
 CONTRADICTION, SUPERSEDED, DUPLICATE = "contradiction", "superseded", "duplicate"
@@ -73,6 +77,10 @@ POINTS: dict[tuple[str, str], tuple[int, int]] = {
     (VALUE, "kinds:close"): (3, 3),
     (EXCLUSIVE, "words:close"): (8, 4),
     (EXCLUSIVE, "words"): (4, 2),
+    (STATUS, "words:close"): (8, 6),
+    (STATUS, "words"): (4, 2),
+    (ORDERING, "swapped"): (14, 14),
+    (QUANTIFIER, "words:close"): (8, 8),
     (ANTONYM, "words:close"): (6, 4),
     (ANTONYM, "words"): (2, 1),
     (ANTONYM, "aligned"): (10, 6),
@@ -105,7 +113,7 @@ def read(text: str) -> Read:
 def read_statement(said: Statement) -> Read:
     """The same of a statement that is there already."""
     words = frozenset([token.stem for token in said.tokens if token.kind == WORD])
-    return Read(said, slots(said), kinds(said), words, among(said))
+    return Read(said, slots(said), kinds(said), words, among(said), order(said), share(said))
 
 
 def judged(mine: Read, theirs: Read) -> Verdict:
@@ -194,6 +202,7 @@ def _paired(mine: Read, theirs: Read) -> Verdict | None:
         return None
     for test, name in ((opposite, ANTONYM), (exclusive, EXCLUSIVE)):
         if any(test(x, y) for x in left for y in right):
+            name = STATUS if all(any(map(state, side)) for side in (left, right)) else name
             return _contradiction(Clue(name, "pair", *names), CERTAIN if len(left) == len(right) == 1 else SUSPECT)
     if any(alike(x, y) for x in left for y in right):
         return None
@@ -219,7 +228,7 @@ def _weighed(mine: Read, theirs: Read, near: float) -> Verdict:
     for clue in by_slots(mine, theirs):
         found.setdefault((clue.kind, clue.how), clue)
     for clue in by_words(mine, theirs):
-        how = f"{clue.how}:close" if close and clue.how != "exclusive" else clue.how
+        how = f"{clue.how}:close" if close and clue.how in ("words", "kinds") else clue.how
         found.setdefault((clue.kind, how), clue)
     if near >= 0.5:
         for clue in aligned(mine.said, theirs.said):

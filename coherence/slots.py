@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from crdtmem.coherence.lexicon import BE, PREPOSITIONS
+from crdtmem.coherence.lexicon import BE, PREPOSITIONS, stem
 from crdtmem.coherence.statement import DATE, LINK, NAME, NOT, NUMBER, WORD, Statement, Token
 
 REACH = 5  # content words on each side that are the context of a value
@@ -151,3 +151,34 @@ def kinds(said: Statement) -> Kind:
             here += 1
         break
     return Kind(frozenset(nouns), frozenset(found))
+
+
+class Order(NamedTuple):
+    """One thing set before another: in time, in rank, in size."""
+
+    first: frozenset[str]
+    how: str  # the stem of the word between
+    second: frozenset[str]
+
+
+def order(said: Statement) -> Order | None:
+    """What a statement of one sentence sets before what, if it is that kind of statement.
+
+    >>> from crdtmem.coherence.statement import statement
+    >>> order(statement("The audit comes before the release.")).how
+    'befor'
+    """
+    tokens = said.tokens
+    if not 3 <= len(tokens) <= 24 or tokens[-1].sentence:
+        return None
+    for at, token in enumerate(tokens[1:-1], start=1):
+        more = token.stem.endswith("er") or tokens[at - 1].word in ("more", "less")
+        compared = token.kind == WORD and more and tokens[at + 1].word == "than"
+        if token.word in _BETWEEN or compared:
+            sides = tokens[:at], tokens[at + 1 :]
+            first, second = (frozenset(t.stem for t in side if t.kind in (WORD, NAME)) for side in sides)
+            return Order(first, stem(token.word), second) if first and second else None
+    return None
+
+
+_BETWEEN = frozenset(("before", "after", "precedes", "preceded", "follows", "followed", "beats", "beat", "exceeds"))

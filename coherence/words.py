@@ -384,3 +384,12 @@ gbp | £ gbp:1;
 jpy | ¥ jpy yen:1;
 temperature | celsius °c:1;
 """
+# What says of how many: all, none, and something between.
+ALL = "all every each everyone everybody everything always entirely whole"
+NOTHING = "no none nobody nothing never neither"
+PART = "some few sometimes partly partially half several most"
+# States that something goes through, one at a time.
+STATES = """
+open closed draft pending approved rejected merged cancelled canceled shipped delivered refunded paid unpaid active
+inactive enabled disabled done finished started stopped running blocked scheduled completed failed passed deployed
+"""

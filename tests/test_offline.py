@@ -20,15 +20,20 @@ from crdtmem.coherence.offline import (
 CONFLICTS = [
     ("acme.ceo = R. Chen", "acme.ceo = J. Smith", "value", CERTAIN),
     ("The port of gate-3 is 8080.", "gate-3 port: 9090", "numeric", CERTAIN),
-    ("status: open", "status: closed", "antonym", CERTAIN),
+    ("status: open", "status: closed", "status", CERTAIN),
     ("The deadline of atlas is 2026-03-01", "atlas.deadline = 1 April 2026", "temporal", CERTAIN),
     ("The house was built in 1820.", "The house was built in 1907.", "temporal", CERTAIN),
     ("Ann was born in Paris.", "Ann was born in Rome.", "entity", CERTAIN),
     ("The stadium has a capacity of 25,000 people.", "Its capacity of 15,000 people is small.", "numeric", CERTAIN),
     ("Deploys are allowed on Friday.", "Deploys are forbidden on Friday.", "antonym", SUSPECT),
-    ("All tests pass on the main branch.", "Some tests fail on the main branch.", "antonym", SUSPECT),
+    ("The tower is visible from the harbour.", "The tower is hidden from the harbour.", "antonym", SUSPECT),
     ("The launch is on 3 May 2026.", "The launch is on 9 June 2026.", "temporal", SUSPECT),
     ("churn is 3.1%", "churn is 4.7%", "numeric", SUSPECT),
+    ("All tests pass on main", "No tests pass on main", "quantifier", SUSPECT),
+    ("All tests pass on main", "Some tests do not pass on main", "quantifier", SUSPECT),
+    ("The audit comes before the release.", "The release comes before the audit.", "ordering", SUSPECT),
+    ("Atlas is larger than Borea.", "Borea is larger than Atlas.", "ordering", SUSPECT),
+    ("The order of Ann is shipped.", "The order of Ann is pending.", "status", CERTAIN),
 ]
 
 
