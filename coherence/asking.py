@@ -6,13 +6,12 @@ by its words and the judge, so a verdict holds wherever the same two texts stand
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
 from crdtmem.change import RECORDS
-from crdtmem.coherence.blocking import Pair
+from crdtmem.coherence.blocking import Pair, paired
 from crdtmem.coherence.judge import FAILURES, LIST, Budget, Judge, Opinion, ask, name_of, question
 from crdtmem.coherence.offline import CERTAIN, CONTRADICTION, RELATIONS, SUSPECT, UNSURE, Verdict
 from crdtmem.coherence.standing import Standing
@@ -85,48 +84,45 @@ def asked(standing: Standing, memory: Memory, judge: Judge, budget: Budget, cost
         told = known.get(pair_key(name, pair))
         if told is not None:
             cost.remembered += 1
-            found.verdicts[pair] = Verdict(told[0], CERTAIN if told[0] == CONTRADICTION else "", name, *told[1:])
+            found.verdicts[pair] = _verdict(name, told)
             continue
         left.add(pair)
         for one, other in (pair, pair[::-1]):
             open_.setdefault(one, []).append(other)
-    entries = sum(map(len, standing.live.values()))
-    limit = budget.calls if budget.calls is not None else max(10, entries // 4)
+    limit = budget.calls if budget.calls is not None else max(10, sum(map(len, standing.live.values())) // 4)
     failed = 0
-    for text in _order(open_, left):
-        others = [other for other in open_[text] if _pair(text, other) in left][:LIST]
-        spent = budget.tokens is not None and cost.tokens >= budget.tokens
-        if not others or spent or failed >= FAILURES or cost.calls >= limit:
+    for text in sorted(open_, key=lambda text: (-min(len(open_[text]), LIST), text)):  # few questions cover many
+        others = [other for other in open_[text] if paired(text, other) in left][:LIST]
+        if not others or failed >= FAILURES or _spent(cost, limit, budget):
             continue
         opinions, failure = _put(judge, standing, text, others, cost)
         failed = failed + 1 if failure else 0
-        for other, opinion in zip(others, opinions, strict=True):
-            if failure:
-                continue
+        for other, opinion in zip(others, opinions, strict=True) if not failure else ():
             if opinion.relation == CONTRADICTION:
-                if cost.calls >= limit:
-                    continue  # it could not be confirmed: it stays unasked
-                [again], failure_again = _put(judge, standing, other, [text], cost)
-                if failure_again or again.relation != CONTRADICTION:
+                if _spent(cost, limit, budget):
+                    continue  # it cannot be confirmed: it stays unasked
+                [again], failure = _put(judge, standing, other, [text], cost)
+                if failure:
+                    continue
+                if again.relation != CONTRADICTION:
                     opinion = Opinion(UNSURE, "not confirmed when asked again")
-            pair = _pair(text, other)
+            pair = paired(text, other)
             left.discard(pair)
             mine, theirs = (opinion.mine, opinion.theirs) if pair[0] == text else (opinion.theirs, opinion.mine)
             told = [opinion.relation, opinion.reason, mine, theirs]
-            found.verdicts[pair] = Verdict(told[0], CERTAIN if told[0] == CONTRADICTION else "", name, *told[1:])
+            found.verdicts[pair] = _verdict(name, told)
             if opinion.relation != UNSURE:
                 found.fresh[pair_key(name, pair)] = told
     found.unasked = len(left)
     return found
 
 
-def _order(open_: Mapping[str, list[str]], left: Iterable[Pair]) -> list[str]:
-    """The statements to ask about: those with the most open pairs, so that few questions cover many."""
-    return sorted(open_, key=lambda text: (-min(len(open_[text]), LIST), text))
+def _verdict(judge: str, told: list[str]) -> Verdict:
+    return Verdict(told[0], CERTAIN if told[0] == CONTRADICTION else "", judge, *told[1:])
 
 
-def _pair(one: str, other: str) -> Pair:
-    return (one, other) if one < other else (other, one)
+def _spent(cost: Cost, calls: int, budget: Budget) -> bool:
+    return cost.calls >= calls or (budget.tokens is not None and cost.tokens >= budget.tokens)
 
 
 def _put(judge: Judge, standing: Standing, text: str, others: list[str], cost: Cost) -> tuple[list[Opinion], str]:

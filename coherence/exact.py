@@ -5,10 +5,10 @@ A finding of this kind names all rivals together, one entry for each value, olde
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from crdtmem.change import COUNTER, RECORDS, REGISTER, SEQUENCE, SET
+from crdtmem.change import RECORDS, REGISTER, SEQUENCE, SET
 from crdtmem.coherence.charter import Charter
 from crdtmem.coherence.clues import Read
 from crdtmem.coherence.statement import NUMBER, Token
@@ -30,7 +30,7 @@ class Clash(NamedTuple):
     entries: tuple[Entry, ...]
 
 
-def siblings(memory: Memory, charter: Charter) -> Iterator[Clash]:
+def siblings(memory: Memory, charter: Charter, some: Collection[str] | None) -> Iterator[Clash]:
     """Concurrent values of a register, or of a key of records, that differ by more than is allowed."""
     document = memory._document
     found: list[tuple[str, Any, tuple[Entry, ...]]] = []
@@ -38,7 +38,7 @@ def siblings(memory: Memory, charter: Charter) -> Iterator[Clash]:
         now = document.now()
         fields: Any = document.state.fields
         for kind, name in sorted(fields):
-            if kind not in (REGISTER, RECORDS) or kind == COUNTER or name[0] == "@":
+            if kind not in (REGISTER, RECORDS) or name[0] == "@" or (some is not None and name not in some):
                 continue
             field = fields[kind, name]
             found += [(name, key, alive(field.live(key), now)) for key in sorted(field.forked, key=str)]

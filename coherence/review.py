@@ -19,13 +19,14 @@ from crdtmem.change import RECORDS
 from crdtmem.coherence import exact, finding
 from crdtmem.coherence.asking import Cost, Round, asked
 from crdtmem.coherence.charter import Attribute, Charter, charter
+from crdtmem.coherence.clues import Read
 from crdtmem.coherence.exact import Clash, meet
 from crdtmem.coherence.finding import Finding, findings, made
-from crdtmem.coherence.gather import CHARTER
+from crdtmem.coherence.gather import live
 from crdtmem.coherence.judge import Budget, Judge, name_of
 from crdtmem.coherence.lexicon import UPDATES
 from crdtmem.coherence.meaning import Embed
-from crdtmem.coherence.offline import CERTAIN, CONTRADICTION, SUPERSEDED, SUSPECT, Verdict
+from crdtmem.coherence.offline import CERTAIN, CONTRADICTION, SUPERSEDED, SUSPECT
 from crdtmem.coherence.standing import Standing
 from crdtmem.entry import Entry
 from crdtmem.errors import ValueRefused
@@ -169,11 +170,18 @@ def review(
         raise ValueRefused(f"fields: a list of names, not one string; use fields=[{fields!r}]")
     standing = _of(memory, cap, embed, fields)
     with standing.lock:
-        declared, version = _charter(memory, charter), str(memory.version)
-        standing.refresh(memory)
+        with memory._document.lock:  # what is read is read at one version
+            declared, version = _charter(memory, charter), str(memory.version)
+            now = live(memory, standing.live)
+            rivals = list(exact.siblings(memory, declared, fields))
+        try:
+            standing.refresh(now)
+        except BaseException:  # an embedder failed: what is half known is forgotten
+            _standing.pop(memory._document, None)
+            raise
         cost = Cost(judgements=standing.judged)
         told = asked(standing, memory, judge, budget or Budget(), cost) if judge is not None else Round()
-        found = list(_found(memory, standing, declared, told))
+        found = list(_found(standing, declared, told, rivals))
         coverage = _coverage(standing, told)
     filed = {one.id: one for one in findings(memory)}
     merged = [_merged(one, filed.pop(one.id, None)) for one in found]
@@ -212,10 +220,10 @@ def _merged(fresh: Finding, filed: Finding | None) -> Finding:
     return filed if filed.tier == CERTAIN or fresh.tier != CERTAIN else replace(filed, tier=CERTAIN)
 
 
-def _found(memory: Memory, standing: Standing, declared: Charter, told: Round) -> Iterator[Finding]:
+def _found(standing: Standing, declared: Charter, told: Round, siblings: list[Clash]) -> Iterator[Finding]:
     """Every finding once: what is exact goes before what is judged."""
     seen: set[str] = set()
-    clashes = [*exact.siblings(memory, declared), *exact.crowded(standing.live, declared)]
+    clashes = [*siblings, *exact.crowded(standing.live, declared)]
     for question, texts in sorted(standing.asking.items(), key=_sorted) if declared.declared else ():
         if len(texts) > 1 and declared.of(question) is not None:
             given = [(standing.reads[text], entry) for text in texts for entry in standing.entries(text)]
@@ -269,8 +277,8 @@ def _disputed(standing: Standing, declared: Charter, pair: Any, told: Round) -> 
     one, other, swapped = both
     mine, theirs = (verdict.theirs, verdict.mine) if swapped else (verdict.mine, verdict.theirs)
     kind = verdict.kind if judge == "offline" else "judged"
-    relation = SUPERSEDED if _updates(one, other, standing, pair, swapped) else verdict.relation
     first, second = (pair[1], pair[0]) if swapped else pair
+    relation = SUPERSEDED if _updates(one, other, standing.reads[second]) else verdict.relation
     says = f"{one.by} says {_short(first)}; {other.by} says {_short(second)}"
     says += f" ({verdict.says})" if judge != "offline" and verdict.says else ""
     tier = SUSPECT if relation == SUPERSEDED else verdict.tier or SUSPECT
@@ -297,18 +305,12 @@ def _meeting(standing: Standing, pair: Any) -> tuple[Entry, Entry, bool] | None:
     return None
 
 
-def _updates(one: Entry, other: Entry, standing: Standing, pair: Any, swapped: bool) -> bool:  # noqa: FBT001
+def _updates(one: Entry, other: Entry, later: Read) -> bool:
     """Whether the later entry is meant to take the place of the earlier: it cites it, or its author says so."""
-    if one.id in other.because:
-        return True
-    text = pair[0] if swapped else pair[1]
-    words = {token.word for token in standing.reads[text].said.tokens}
-    return one.by == other.by and not UPDATES.isdisjoint(words)
+    words = {token.word for token in later.said.tokens}
+    return one.id in other.because or (one.by == other.by and not UPDATES.isdisjoint(words))
 
 
 def _short(value: Any) -> str:
     text = value if isinstance(value, str) else repr(value)
     return f"{text[:160]}..." if len(text) > 163 else text
-
-
-__all__ = ["CHARTER", "Attribute", "Budget", "Report", "Verdict", "review"]

@@ -11,11 +11,10 @@ from typing import Any
 
 from crdtmem.coherence.blocking import Neighbours, Pair
 from crdtmem.coherence.clues import Read, closeness
-from crdtmem.coherence.gather import At, Key, Said, live, said
+from crdtmem.coherence.gather import At, Key, Said, said
 from crdtmem.coherence.meaning import Embed, signatures
 from crdtmem.coherence.offline import UNRELATED, Verdict, judged, read
 from crdtmem.entry import Entry
-from crdtmem.memory import Memory
 
 Holder = tuple[At, Key]
 
@@ -40,10 +39,13 @@ class Standing:
         self._judged: set[Pair] = set()
         self._said: dict[Holder, Said] = {}
 
-    def refresh(self, memory: Memory) -> None:
-        """Take in what has changed."""
+    def refresh(self, now: dict[At, dict[Key, Entry]]) -> None:
+        """Take in what has changed.
+
+        Args:
+            now: the live entries of every field.
+        """
         self.judged, self.touched = 0, set()
-        now = live(memory, self.live)
         if self._fields is not None:
             now = {at: held for at, held in now.items() if at[1] in self._fields}
         came: set[str] = set()
@@ -54,9 +56,9 @@ class Standing:
                 went |= self._forget((at, key))
             for key in here.keys() - before.keys():
                 came |= self._learn((at, key), here[key])
+        self.live = now
         if not self.touched:
             return
-        self.live = now
         stale = self.touched
         self.notes = {pair: note for pair, note in self.notes.items() if not (pair[0] in stale or pair[1] in stale)}
         self._weigh(came, went)

@@ -338,3 +338,30 @@ def alone_with(text: str) -> Memory:
     memory = alone()
     memory.set("notes").add(text)
     return memory
+
+
+def test_an_embedder_that_fails_once_leaves_nothing_half_known() -> None:
+    memory = alone_with("The port of gate-3 is 8080.")
+    memory.set("notes").add("The port of gate-3 is 9090.")
+    away = [True]
+
+    def embed(texts: list[str]) -> list[list[float]]:
+        if away.pop() if away else False:
+            raise OSError("the embedder is away")
+        return [[1.0] for _ in texts]
+
+    with pytest.raises(OSError, match="away"):
+        review(memory, embed=embed)
+    assert review(memory, embed=embed).coherent is False
+
+
+def test_values_that_say_nothing_come_and_go() -> None:
+    memory = alone()
+    for value in (1, 2.5, b"x", None):
+        memory.set("numbers").add(value)
+    assert review(memory).coverage.statements == 0
+    memory.set("numbers").discard(1)
+    assert review(memory).coverage.entries == 3
+    memory.set("numbers").discard(2.5)
+    memory.set("numbers").add("The house is red.")
+    assert review(memory).coverage.statements == 1
