@@ -9,7 +9,8 @@ import pytest
 
 from tests.layout import PACKAGES, ROOT
 
-OPTIONAL = ["anthropic", "apsw", "cryptography", "jwt", "mcp", "openai", "opentelemetry", "rich", "typer", "websockets"]
+OPTIONAL = ["anthropic", "apsw", "cryptography", "jwt", "mcp", "openai", "opentelemetry", "rich", "snowballstemmer", "typer"]
+OPTIONAL += ["websockets"]
 
 
 def test_every_package_is_declared() -> None:
