@@ -14,7 +14,7 @@ from heapq import nsmallest
 from typing import NamedTuple
 
 from crdtmem.coherence.clues import Read
-from crdtmem.coherence.statement import DATE, NUMBER
+from crdtmem.coherence.tokens import DATE, NUMBER
 
 COMMON = 127  # a term in more statements than this tells nothing here
 _STEPS = (32, 16, 8, 4)  # by powers of four: 1, 4, 16, 64

@@ -13,7 +13,8 @@ from typing import Any
 
 from crdtmem.change import RECORDS
 from crdtmem.coherence.gather import CHARTER
-from crdtmem.coherence.statement import LINK, statement_tokens
+from crdtmem.coherence.statement import statement_tokens
+from crdtmem.coherence.tokens import LINK
 from crdtmem.errors import ValueRefused
 from crdtmem.memory import Memory
 

@@ -28,7 +28,8 @@ from crdtmem.coherence.lexicon import (
     state,
 )
 from crdtmem.coherence.slots import Kind, Order, Slot
-from crdtmem.coherence.statement import DATE, LINK, NAME, NOT, NUMBER, WORD, Quantity, Statement, Token
+from crdtmem.coherence.statement import Statement
+from crdtmem.coherence.tokens import DATE, LINK, NAME, NOT, NUMBER, WORD, Quantity, Token
 
 NUMERIC, TEMPORAL, NEGATION, ANTONYM = "numeric", "temporal", "negation", "antonym"
 ENTITY, EXCLUSIVE, QUANTIFIER, STATUS, ORDERING = "entity", "exclusive", "quantifier", "status", "ordering"

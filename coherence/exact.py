@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from crdtmem.change import RECORDS, REGISTER, SEQUENCE, SET
 from crdtmem.coherence.charter import Charter
 from crdtmem.coherence.clues import Read
-from crdtmem.coherence.statement import NUMBER, Token
+from crdtmem.coherence.tokens import NUMBER, Token
 from crdtmem.entry import Entry
 from crdtmem.fields.field import alive, oldest_first
 from crdtmem.fields.records import disagreement

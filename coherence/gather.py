@@ -8,7 +8,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from crdtmem.change import COUNTER, RECORDS, REGISTER, SEQUENCE, TEXT
@@ -21,7 +23,6 @@ from crdtmem.values import freeze
 
 CHARTER = "charter"  # the field in which a team may declare what its attributes are
 LEAVES = 64  # of one structured value
-SENTENCES = 4096  # of one text
 _IDENTITY = ("name", "id", "key", "subject", "entity", "title")
 _TRIPLE = ("attribute", "predicate", "property", "relation")
 At = tuple[int, str]
@@ -89,17 +90,13 @@ def _sentences(field: Any, known: Mapping[Key, Entry]) -> dict[Key, Entry]:
     """A text by sentences, each with the entry that wrote most of it."""
     found: dict[Key, Entry] = {}
     shares = field.shares()
-    starts, place = [], 0
-    for share in shares:
-        starts.append(place)
-        place += len(share._frozen)
+    starts = list(accumulate([len(share._frozen) for share in shares], initial=0))
     text, at = field.text, 0
-    for sentence in sentences(text)[:SENTENCES]:
-        begin = text.find(sentence, at)
-        at = begin if begin >= 0 else at
+    for sentence in sentences(text):
+        at = text.index(sentence, at)
         end = at + len(sentence)
-        over = [min(end, s + len(e._frozen)) - max(at, s) for s, e in zip(starts, shares, strict=True)]
-        writer = shares[max(range(len(over)), key=over.__getitem__)]
+        over = range(bisect_right(starts, at) - 1, bisect_left(starts, end))
+        writer = shares[max(over, key=lambda n: min(end, starts[n + 1]) - max(at, starts[n]))]
         key = (writer._id, sentence)
         found[key] = known.get(key) or Entry(
             writer._id, writer.field, None, sentence, writer._about, writer._stamp, writer.extra
@@ -137,12 +134,19 @@ def _leaves(value: Any, label: str) -> Iterator[tuple[str, bool]]:
             yield value, True
     elif isinstance(value, bool | int | float):
         if label:
-            yield f"{label}: {value}", False
+            yield f"{label}: {_digits(value)}", False
     elif isinstance(value, list):
         for item in value:
             yield from _leaves(item, "")
     elif isinstance(value, dict):
         yield from _walk(value, label)
+
+
+def _digits(value: float) -> str:
+    """A number as people write it, without an exponent as far as that is sensible."""
+    if isinstance(value, float) and abs(value) < 1e15:
+        return f"{value:.12f}".rstrip("0").rstrip(".")
+    return str(value)
 
 
 def _walk(value: dict[str, Any], label: str) -> Iterator[tuple[str, bool]]:

@@ -38,7 +38,8 @@ from crdtmem.coherence.clues import (
 )
 from crdtmem.coherence.lexicon import alike, exclusive, known, once, opposite, plural, state, stem
 from crdtmem.coherence.slots import kinds, order, slots
-from crdtmem.coherence.statement import DATE, LINK, NAME, NOT, NUMBER, WORD, Statement, statement
+from crdtmem.coherence.statement import Statement, statement
+from crdtmem.coherence.tokens import DATE, LINK, NAME, NOT, NUMBER, WORD
 
 CONTRADICTION, SUPERSEDED, DUPLICATE = "contradiction", "superseded", "duplicate"
 REFINEMENT, OPINION, UNRELATED, UNSURE = "refinement", "opinion", "unrelated", "unsure"

@@ -8,12 +8,16 @@ reading: links and the order of words, no parse.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from crdtmem.coherence.lexicon import BE, PREPOSITIONS, stem
-from crdtmem.coherence.statement import DATE, LINK, NAME, NOT, NUMBER, WORD, Statement, Token
+from crdtmem.coherence.statement import Statement
+from crdtmem.coherence.tokens import DATE, LINK, NAME, NOT, NUMBER, WORD, Token
 
 REACH = 5  # content words on each side that are the context of a value
+SLOTS = 40  # of one statement: two of them are compared slot by slot
+FAR = 20  # tokens on each side within which they are looked for
 
 
 class Slot(NamedTuple):
@@ -43,7 +47,7 @@ def slots(said: Statement) -> tuple[Slot, ...]:
     >>> [(*slot.heads, slot.link, slot.value[0].stem) for slot in slots(statement("He was born in 1985 in Boston."))]
     [('born', 'in', '1985'), ('born', 'in', 'boston')]
     """
-    return tuple(_slots(said.tokens))
+    return tuple(islice(_slots(said.tokens), SLOTS))
 
 
 def _slots(tokens: tuple[Token, ...]) -> Iterator[Slot]:
@@ -75,11 +79,11 @@ def _goes_on(tokens: tuple[Token, ...], at: int) -> bool:
 def _slot(tokens: tuple[Token, ...], at: int, end: int) -> Slot:
     token = tokens[at]
     link, back = "", at - 1
-    while back >= 0 and tokens[back].sentence == token.sentence and not _governs(tokens, back):
+    while back >= max(0, at - FAR) and tokens[back].sentence == token.sentence and not _governs(tokens, back):
         if not link and tokens[back].kind == LINK and tokens[back].word in PREPOSITIONS:
             link = tokens[back].word
         back -= 1
-    inside = back >= 0 and tokens[back].sentence == token.sentence
+    inside = back >= 0 and tokens[back].sentence == token.sentence and _governs(tokens, back)
     heads = frozenset([tokens[back].stem]) if inside else _ahead(tokens, end)
     noun = ""
     if token.kind == NUMBER and end < len(tokens) and tokens[end].kind == WORD and not token.after:
@@ -117,7 +121,7 @@ def _context(tokens: tuple[Token, ...], at: int, end: int) -> frozenset[str]:
     sentence = tokens[at].sentence
     for step, start in ((-1, at - 1), (1, end)):
         place, left = start, REACH
-        while left and 0 <= place < len(tokens) and tokens[place].sentence == sentence:
+        while left and abs(place - start) < FAR and 0 <= place < len(tokens) and tokens[place].sentence == sentence:
             if tokens[place].kind == WORD:
                 found.append(tokens[place].stem)
                 left -= 1

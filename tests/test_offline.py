@@ -29,6 +29,7 @@ CONFLICTS = [
     ("The tower is visible from the harbour.", "The tower is hidden from the harbour.", "antonym", SUSPECT),
     ("The launch is on 3 May 2026.", "The launch is on 9 June 2026.", "temporal", SUSPECT),
     ("churn is 3.1%", "churn is 4.7%", "numeric", SUSPECT),
+    ("acme.balance = -40", "The balance of acme is 40.", "numeric", CERTAIN),
     ("All tests pass on main", "No tests pass on main", "quantifier", SUSPECT),
     ("All tests pass on main", "Some tests do not pass on main", "quantifier", SUSPECT),
     ("The audit comes before the release.", "The release comes before the audit.", "ordering", SUSPECT),
