@@ -9,8 +9,7 @@ from typing import Any
 from benchmarks.cassette import Cassette
 from benchmarks.effort import Effort
 from benchmarks.harness import Figure, Run, Side, measure
-from benchmarks.labelled import Counts, balanced, blocking_recall, counted, memories, offline, texts
-from benchmarks.labelled import rows as read_rows
+from benchmarks.labelled import Counts, balanced, blocking_recall, counted, memories, offline, sets, texts
 from benchmarks.made_facts import coherent_prose, memory_of_facts
 from benchmarks.rows import Row
 from crdtmem import Memory, Replica, review
@@ -27,21 +26,18 @@ def rows(effort: Effort) -> Iterator[Row]:
     """All rows, in the order of the table."""
     yield from _made(effort)
     yield from _timed(effort)
-    summaries, sentences = (read_rows(effort.data, f"{name}_pairs.jsonl") for name in ("summedits", "chatprotect"))
-    if summaries is None or sentences is None:
-        yield Row(
-            "labelled pairs", SHARE, None, note="skipped: --data DIR names the folder with the two JSON lines files"
-        )
-    if summaries is not None:
-        yield from _scores("SummEdits pairs", counted(summaries, offline))
-    if sentences is not None:
-        yield from _scores("ChatProtect pairs", counted(sentences, offline))
-        yield from _memories(sentences)
+    labelled = sets(effort.data)
+    if not labelled:
+        yield Row("labelled pairs", SHARE, None, note="skipped: --data DIR names a folder with files NAME_pairs.jsonl")
+    for name, some in labelled.items():
+        yield from _scores(f"{name} pairs", counted(some, offline))
+        if all("entity" in row and "model" in row for row in some):
+            yield from _memories(name, some)
     judge = judge_of(effort.judge, effort.cassette)
     if judge is None:
         yield Row("labelled pairs, by a model", SHARE, None, note="skipped: --judge or --cassette names one")
     else:
-        yield from _modelled(judge, summaries, sentences)
+        yield from _modelled(judge, labelled)
 
 
 def judge_of(named: str, cassette: str) -> Judge | None:
@@ -87,6 +83,9 @@ def _made(effort: Effort) -> Iterator[Row]:
     note = f"{len(made.planted)} planted in {made.statements} facts"
     yield Row("generated key-value conflicts, precision", SHARE, _once(hits / max(1, len(found))), note=note)
     yield Row("generated key-value conflicts, recall", SHARE, _once(hits / len(made.planted)), note=note)
+    asked = review(made.memory, _silent, budget=Budget())
+    calls = 1000 * asked.cost.calls / asked.coverage.entries
+    yield Row("calls of a judge, cold", "per 1,000 entries", _once(calls), note="within the usual budget")
     alarms = statements = 0
     for memory in (
         memory_of_facts(effort.operations * 2, seed=8, planted=0).memory,
@@ -99,28 +98,25 @@ def _made(effort: Effort) -> Iterator[Row]:
     yield Row("certain, false alarms in coherent memories", "per 1,000", _once(1000 * alarms / statements), note=note)
 
 
-def _memories(sentences: list[Any]) -> Iterator[Row]:
+def _memories(name: str, sentences: list[Any]) -> Iterator[Row]:
     groups = memories(sentences)
-    yield Row("ChatProtect, blocking recall at 10", SHARE, _once(blocking_recall(groups, 10)))
-    yield Row("ChatProtect, blocking recall at 20", SHARE, _once(blocking_recall(groups, 20)))
+    yield Row(f"{name}, blocking recall at 10", SHARE, _once(blocking_recall(groups, 10)))
+    yield Row(f"{name}, blocking recall at 20", SHARE, _once(blocking_recall(groups, 20)))
 
     def labelled(some: list[Any]) -> bool:
         return any(_certain(offline(row["a"], row["b"])) for row in some)
 
     note = "a memory is called incoherent when a labelled pair of it is a certain contradiction"
     share = balanced(groups, labelled, lambda some: labelled([row for row in some if not row["contradiction"]]))
-    yield Row("ChatProtect memories, balanced accuracy", SHARE, _once(share), note=note)
+    yield Row(f"{name} memories, balanced accuracy", SHARE, _once(share), note=note)
     note = "most pairs of a memory nobody labelled, and the twins contradict themselves there: a lower bound"
     share = balanced(groups, lambda some: _told(some, coherent=False), lambda some: _told(some, coherent=True))
-    yield Row("ChatProtect memories, balanced accuracy, all pairs", SHARE, _once(share), note=note)
+    yield Row(f"{name} memories, balanced accuracy, all pairs", SHARE, _once(share), note=note)
     right = [row for row in sentences if not row["contradiction"]]
     alarms = sum([_certain(offline(row["a"], row["b"])) for row in right])
     size = len({row[side] for row in right for side in "ab"})
     note = f"{alarms} of the pairs that are labelled coherent, in {size} statements"
-    yield Row("ChatProtect, false alarms of certain", "per 1,000", _once(1000 * alarms / size), note=note)
-    asked = _reviewed(texts(groups[0], coherent=False), judge=_silent, budget=Budget())
-    calls = 1000 * asked.cost.calls / asked.coverage.entries
-    yield Row("calls of a judge, cold", "per 1,000 entries", _once(calls), note="within the usual budget")
+    yield Row(f"{name}, false alarms of certain", "per 1,000", _once(1000 * alarms / max(1, size)), note=note)
 
 
 def _told(some: list[Any], *, coherent: bool) -> bool:
@@ -143,7 +139,7 @@ def _reviewed(some: list[str], **options: Any) -> Report:
     return review(memory, **options)
 
 
-def _modelled(judge: Judge, summaries: list[Any] | None, sentences: list[Any] | None) -> Iterator[Row]:
+def _modelled(judge: Judge, labelled: dict[str, list[Any]]) -> Iterator[Row]:
     """The same pairs, asked one by one: what a model alone makes of them."""
     spent = [0, 0]
 
@@ -154,9 +150,8 @@ def _modelled(judge: Judge, summaries: list[Any] | None, sentences: list[Any] | 
         relation = told.opinions[0].relation
         return Verdict(relation, SUSPECT if relation == CONTRADICTION else "", "judged")
 
-    for name, some in (("SummEdits pairs", summaries), ("ChatProtect pairs", sentences)):
-        if some is not None:
-            yield from _scores(f"{name}, by a model", counted(some, verdict))
+    for name, some in labelled.items():
+        yield from _scores(f"{name} pairs, by a model", counted(some, verdict))
     calls, tokens = spent
     yield Row("a model, tokens", "per call", _once(tokens / max(1, calls)), note=f"{calls} calls")
 

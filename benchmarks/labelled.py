@@ -1,8 +1,7 @@
 """Labelled pairs and memories, read from JSON lines; what a judge makes of them, as counts.
 
-`summedits_pairs.jsonl`: a, b, contradiction, and what was edited. `chatprotect_pairs.jsonl`: a, b, contradiction, and
-of which entity and by which model; all distinct sentences of one such pair are a memory. Neither is part of this
-project.
+A file `NAME_pairs.jsonl` has an object a line: a, b, and whether the two contradict each other. Where each also names
+an entity and a model, all distinct sentences of one entity by one model are a memory. No data is part of this project.
 """
 
 from __future__ import annotations
@@ -61,10 +60,31 @@ class Counts(NamedTuple):
         return self.certain_hits / max(1, self.certain_hits + self.certain_alarms)
 
 
-def rows(folder: str, name: str) -> list[Row] | None:
-    """The rows of a file, or None if it is not there."""
-    path = Path(folder) / name
-    return [json.loads(line) for line in path.read_text().splitlines() if line] if folder and path.exists() else None
+def sets(folder: str) -> dict[str, list[Row]]:
+    """The labelled sets of a folder, by name: each file `NAME_pairs.jsonl`.
+
+    Raises:
+        SystemExit: a line is not a labelled pair; the message says which.
+    """
+    found: dict[str, list[Row]] = {}
+    for path in sorted(Path(folder).glob("*_pairs.jsonl")) if folder else ():
+        name = path.name.removesuffix("_pairs.jsonl")
+        lines = enumerate(path.read_text().splitlines(), start=1)
+        found[_NAMES.get(name, name)] = [_row(line, f"{path}, line {number}") for number, line in lines if line.strip()]
+    return found
+
+
+_NAMES = {"summedits": "SummEdits", "chatprotect": "ChatProtect"}
+
+
+def _row(line: str, where: str) -> Row:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        row = None
+    if not (isinstance(row, dict) and type(row.get("a")) is type(row.get("b")) is str and "contradiction" in row):
+        raise SystemExit(f"{where}: not a JSON object with a, b and contradiction")
+    return row
 
 
 def offline(one: str, other: str) -> Verdict:

@@ -18,7 +18,7 @@ hand, with one, and files what it found as entries of the same memory.
 from crdtmem.coherence.background import Reviewer
 from crdtmem.coherence.charter import Attribute
 from crdtmem.coherence.finding import Finding, accept, acknowledge, findings, propose, resolve
-from crdtmem.coherence.judge import Budget, Judge, paced, retried
+from crdtmem.coherence.judge import Budget, Judge, paced, retried, timed
 from crdtmem.coherence.review import Coverage, Report, review
 
 __all__ = [
@@ -37,4 +37,5 @@ __all__ = [
     "resolve",
     "retried",
     "review",
+    "timed",
 ]

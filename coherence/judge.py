@@ -14,6 +14,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import queue
+import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -261,6 +263,35 @@ def paced(
             sleep(free - now)
         free = max(free, now) + 60 / per_minute
         return judge(asked)
+
+    return _named(asking, judge)
+
+
+def timed(judge: Judge, *, seconds: float) -> Judge:
+    """A judge that is given up after so many seconds; what it is doing then goes on in a thread that nobody waits for.
+
+    >>> timed(lambda question: {"verdicts": []}, seconds=30)({})
+    {'verdicts': []}
+    """
+
+    def asking(asked: Question) -> Answer:
+        told: queue.SimpleQueue[tuple[Answer | None, Exception | None]] = queue.SimpleQueue()
+
+        def run() -> None:
+            try:
+                answer = judge(asked)
+                told.put((_finished(answer) if inspect.isawaitable(answer) else answer, None))
+            except Exception as error:
+                told.put((None, error))
+
+        threading.Thread(target=run, name="crdtmem-judge", daemon=True).start()
+        try:
+            answer, error = told.get(timeout=seconds)
+        except queue.Empty:
+            raise TimeoutError(f"{name_of(judge)} said nothing for {seconds:g} s") from None
+        if error is not None:
+            raise error
+        return answer  # type: ignore[return-value]
 
     return _named(asking, judge)
 

@@ -10,7 +10,7 @@ from benchmarks import __main__ as command
 from benchmarks.cassette import Cassette
 from benchmarks.coherence import judge_of, rows
 from benchmarks.effort import QUICK
-from benchmarks.labelled import balanced, blocking_recall, counted, memories, offline, texts
+from benchmarks.labelled import balanced, blocking_recall, counted, memories, offline, sets, texts
 from benchmarks.made_facts import coherent_prose, memory_of_facts
 from benchmarks.targets import TARGETS, Target
 from crdtmem import review
@@ -72,6 +72,17 @@ def test_it_says_clearly_what_it_skips_without_data_and_reads_it_where_it_is(tmp
     assert asked.figure is not None and asked.figure.median == 1
     missing = [name for name in TARGETS if name.startswith(("SummEdits", "ChatProtect", "generated"))]
     assert missing and all(name in found for name in missing)
+
+
+def test_other_sets_are_scored_by_their_names_and_a_broken_line_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mine_pairs.jsonl").write_text(json.dumps(BORN) + "\n\n")
+    found = {row.name for row in rows(TINY._replace(data=str(tmp_path)))}
+    assert "mine pairs, F1" in found
+    assert "mine, blocking recall at 10" not in found
+    for line in ("{", "[]", '{"a": 1, "b": "x", "contradiction": true}', '{"a": "x", "b": "y"}'):
+        (tmp_path / "mine_pairs.jsonl").write_text(json.dumps(BORN) + "\n" + line)
+        with pytest.raises(SystemExit, match="line 2"):
+            sets(str(tmp_path))
 
 
 def test_a_tape_plays_back_what_was_said_and_has_nothing_to_say_to_what_is_new(tmp_path: Path) -> None:

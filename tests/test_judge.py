@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crdtmem import Memory, MisuseError, review
-from crdtmem.coherence import Budget, findings, paced, retried
+from crdtmem.coherence import Budget, findings, paced, retried, timed
 from crdtmem.coherence.judge import LIST, SHOWN, ask, name_of, prompt, question, read
 from crdtmem.coherence.offline import CONTRADICTION, RELATIONS, UNSURE
 from tests.crew import alone, crew, exchange
@@ -250,6 +251,24 @@ def test_a_judge_that_fails_is_asked_again_with_pauses_that_double() -> None:
     assert name_of(patient) == "flaky"
     left += [OSError("busy")] * 3
     assert ask(patient, Q).failure == "OSError: busy"
+
+
+def test_a_judge_that_never_ends_is_given_up() -> None:
+    free = threading.Event()
+
+    def looping(asked: Asked) -> dict[str, Any]:
+        free.wait(60)
+        return accusing(asked)
+
+    told = ask(timed(looping, seconds=0.05), Q)
+    free.set()
+    assert told.failure == "TimeoutError: looping said nothing for 0.05 s"
+    assert review(holding(PAIR), timed(accusing, seconds=60)).coherent is False
+
+    async def failing(asked: Asked) -> dict[str, Any]:
+        raise OSError("busy")
+
+    assert ask(timed(failing, seconds=60), Q).failure == "OSError: busy"
 
 
 def test_a_paced_judge_waits_its_turn() -> None:
