@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from crdtmem.coherence.blocking import Neighbours
-from crdtmem.coherence.offline import CERTAIN, CONTRADICTION, Verdict, best_first, judged, read
+from crdtmem.coherence.offline import CERTAIN, CONTRADICTION, Verdict, judged, read
 from crdtmem.coherence.review import CAP
 
 Row = Mapping[str, Any]
@@ -162,4 +162,6 @@ def blocking_recall(some: Sequence[list[Row]], first: int) -> float:
 
 
 def _first(near: Neighbours, text: str, count: int) -> list[str]:
-    return best_first(text, near.of(text), offline)[:count]
+    """Those near a statement, in the order to ask about them: what clashes, and then what is most alike."""
+    ranked = [(offline(text, other).relation != CONTRADICTION, -score, other) for score, other in near.of(text)]
+    return [other for _, _, other in sorted(ranked)[:count]]

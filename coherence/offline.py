@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from crdtmem.coherence.clues import (
@@ -108,11 +108,7 @@ NOTHING = Verdict(UNRELATED)
 
 def read(text: str) -> Read:
     """A statement with everything that comparing it needs; made once for each text."""
-    return read_statement(statement(text))
-
-
-def read_statement(said: Statement) -> Read:
-    """The same of a statement that is there already."""
+    said = statement(text)
     words = frozenset([token.stem for token in said.tokens if token.kind == WORD])
     return Read(said, slots(said), kinds(said), words, among(said), order(said), share(said))
 
@@ -144,17 +140,6 @@ def judged(mine: Read, theirs: Read) -> Verdict:
     else:
         found = _weighed(mine, theirs, near)
     return found if found.relation != UNRELATED else _kin(mine, theirs, near)
-
-
-def best_first(text: str, nearest: Sequence[tuple[float, str]], verdict: Callable[[str, str], Verdict]) -> list[str]:
-    """Those near a statement, in the order to ask about them: what clashes, and then what is most alike.
-
-    >>> lines = ["The port is 80.", "The port is open.", "The port is 81."]
-    >>> best_first(lines[0], [(0.5, lines[1]), (0.4, lines[2])], lambda a, b: judged(read(a), read(b)))
-    ['The port is 81.', 'The port is open.']
-    """
-    ranked = [(verdict(text, other).relation != CONTRADICTION, -score, other) for score, other in nearest]
-    return [other for _, _, other in sorted(ranked)]
 
 
 _STRONG = {NUMERIC, TEMPORAL, ANTONYM, EXCLUSIVE, NEGATION, ENTITY}
