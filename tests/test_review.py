@@ -1,7 +1,11 @@
 """The review: what it finds in a memory, that it never writes, and that it says the same whatever the order."""
 
 import json
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -13,6 +17,7 @@ from hypothesis import strategies as st
 from crdtmem import FieldRule, Memory, Replica, Rules, ValueRefused, review
 from crdtmem.coherence import Report, findings
 from tests.crew import SCOPE, alone, crew, exchange, tell
+from tests.layout import ROOT
 
 
 def told(report: Report) -> list[tuple[str, str, tuple[str, ...]]]:
@@ -365,3 +370,30 @@ def test_values_that_say_nothing_come_and_go() -> None:
     memory.set("numbers").discard(2.5)
     memory.set("numbers").add("The house is red.")
     assert review(memory).coverage.statements == 1
+
+
+def test_replicas_with_other_hash_seeds_say_the_same(tmp_path: Path) -> None:
+    ann = alone()
+    for n, fact in enumerate([*FACTS, "Ann is a Turkish composer.", "Ann is a British physician and a pilot."]):
+        ann.set("facts").add(fact)
+        ann.set("more").add(f"{fact} It is large, red and open on Monday, n{n % 3}.")
+    (tmp_path / "changes").write_text("\n".join(change.hex() for change in ann.changes()))
+    script = (
+        "import json, sys; from crdtmem import Replica, review; from tests.crew import SCOPE\n"
+        "m = Replica('reader').open(SCOPE)\n"
+        "m.receive([bytes.fromhex(line) for line in open(sys.argv[1]).read().split()])\n"
+        "print(json.dumps(review(m).data()))"
+    )
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", script, str(tmp_path / "changes")],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    ]
+    assert len(set(told)) == 1
+    assert len(json.loads(told[0])["findings"]) > 8
