@@ -60,6 +60,7 @@ from crdtmem.timeline import Timeline
 
 if TYPE_CHECKING:
     from crdtmem.citation import Check, check
+    from crdtmem.coherence.review import review
     from crdtmem.search import Hit
     from crdtmem.sqlite import SqliteStore
     from crdtmem.sync import Peer
@@ -123,6 +124,7 @@ __all__ = [
     "View",
     "Watch",
     "check",
+    "review",
 ]
 
 logging.getLogger("crdtmem").addHandler(logging.NullHandler())
@@ -135,6 +137,7 @@ _LATER = {
     "Peer": "sync",
     "SqliteStore": "sqlite",
     "View": "view",
+    "review": "coherence",
 }  # loaded on first use
 
 

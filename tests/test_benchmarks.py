@@ -300,7 +300,14 @@ def test_a_quick_run_ends_in_json_with_a_row_for_every_target(tmp_path: Path) ->
     measured = [row for done in result["benchmarks"] for row in done["rows"]]
     names = [row["name"] for row in measured]
     assert len(names) == len(set(names))
-    elsewhere = {**targets.STORE, **targets.TRUST, **targets.SYNC, **targets.FANOUT, **targets.VIEW}
+    elsewhere = {
+        **targets.STORE,
+        **targets.TRUST,
+        **targets.SYNC,
+        **targets.FANOUT,
+        **targets.VIEW,
+        **targets.COHERENCE,
+    }
     assert TARGETS.keys() - elsewhere.keys() <= set(names)
     for row in measured:
         if row["measured"] is not None:

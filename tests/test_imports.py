@@ -43,6 +43,8 @@ THIRD_PARTY = {
     "cryptography": "crdtmem.sync.tokens",
     "anthropic": "crdtmem.coherence.judges",
     "openai": "crdtmem.coherence.judges",
+    "snowballstemmer": "crdtmem.coherence.lexicon",
+    "rich": "crdtmem.coherence.shown",
 }
 
 

@@ -1,0 +1,176 @@
+"""The judge without a model: examples by kind, what is no contradiction, and laws that hold for any text."""
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from crdtmem.coherence.offline import (
+    CERTAIN,
+    CONTRADICTION,
+    DUPLICATE,
+    OPINION,
+    REFINEMENT,
+    RELATIONS,
+    SUSPECT,
+    Verdict,
+    judged,
+    read,
+)
+
+CONFLICTS = [
+    ("acme.ceo = R. Chen", "acme.ceo = J. Smith", "value", CERTAIN),
+    ("The port of gate-3 is 8080.", "gate-3 port: 9090", "numeric", CERTAIN),
+    ("status: open", "status: closed", "status", CERTAIN),
+    ("The deadline of atlas is 2026-03-01", "atlas.deadline = 1 April 2026", "temporal", CERTAIN),
+    ("The house was built in 1820.", "The house was built in 1907.", "temporal", CERTAIN),
+    ("Ann was born in Paris.", "Ann was born in Rome.", "entity", CERTAIN),
+    ("The stadium has a capacity of 25,000 people.", "Its capacity of 15,000 people is small.", "numeric", CERTAIN),
+    ("Deploys are allowed on Friday.", "Deploys are forbidden on Friday.", "antonym", SUSPECT),
+    ("The tower is visible from the harbour.", "The tower is hidden from the harbour.", "antonym", SUSPECT),
+    ("The launch is on 3 May 2026.", "The launch is on 9 June 2026.", "temporal", SUSPECT),
+    ("churn is 3.1%", "churn is 4.7%", "numeric", SUSPECT),
+    ("acme.balance = -40", "The balance of acme is 40.", "numeric", CERTAIN),
+    ("All tests pass on main", "No tests pass on main", "quantifier", SUSPECT),
+    ("All tests pass on main", "Some tests do not pass on main", "quantifier", SUSPECT),
+    ("The audit comes before the release.", "The release comes before the audit.", "ordering", SUSPECT),
+    ("Atlas is larger than Borea.", "Borea is larger than Atlas.", "ordering", SUSPECT),
+    ("The order of Ann is shipped.", "The order of Ann is pending.", "status", CERTAIN),
+]
+
+
+@pytest.mark.parametrize(("one", "other", "kind", "tier"), CONFLICTS)
+def test_what_cannot_both_hold_is_found(one: str, other: str, kind: str, tier: str) -> None:
+    found = judged(read(one), read(other))
+    assert (found.relation, found.kind, found.tier) == (CONTRADICTION, kind, tier)
+
+
+LONG = (
+    "The company raised its dividend to $0.13 a share in March, opened two offices in Norway, and expects sales of its "
+    "new pumps to grow because customers in the mining industry have started to replace their old equipment."
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kind"),
+    [
+        ("$0.13", "$0.15", "numeric"),
+        ("in March", "in April", "temporal"),
+        ("Norway", "Sweden", "entity"),
+        ("opened", "closed", "antonym"),
+        ("expects", "does not expect", "negation"),
+    ],
+)
+def test_of_two_versions_of_a_text_the_difference_counts(old: str, new: str, kind: str) -> None:
+    assert old in LONG
+    found = judged(read(LONG), read(LONG.replace(old, new)))
+    assert (found.relation, found.kind) == (CONTRADICTION, kind)
+
+
+def test_of_two_versions_of_a_text_other_words_for_the_same_do_not() -> None:
+    other = LONG.replace("started", "commenced").replace("raised", "increased").replace("customers", "clients")
+    assert judged(read(LONG), read(other)).relation == DUPLICATE
+
+
+FINE = [
+    ("The port of gate-3 is 8080.", "The port of gate-4 is 9090."),
+    ("tag: red", "tag: blue"),
+    ("Sprint 12 velocity is 30 points", "Sprint 13 velocity is 34 points"),
+    ("Revenue was 5 million in March 2024.", "Revenue was 6 million in April 2024."),
+    ("Revenue was 5 million.", "Profit was 6 million."),
+    ("The payment service is located in Paris.", "The billing service is located in Rome."),
+    ("churn is 3.1%", "churn was 3.1 percent"),
+    ("The queue held about 100 jobs.", "The queue held 104 jobs."),
+    ("Is the port 80?", "Is the port 81?"),
+    ("Ann reviewed the plan for atlas-1.", "Ann reviewed the plan for atlas-2."),
+    ("Bob has worked on films such as Jaws.", "Bob has worked on films such as Alien."),
+    ("It took 2 km.", "It took 2,000 meters."),
+    ("", "x"),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), FINE)
+def test_what_may_both_hold_is_left_alone(one: str, other: str) -> None:
+    assert judged(read(one), read(other)).relation != CONTRADICTION
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "relation"),
+    [
+        ("The sky is wide.", "the sky, is wide", DUPLICATE),
+        ("The house has a large red door.", "The house has a large red door and a garden.", REFINEMENT),
+        ("I think the plan is fine.", "The plan is fine.", OPINION),
+    ],
+)
+def test_other_relations(one: str, other: str, relation: str) -> None:
+    assert judged(read(one), read(other)).relation == relation
+
+
+def test_a_hedge_is_never_certain() -> None:
+    sure = judged(read("The house was built in 1820."), read("The house was built in 1907."))
+    hedged = judged(read("The house was possibly built in 1820."), read("The house was built in 1907."))
+    assert (sure.tier, hedged.tier) == (CERTAIN, SUSPECT)
+
+
+SENTENCES = [side for row in CONFLICTS for side in row[:2]] + [side for pair in FINE for side in pair] + [LONG]
+TEXTS = st.one_of(
+    st.sampled_from(SENTENCES),
+    st.text(max_size=120),
+    st.lists(
+        st.sampled_from(
+            [
+                "the",
+                "port",
+                "of",
+                "gate-3",
+                "is",
+                "not",
+                "80",
+                "81",
+                "open",
+                "closed",
+                "in",
+                "1985",
+                "1990",
+                "Ann",
+                "Bob,",
+                "and",
+                "was",
+                "born",
+                ":",
+                "=",
+                "%",
+            ]
+        ),
+        max_size=25,
+    ).map(" ".join),
+)
+
+
+def mirrored(verdict: Verdict) -> Verdict:
+    return verdict._replace(mine=verdict.theirs, theirs=verdict.mine)
+
+
+@given(TEXTS, TEXTS)
+@example("a b c d e f g h i j k l m n o p", "a b c d e f g h i j k l m n o q")
+def test_a_verdict_does_not_depend_on_which_comes_first(one: str, other: str) -> None:
+    found = judged(read(one), read(other))
+    assert mirrored(judged(read(other), read(one))) == found
+    assert found.relation in RELATIONS
+    assert (found.tier in (CERTAIN, SUSPECT)) == (found.relation == CONTRADICTION)
+
+
+@given(TEXTS)
+def test_nothing_contradicts_itself(text: str) -> None:
+    assert judged(read(text), read(text)).relation != CONTRADICTION
+
+
+@given(st.integers(1, 10**9), st.integers(1, 10**9), st.sampled_from(["port", "limit", "seats", "quota"]))
+def test_two_numbers_for_one_thing_conflict_exactly_when_they_differ(one: int, other: int, what: str) -> None:
+    found = judged(read(f"gate-3.{what} = {one}"), read(f"The {what} of gate-3 is {other}."))
+    assert (found.relation == CONTRADICTION) == (one != other)
+
+
+def test_texts_of_the_largest_size_are_compared_in_good_time() -> None:
+    words = [f"word{n}" for n in range(200)]
+    one, other = " ".join(words)[:1200], " ".join(reversed(words))[:1200]
+    assert judged(read(one), read(other)).relation in RELATIONS

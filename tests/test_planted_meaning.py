@@ -1,0 +1,130 @@
+"""Bugs on purpose in the coherence pass: each is caught by a test that was not made for it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from crdtmem.coherence import asking, exact, finding, gather, judge, offline
+from crdtmem.coherence.blocking import Neighbours
+from crdtmem.coherence.standing import Standing
+from tests import test_blocking, test_findings, test_judge, test_offline, test_review
+from tests.planted import swapped
+
+reviewing: Any = sys.modules["crdtmem.coherence.review"]  # the name in the package is that of the function
+
+
+def drawn(test: Any, **strategies: Any) -> Callable[[], None]:
+    """One property, on few examples."""
+    few = settings(max_examples=150, derandomize=True, database=None, deadline=None, phases=[Phase.generate])
+    check = few(given(**strategies)(test.hypothesis.inner_test))
+    return lambda: check()
+
+
+steps = drawn(
+    test_blocking.test_whatever_came_and_went_the_pairs_are_those_of_what_is_there,
+    steps=st.lists(st.tuples(st.booleans(), test_blocking.SENTENCES), max_size=40),
+    cap=st.integers(1, 4),
+)
+going_on = drawn(test_review.test_a_review_that_goes_on_says_what_one_from_nothing_says, steps=test_review.STEPS)
+mirrored = drawn(
+    test_offline.test_a_verdict_does_not_depend_on_which_comes_first, one=test_offline.TEXTS, other=test_offline.TEXTS
+)
+
+
+def forgetful(real: Any) -> Any:
+    """What the last review judged is kept, whatever has gone since."""
+
+    def weigh(self: Standing, came: Any, went: Any) -> None:
+        real(self, came, ())
+
+    return weigh
+
+
+def one_sided(real: Any) -> Any:
+    """The values of the side that comes first decide."""
+
+    def judged(mine: Any, theirs: Any) -> Any:
+        return real(mine, theirs)._replace(mine="first")
+
+    return judged
+
+
+def lying() -> None:
+    told = [test_judge.verdict(1, theirs="dog")]
+    test_judge.test_a_judge_that_lies_is_not_believed(told, ["unsure", "unsure"])
+
+
+BUGS: dict[str, tuple[Any, str, Callable[[Any], Any], Callable[[], Any]]] = {
+    "a newcomer tells nobody around": (Neighbours, "_tell", lambda real: lambda *_: None, steps),
+    "what has gone is still near": (
+        Neighbours,
+        "update",
+        lambda real: lambda self, came, went, hints={}: real(self, came, (), hints),
+        steps,
+    ),
+    "what was judged stays judged": (Standing, "_weigh", forgetful, going_on),
+    "a verdict depends on the order": (test_offline, "judged", one_sided, mirrored),
+    "a resolution never falls": (
+        finding,
+        "_reopened",
+        lambda real: lambda one, here: one,
+        test_findings.test_a_finding_opened_resolved_and_reopened_by_a_retraction,
+    ),
+    "what was replaced counts as there": (
+        finding,
+        "_here",
+        lambda real: lambda memory, ids: ids,
+        test_findings.test_a_resolution_falls_with_a_premise_that_is_replaced,
+    ),
+    "quotes are not looked up": (judge, "_quoted", lambda real: lambda *_: True, lying),
+    "a verdict of one judge serves another": (
+        asking,
+        "name_of",
+        lambda real: lambda judge: "a judge",
+        test_judge.test_verdicts_are_remembered_for_the_words_and_travel_to_other_replicas,
+    ),
+    "patches say what others stand for": (
+        gather,
+        "_patched",
+        lambda real: lambda *_: None,
+        test_review.test_concurrent_patches_of_other_sub_keys_agree_and_of_the_same_do_not,
+    ),
+    "times of validity are not compared": (
+        reviewing,
+        "meet",
+        lambda real: lambda *_: True,
+        test_review.test_what_holds_at_different_times_does_not_conflict,
+    ),
+    "tolerance is not heeded": (
+        exact,
+        "differ",
+        lambda real: lambda one, other, tolerance: real(one, other, 0.0),
+        test_review.test_the_charter_says_what_is_single_what_is_many_and_what_is_near_enough,
+    ),
+    "findings are filed again": (
+        reviewing,
+        "findings",
+        lambda real: lambda memory: [],
+        test_findings.test_two_replicas_that_review_at_once_end_with_one_set_of_findings,
+    ),
+    "subjects are not compared": (
+        offline,
+        "_elsewhere",
+        lambda real: lambda *_, **__: False,
+        lambda: [test_offline.test_what_may_both_hold_is_left_alone(one, other) for one, other in test_offline.FINE],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BUGS)
+def test_a_planted_bug_is_caught(name: str) -> None:
+    owner, what, make, check = BUGS[name]
+    check()
+    with swapped(owner, what, make), pytest.raises(AssertionError):
+        check()
