@@ -9,7 +9,8 @@ import pytest
 
 from tests.layout import PACKAGES, ROOT
 
-OPTIONAL = ["anthropic", "apsw", "cryptography", "jwt", "mcp", "openai", "opentelemetry", "rich", "typer", "websockets"]
+OPTIONAL = ["anthropic", "apsw", "cryptography", "jwt", "langgraph", "mcp", "openai", "opentelemetry", "rich"]
+OPTIONAL += ["typer", "websockets"]
 
 
 def test_every_package_is_declared() -> None:
