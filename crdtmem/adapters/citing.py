@@ -1,0 +1,144 @@
+"""How entries read to a model: one line each, as data, with a short citation that it can give back.
+
+A citation is a hash of the entry's id, the same for everybody. Nothing that an agent wrote can end its line, or look
+like a citation: values are shown as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b32encode
+from hashlib import blake2b
+
+from crdtmem import BadBytes, Entry, EntryId, Event, Memory, NoMatch
+from crdtmem.values import encode
+
+WIDTH = 300  # characters of a value or a reason
+_LENGTH = 10  # 50 bits
+_KNOWN = 20_000  # citations that are looked up at once; older ones are searched for
+
+
+def cite(entry: Entry | EntryId) -> str:
+    """The citation of an entry.
+
+    >>> from crdtmem import EntryId
+    >>> cite(EntryId(bytes(16), 1, 0))
+    'u7s37nvgkm'
+    """
+    found = entry.id if isinstance(entry, Entry) else entry
+    return b32encode(blake2b(encode(tuple(found)), digest_size=8).digest()).decode().lower()[:_LENGTH]
+
+
+class Citations:
+    """The citations of one memory.
+
+    >>> from crdtmem import Replica
+    >>> memory = Replica("ann").open(tenant="acme")
+    >>> citations = Citations(memory)
+    >>> fact = memory.set("facts").add("churn is 3.1 %")
+    >>> citations.find(citations.of(fact)) == fact.id
+    True
+    """
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self._known: dict[str, EntryId] = {}
+
+    def of(self, entry: Entry | EntryId) -> str:
+        """The citation of an entry, which `find` knows from now on."""
+        found = entry.id if isinstance(entry, Entry) else entry
+        mark = cite(found)
+        self._known.pop(mark, None)
+        self._known[mark] = found
+        if len(self._known) > _KNOWN:
+            del self._known[next(iter(self._known))]
+        return mark
+
+    def find(self, text: str) -> EntryId:
+        """The entry that a citation, or an id, names. One that was not shown here is looked for among all that stand.
+
+        Raises:
+            NoMatch: there is none.
+        """
+        mark = text.strip().strip("[]").lower()
+        if mark in self._known:
+            return self._known[mark]
+        if len(mark) == _LENGTH:
+            for name, kind in self._memory.fields().items():
+                entries: list[Entry] = getattr(self._memory, kind)(name).entries()
+                for entry in entries:
+                    if cite(entry) == mark:
+                        self.of(entry)
+                        return entry.id
+        try:
+            return EntryId.parse(text.strip())
+        except BadBytes:
+            raise NoMatch(
+                f"no entry has the citation {text!r:.60}; give one as it stands in brackets at the head of a line"
+            ) from None
+
+    def line(self, entry: Entry) -> str:
+        """An entry in one line: what, who, when, how sure, why.
+
+        >>> from crdtmem import Replica
+        >>> memory = Replica("ann", role="lead", time=lambda: 1_700_000_000).open(tenant="acme")
+        >>> fact = memory.set("facts").add("churn is\\n3.1 %", why="CRM export", confidence=0.8)
+        >>> Citations(memory).line(fact)[13:]
+        '"churn is\\\\n3.1 %" - ann (lead), 2023-11-14 22:13, confidence 0.8, why: "CRM export"'
+        """
+        what = quoted(entry.value)
+        if isinstance(entry.key, str) and entry.key != entry.value:
+            what = f"{quoted(entry.key)}: {what}"
+        parts = [f"{name(entry.by, entry.role)}, {entry.at:%Y-%m-%d %H:%M}"]
+        if entry.confidence is not None:
+            parts.append(f"confidence {entry.confidence:g}")
+        if entry.tags:
+            parts.append(f"tags {quoted(list(entry.tags))}")
+        if entry.tainted:
+            parts.append("TAINTED: it rests on something that was retracted")
+        if entry.why:
+            parts.append(f"why: {quoted(entry.why)}")
+        return f"[{self.of(entry)}] {what} - {', '.join(parts)}"
+
+    def event(self, event: Event) -> str:
+        """An event in one line: when, who, what was done, where, why."""
+        mark = "" if event.entry is None else f"[{self.of(event.entry)}] "
+        where = plain(event.field) if event.key is None else f"{plain(event.field)}[{quoted(event.key)}]"
+        said = [f"{event.when:%Y-%m-%d %H:%M:%S} {name(event.by, event.role)} {event.action} {where}"]
+        if event.value is not None:
+            said.append(quoted(event.value))
+        if event.why:
+            said.append(f"why: {quoted(event.why)}")
+        if event.note:
+            said.append(f"({event.note})")
+        return mark + " ".join(said)
+
+
+def quoted(value: object) -> str:
+    """A value as JSON in one line, cut where it is long; what does not print is escaped.
+
+    >>> quoted({"a": "line one\\nline \\u202etwo"}), len(quoted("x" * 999))
+    ('{"a": "line one\\\\nline \\\\u202etwo"}', 300)
+    """
+    shown = json.dumps(value, ensure_ascii=False, default=_bytes)
+    shown = "".join(sign if sign.isprintable() else json.dumps(sign)[1:-1] for sign in shown[: 2 * WIDTH])
+    return shown if len(shown) <= WIDTH else f'{shown[: WIDTH - 5]} ..."'[:WIDTH]
+
+
+def name(agent: str, role: str | None) -> str:
+    """An author.
+
+    >>> name("ann", "lead"), name("bob] said", None)
+    ('ann (lead)', '"bob] said"')
+    """
+    return f"{plain(agent)} ({plain(role)})" if role else plain(agent)
+
+
+def plain(word: str) -> str:
+    """A name as it is, or as JSON where it could be taken for something else."""
+    return word if re.fullmatch(r"[\w.@:/ -]{1,80}", word) else quoted(word)
+
+
+def _bytes(value: object) -> str:
+    return f"{len(value)} bytes" if isinstance(value, bytes) else str(value)
