@@ -11,6 +11,7 @@
 """
 
 import logging
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from crdtmem.change import Version
@@ -57,6 +58,7 @@ from crdtmem.store import Damage, MemoryStore, Record, Store
 from crdtmem.timeline import Timeline
 
 if TYPE_CHECKING:
+    from crdtmem.search import Hit
     from crdtmem.sqlite import SqliteStore
     from crdtmem.sync import Peer
 
@@ -80,6 +82,7 @@ __all__ = [
     "Explanation",
     "FieldRule",
     "ForkedReplica",
+    "Hit",
     "Identity",
     "KindMismatch",
     "Memory",
@@ -118,13 +121,10 @@ __all__ = [
 logging.getLogger("crdtmem").addHandler(logging.NullHandler())
 
 
+_LATER = {"Hit": "search", "Peer": "sync", "SqliteStore": "sqlite"}  # loaded on first use
+
+
 def __getattr__(name: str) -> Any:
-    if name == "SqliteStore":  # loaded on first use
-        from crdtmem.sqlite import SqliteStore
-
-        return SqliteStore
-    if name == "Peer":
-        from crdtmem.sync import Peer
-
-        return Peer
+    if name in _LATER:
+        return getattr(import_module(f"crdtmem.{_LATER[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

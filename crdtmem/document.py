@@ -31,6 +31,7 @@ from crdtmem.errors import NotReached, ReadOnly, StoreError, UpgradeNeeded
 from crdtmem.forks import Equivocation, Fork
 from crdtmem.identity import Identity, client_id, session_id
 from crdtmem.inbox import FORKED, SEAL_BYTES, SEAL_EVERY, Inbox, Received, Refusal
+from crdtmem.kept import Kept
 from crdtmem.namespace import Namespace
 from crdtmem.notify import Batch, Callback, Notifier, Watch
 from crdtmem.observer import Observer, failed, made, taken, told
@@ -107,6 +108,7 @@ class Document:
         self._unsealed = 0  # bytes of our changes since the last seal
         self._patience = 0.0  # not before this moment the stale state is tried to be made anew once more
         self.observer: Observer | None = None
+        self.kept = Kept()
         self._load()
         self.checkpoints.at_opening(self.state)
         self.audit = Audit(namespace, self.log, self.state, self.past)

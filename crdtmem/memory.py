@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from crdtmem import history, owning
 from crdtmem.block import OPEN, Block
@@ -37,6 +37,9 @@ from crdtmem.retention import Pruning, prune
 from crdtmem.rules import FieldRule, Rules
 from crdtmem.store import Damage
 from crdtmem.timeline import Timeline
+
+if TYPE_CHECKING:
+    from crdtmem.search import Hit
 
 R = TypeVar("R")
 F = TypeVar("F", bound=Field[Any])
@@ -393,6 +396,55 @@ class Memory:
     def damage(self) -> tuple[Damage, ...]:
         """What was found broken in the store, was set aside, and no peer has brought back yet."""
         return self._document.damage()
+
+    # -- finding -----------------------------------------------------------------------------------
+
+    def search(
+        self,
+        query: str,
+        *,
+        limit: int = 10,
+        fields: str | Collection[str] | None = None,
+        by: str | Collection[str] | None = None,
+        role: str | Collection[str] | None = None,
+        tags: str | Collection[str] | None = None,
+        source: str | Collection[str] | None = None,
+        since: datetime | Version | str | None = None,
+        until: datetime | Version | str | None = None,
+        confidence: float | None = None,
+        where: Mapping[str, Any] | None = None,
+    ) -> list[Hit]:
+        """The live entries that fit a query best, with their authors; without a query the newest.
+
+        Any word of the query may fit; who holds more and rarer ones comes first. Equal ones come in one order on
+        every replica that has seen the same. A memory pinned by `at` searches what stood there.
+
+        Args:
+            query: words in any language; no operators. Empty asks for all that the filters admit, newest first.
+            limit: at most so many.
+            fields: only in these.
+            by: only what one of these agents wrote.
+            role: only what was written in one of these roles.
+            tags: only what has all of these tags.
+            source: only what comes from user, agent, tool or import; one or several.
+            since: only what was written at a moment or later, or after a version.
+            until: only what was written before a moment, or a version had seen.
+            confidence: only what its writer was at least so sure of.
+            where: only structured values that have these values at these paths: {"customer.country": "FR"}.
+
+        >>> from crdtmem import Replica
+        >>> memory = Replica("ann").open(tenant="acme")
+        >>> _ = memory.set("facts").add("churn rose to 4.7 % in March")
+        >>> _ = memory.records("accounts").put("acme", {"owner": "Bob", "risk": {"level": "high"}})
+        >>> [(hit.field, hit.value) for hit in memory.search("why did churn rise?")]
+        [('facts', 'churn rose to 4.7 % in March')]
+        >>> [hit.key for hit in memory.search("", where={"risk.level": "high"})]
+        ['acme']
+        """
+        from crdtmem.search import Filters, search
+
+        filters = Filters(fields, by, role, tags, source, since, until, confidence, where)
+        return search(self, query, filters, limit=limit)
 
     # -- who, when, what, why ----------------------------------------------------------------------
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import cached_property
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from crdtmem.audit import Audit
-from crdtmem.change import COUNTER, PART_SHIFT, TEXT, Change, Version
+from crdtmem.change import COUNTER, PART_SHIFT, RECORDS, TEXT, Change, Version
 from crdtmem.change import Keyed as KeyedPart
 from crdtmem.entry import Entry, Stamp
 from crdtmem.errors import ReadOnly, StoreError
@@ -21,6 +22,7 @@ from crdtmem.fields.keyed import Keyed
 from crdtmem.fields.ordered import Gone, Moved, Ordered
 from crdtmem.state import State
 from crdtmem.store import Log
+from crdtmem.taint import AFFIRMED, RETRACTED, Taint
 from crdtmem.trust import Trust
 from crdtmem.values import encode
 from crdtmem.yupdate import Unit
@@ -91,6 +93,16 @@ class PastState:
     def trust(self) -> Trust | None:
         """The rules, as they are now."""
         return self.now.trust
+
+    @cached_property
+    def taint(self) -> Taint:
+        """What was retracted and tainted then. Linear in the causes that were ever named."""
+        with self.lock:
+            said = {name: self.fields.get((RECORDS, name)) for name in (RETRACTED, AFFIRMED)}
+            return self.now.taint.then(
+                self.had,
+                {name: list(field.by_id.values()) for name, field in said.items() if type(field) is Keyed},
+            )
 
     def had(self, id: Id) -> bool:
         """Whether the change that wrote an entry is left in."""
@@ -298,6 +310,8 @@ class Pinned:
         self.state = state
         self.usable = document.usable
         self.past = document.past
+        self.kept = document.kept
+        self.live = document
 
     def now(self) -> float:
         """A pinned memory shows what stood there, also what has since outlived its time."""

@@ -9,7 +9,7 @@ on: its edges are kept as long as the memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from crdtmem.change import PART_SHIFT
@@ -94,6 +94,17 @@ class Taint:
             self._settle()
             return {id for id, by in self.tainted.items() if by - before.get(id, frozenset())}
         return fallen
+
+    def then(self, had: Callable[[Id], bool], said: Mapping[str, Iterable[Entry]]) -> Taint:
+        """What was tainted when only some entries had been written, and these retractions and affirmations stood."""
+        past = Taint()
+        past.voided, past.forks = self.voided, self.forks
+        for id, causes in self.causes.items():
+            if had(id):
+                past.rest(id, causes)
+        for field, entries in said.items():
+            past.notice(field, entries, ())
+        return past
 
     def _settle(self) -> None:
         """From nothing: what is taken back must not live on in a circle of entries that rest on each other."""

@@ -1,0 +1,53 @@
+"""What was worked out of a memory for its readers, each under the version it was worked out from (invariant 8).
+
+A version names a set of changes, and these give one content. So what is kept here is never looked at for its age: it is
+found under the version that is asked for, or not at all. Where a cut or a fork made the state anew, the same changes
+give something else, and all is forgotten.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from crdtmem.index import Index
+
+T = TypeVar("T")
+MOST = 16
+
+
+class Kept:
+    """The last few things worked out, and the index of what is live now."""
+
+    def __init__(self) -> None:
+        self.index: Index | None = None
+        self._lock = threading.Lock()
+        self._sessions: Any = None
+        self._found: dict[Hashable, Any] = {}
+
+    def get(self, state: Any, key: Hashable, make: Callable[[], T]) -> T:
+        """What is kept under a key, which names a version; made if it is not.
+
+        >>> from crdtmem import Replica
+        >>> kept, state = Kept(), Replica("ann").open(tenant="acme")._document.state
+        >>> kept.get(state, ("answer", state.version), lambda: 42), kept.get(state, ("answer", state.version), dict)
+        (42, 42)
+        """
+        sessions = state.sessions
+        with self._lock:
+            if self._sessions is not sessions:  # a state made anew has others
+                self._sessions = sessions
+                self._found.clear()
+            if key in self._found:
+                found: T = self._found[key]
+                self._found[key] = self._found.pop(key)  # used last
+                return found
+        made = make()
+        with self._lock:
+            if self._sessions is sessions:
+                self._found[key] = made
+                while len(self._found) > MOST:
+                    del self._found[next(iter(self._found))]
+        return made

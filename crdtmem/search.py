@@ -1,0 +1,264 @@
+"""Finding entries by their words, and by who wrote them, when, how sure they were.
+
+What is found is live: what was retracted, superseded or removed is not in the index, what has outlived its time is left
+out when asked, and what rests on a retracted entry is found and marked. The words rank (bm25); the filters only admit.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Container, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from crdtmem.change import KINDS, Version
+from crdtmem.clock import aware, stamp
+from crdtmem.entry import SOURCES, Entry
+from crdtmem.errors import ValueRefused
+from crdtmem.fields.field import alive
+from crdtmem.index import Index
+from crdtmem.past import Pinned
+from crdtmem.prose import leaves, words
+from crdtmem.values import freeze, key_of
+
+if TYPE_CHECKING:
+    from crdtmem.memory import Memory
+
+MOST = 1000
+Names = str | Collection[str] | None
+Moment = datetime | Version | str | None
+Test = Callable[[Entry], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A live entry that was found.
+
+    Attributes:
+        entry: the entry; of a text a whole paragraph, as an entry of whoever wrote the most of it.
+        kind: of its field: set, register, records, sequence or text.
+        score: how well it fits; 0 where no words were asked for. Comparable within one answer only.
+        tainted: whether it rests on what was retracted.
+        shares: of a paragraph, what is left of each insertion into it; else nothing.
+    """
+
+    entry: Entry
+    kind: str
+    score: float
+    tainted: bool
+    shares: tuple[Entry, ...] = ()
+
+    @property
+    def field(self) -> str:
+        """The name of its field."""
+        return self.entry.field
+
+    @property
+    def key(self) -> str | None:
+        """Its key, in records."""
+        return self.entry.key if self.kind == "records" else None
+
+    @property
+    def value(self) -> Any:
+        """What the entry says."""
+        return self.entry.value
+
+    def __str__(self) -> str:
+        place = self.field if self.key is None else f"{self.field}[{self.key!r}]"
+        return f"{place}: {self.value!r:.100} by {self.entry.by}{' (tainted)' if self.tainted else ''}"
+
+
+class Filters(NamedTuple):
+    """What is asked of an entry beside its words; `Memory.search` says what each means."""
+
+    fields: Names = None
+    by: Names = None
+    role: Names = None
+    tags: Names = None
+    source: Names = None
+    since: Moment = None
+    until: Moment = None
+    confidence: float | None = None
+    where: Mapping[str, Any] | None = None
+
+
+def search(memory: Memory, query: str, filters: Filters, *, limit: int) -> list[Hit]:
+    """The best hits."""
+    phrases = asked(query, limit)
+    tests, fields = _tests(memory, filters), _names("fields", filters.fields)
+    with reading(memory) as index:
+        state = memory._document.state
+        admit = admitting(index, tests, fields, state.taint.retracted, memory._document.now())
+        if query.strip():
+            found = index.ask(phrases, admit, limit)
+        else:
+            ats = [at for at in index.rows if fields is None or at[1] in fields]
+            found = [(0.0, row) for row in islice(filter(admit, index.newest_first(*ats)), limit)] if ats else []
+        tainted = state.taint.tainted
+        return [_hit(index, score, row, tainted) for score, row in found]
+
+
+def asked(query: str, limit: int) -> list[str]:
+    """The words of a query, once it and the limit are checked."""
+    if not isinstance(query, str):
+        raise TypeError(f"query: a str, not {type(query).__name__}")
+    if type(limit) is not int:
+        raise TypeError(f"limit: an int, not {type(limit).__name__}")
+    if not 0 < limit <= MOST:
+        raise ValueRefused(f"limit: from 1 to {MOST} hits, not {limit}; narrow the search by its filters")
+    return words(query)
+
+
+def outer_lock(memory: Memory) -> threading.RLock:
+    """The lock under which changes come in, also of a memory that is pinned."""
+    document: Any = memory._document
+    return document.state.lock if isinstance(document, Pinned) else document.lock
+
+
+@contextmanager
+def reading(memory: Memory) -> Iterator[Index]:
+    """The index of a memory, holding what it shows now, for as long as the block lasts.
+
+    Writers wait while it is brought up to date, and no longer. Its lock is taken inside that of the memory, and inside
+    the block that of the memory is not taken: so whoever holds the memory's may ask.
+    """
+    document = memory._document
+    pinned = isinstance(document, Pinned)
+    with outer_lock(memory):
+        document.usable()
+        index = _then(document) if pinned else _now(document)
+    try:
+        yield index
+    finally:
+        index.lock.release()
+
+
+def _now(document: Any) -> Index:
+    """The index of a memory as it is, locked."""
+    index: Index | None = document.kept.index
+    if index is None:
+        index = document.kept.index = Index()
+    index.lock.acquire()
+    try:
+        index.follow(document.state, document.log)
+    except BaseException:
+        index.lock.release()
+        raise
+    return index
+
+
+def _then(document: Any) -> Index:
+    """The index of a memory as it was, locked. Made anew at 6 us an entry, and kept under its version."""
+    state = document.state
+    _ = state.taint  # to be worked out here, under the lock of the memory
+    if state.version.heads == state.now.version.heads:
+        return _now(document.live)
+
+    def made() -> Index:
+        index = Index()
+        index.fill(state)
+        return index
+
+    index: Index = document.kept.get(state.now, ("index", state.version), made)
+    index.lock.acquire()
+    return index
+
+
+def _hit(index: Index, score: float, row: int, tainted: Container[Any]) -> Hit:
+    entry, some = index.entries[row], index.shares.get(row, ())
+    return Hit(entry, KINDS[index.kinds[row][0]], score, any(one._id in tainted for one in some or (entry,)), some)
+
+
+# -- filters ---------------------------------------------------------------------------------------
+
+
+def admitting(
+    index: Index, tests: list[Test], fields: Collection[str] | None, retracted: Container[Any], now: float
+) -> Callable[[int], bool]:
+    """Whether a row may be told: it is live, of these fields, and somebody who shares in it passes all tests."""
+    entries, shared, kinds = index.entries, index.shares, index.kinds
+
+    def passes(entry: Entry) -> bool:
+        if entry._about is not None and len(entry._about) > 5 and not alive((entry,), now):
+            return False
+        if entry._id in retracted:  # in an append-only field it stays where it is
+            return False
+        return all(test(entry) for test in tests)
+
+    def admit(row: int) -> bool:
+        if fields is not None and kinds[row][1] not in fields:
+            return False
+        some = shared.get(row)
+        return passes(entries[row]) if some is None else any(map(passes, some))
+
+    return admit
+
+
+def _tests(memory: Memory, asked: Filters) -> list[Test]:
+    tests: list[Test] = []
+    authors, roles = _names("by", asked.by), _names("role", asked.role)
+    needed, sources = _names("tags", asked.tags) or set(), _names("source", asked.source)
+    if authors is not None:
+        tests.append(lambda e: e.by in authors)
+    if roles is not None:
+        tests.append(lambda e: e.role in roles)
+    if needed:
+        tests.append(lambda e: needed.issubset(e.tags))
+    if sources is not None:
+        if not sources <= set(SOURCES):
+            raise ValueRefused(f"source: one of {', '.join(SOURCES)}, not {asked.source!r:.60}")
+        tests.append(lambda e: e.source in sources)
+    if asked.since is not None:
+        old = _before(memory, asked.since)
+        tests.append(lambda e: not old(e))
+    if asked.until is not None:
+        tests.append(_before(memory, asked.until))
+    if asked.confidence is not None:
+        sure = _share(asked.confidence)
+        tests.append(lambda e: e.confidence is not None and e.confidence >= sure)
+    if asked.where is not None:
+        tests += [_holding(*one) for one in _where(asked.where)]
+    return tests
+
+
+def _before(memory: Memory, moment: datetime | Version | str) -> Test:
+    """Whether an entry was written before a moment, or had been seen by a version."""
+    if isinstance(moment, datetime):
+        end = stamp(aware(moment)) & ~0xFFFF
+        return lambda e: e.stamp.hlc < end
+    past = memory._past(moment)
+    return lambda e: e.stamp.seq <= past.get(e.stamp.writer.id, 0)
+
+
+def _share(confidence: float) -> float:
+    if isinstance(confidence, bool) or not isinstance(confidence, int | float):
+        raise TypeError(f"confidence: a number, not {type(confidence).__name__}")
+    if not 0 <= confidence <= 1:
+        raise ValueRefused(f"confidence: from 0 to 1, not {confidence}")
+    return float(confidence)
+
+
+def _where(where: Mapping[str, Any]) -> list[tuple[tuple[str, ...], Any]]:
+    if not isinstance(where, Mapping) or not all(isinstance(path, str) for path in where):
+        raise TypeError(f"where: a mapping of paths to values, not {where!r:.60}")
+    return [(tuple(path.split(".")), key_of(freeze(value, f"where[{path!r}]"))) for path, value in where.items()]
+
+
+def _holding(path: tuple[str, ...], wanted: Any) -> Test:
+    """Whether a value has this at the end of a path; in a list it may be any item."""
+
+    def holds(entry: Entry) -> bool:
+        return any(at == path and key_of(leaf) == wanted for at, leaf in leaves(entry.value))
+
+    return holds
+
+
+def _names(what: str, given: Names) -> set[str] | None:
+    if given is None or isinstance(given, str):
+        return None if given is None else {given}
+    if not isinstance(given, Collection) or not all(isinstance(name, str) for name in given):
+        raise TypeError(f"{what}: a name or a list of names, not {given!r:.60}")
+    return set(given)
