@@ -11,7 +11,7 @@ import re
 from base64 import b32encode
 from hashlib import blake2b
 
-from crdtmem import BadBytes, Entry, EntryId, Event, Memory, NoMatch
+from crdtmem import BadBytes, Entry, EntryId, Event, Explanation, Memory, NoMatch
 from crdtmem.values import encode
 
 WIDTH = 300  # characters of a value or a reason
@@ -100,6 +100,39 @@ class Citations:
         if entry.why:
             parts.append(f"why: {quoted(entry.why)}")
         return f"[{self.of(entry)}] {what} - {', '.join(parts)}"
+
+    def explained(self, explanation: Explanation, depth: int = 0) -> list[str]:
+        """Where an entry comes from and what became of it, one line for each entry it rests on or that rests on it.
+
+        >>> from crdtmem import Replica
+        >>> memory = Replica("ann", time=lambda: 1_700_000_000).open(tenant="acme")
+        >>> source = memory.set("sources").add("churn.csv")
+        >>> brief = memory.register("brief").assign("churn is 3.1 %", because=[source])
+        >>> _ = memory.retract(source, why="last year's file")
+        >>> for line in Citations(memory).explained(memory.explain(brief)):
+        ...     print(line[line.index("]") + 2 :])
+        live, TAINTED: 2023-11-14 22:13:20 ann added brief "churn is 3.1 %"
+        it rests on: removed, retracted: 2023-11-14 22:13:20 ann added sources "churn.csv"
+        2023-11-14 22:13:20 ann removed sources "churn.csv" why: "last year's file"
+        2023-11-14 22:13:20 ann retracted sources "churn.csv" why: "last year's file"
+        """
+        state = [explanation.status]
+        if explanation.retracted:
+            state.append("retracted")
+        if explanation.tainted:
+            state.append("TAINTED")
+        said = explanation.said
+        told = "what it said is not known here" if said is None else self.event(said).split("] ", 1)[1]
+        relation = {0: "", 1: "it rests on: ", -1: "it supports: "}[max(-1, min(1, depth))]
+        lines = [f"[{self.of(explanation.entry)}] {relation}{', '.join(state)}: {told}"]
+        lines += ["  " + self.event(event) for event in explanation.later]
+        for cause in explanation.rests_on:
+            lines += ["  " + line for line in self.explained(cause, 1)]
+        for heir in explanation.supports:
+            lines += ["  " + line for line in self.explained(heir, -1)]
+        if explanation.left_out:
+            lines.append(f"  and {explanation.left_out} more")
+        return lines
 
     def event(self, event: Event) -> str:
         """An event in one line: when, who, what was done, where, why."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, TypedDict
 
-from crdtmem.adapters.graph import Entity, Graph, Observed, Relation, Shown, Unsaid
+from crdtmem.adapters.graph import Entity, Observed, Relation, Shown, Unsaid
+from crdtmem.adapters.mcp.desk import Desk
 from crdtmem.adapters.mcp.tool import DRAFT, Tool, array, obj, text
 
 
@@ -74,23 +75,23 @@ def _done(what: str) -> dict[str, Any]:
     return {"success": True, "message": f"{what} deleted successfully"}
 
 
-def _delete_entities(graph: Graph, given: _EntityNames) -> dict[str, Any]:
-    graph.delete_entities(given["entityNames"])
+def _delete_entities(desk: Desk, given: _EntityNames) -> dict[str, Any]:
+    desk.graph.delete_entities(given["entityNames"])
     return _done("Entities")
 
 
-def _delete_observations(graph: Graph, given: _Deletions) -> dict[str, Any]:
-    graph.delete_observations(given["deletions"])
+def _delete_observations(desk: Desk, given: _Deletions) -> dict[str, Any]:
+    desk.graph.delete_observations(given["deletions"])
     return _done("Observations")
 
 
-def _delete_relations(graph: Graph, given: _Relations) -> dict[str, Any]:
-    graph.delete_relations(given["relations"])
+def _delete_relations(desk: Desk, given: _Relations) -> dict[str, Any]:
+    desk.graph.delete_relations(given["relations"])
     return _done("Relations")
 
 
-def _read(graph: Graph, given: dict[str, Any]) -> Shown:
-    return graph.read()
+def _read(desk: Desk, given: dict[str, Any]) -> Shown:
+    return desk.graph.read()
 
 
 NINE = (
@@ -100,7 +101,7 @@ NINE = (
         "Create multiple new entities in the knowledge graph",
         _takes({"entities": array(_entity(closed=False))}),
         _Entities,
-        lambda graph, given: graph.create_entities(given["entities"]),
+        lambda desk, given: desk.graph.create_entities(given["entities"]),
         _gives({"entities": array(_entity(closed=True))}),
         "entities",
     ),
@@ -110,7 +111,7 @@ NINE = (
         "Create multiple new relations between entities in the knowledge graph. Relations should be in active voice",
         _takes({"relations": array(_link(closed=False))}),
         _Relations,
-        lambda graph, given: graph.create_relations(given["relations"]),
+        lambda desk, given: desk.graph.create_relations(given["relations"]),
         _gives({"relations": array(_link(closed=True))}),
         "relations",
     ),
@@ -131,7 +132,7 @@ NINE = (
             }
         ),
         _Observations,
-        lambda graph, given: graph.add_observations(given["observations"]),
+        lambda desk, given: desk.graph.add_observations(given["observations"]),
         _gives({"results": array(obj({"entityName": text(), "addedObservations": array(text())}, closed=True))}),
         "results",
     ),
@@ -196,7 +197,7 @@ NINE = (
         "Search for nodes in the knowledge graph based on a query",
         _takes({"query": text("The search query to match against entity names, types, and observation content")}),
         _Query,
-        lambda graph, given: graph.search(given["query"]),
+        lambda desk, given: desk.graph.search(given["query"]),
         _GRAPH,
         reads=True,
         again=True,
@@ -207,7 +208,7 @@ NINE = (
         "Open specific nodes in the knowledge graph by their names",
         _takes({"names": array(text(), "An array of entity names to retrieve")}),
         _Names,
-        lambda graph, given: graph.open(given["names"]),
+        lambda desk, given: desk.graph.open(given["names"]),
         _GRAPH,
         reads=True,
         again=True,
