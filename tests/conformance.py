@@ -36,7 +36,7 @@ class Suite(NamedTuple):
     leave: dict[str, str] = {}  # noqa: RUF012
 
 
-_LANGGRAPH = '''
+_LANGGRAPH = """
 import sys, types
 from contextlib import asynccontextmanager, contextmanager
 
@@ -98,7 +98,7 @@ module.SqliteStore, module.AsyncSqliteStore, module.base = Sync, Async, theirs
 aio = types.ModuleType("langgraph.store.sqlite.aio")
 aio.AsyncSqliteStore = Async
 sys.modules |= {"langgraph.store.sqlite": module, "langgraph.store.sqlite.aio": aio}
-'''
+"""
 
 _PRIVATE = "a function inside theirs"
 _SWEEPER = "a thread that sweeps; ours never shows what is over, and has no thread"

@@ -165,8 +165,10 @@ class Graph:
 
     def read(self) -> Shown:
         """All of it, oldest first."""
+        if self.memory._draft() is not None:
+            return self._all()  # what an open block has written is no version yet
         version = self.memory.version
-        if self._seen is None or self._seen[0] != version or self.memory._draft() is not None:
+        if self._seen is None or self._seen[0] != version:
             self._seen = version, self._all()
         return self._seen[1]
 

@@ -7,8 +7,10 @@ had not sent yet.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
+import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -104,10 +106,20 @@ def listening(address: str) -> socket.socket:
     return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
 
 
+class _Uvicorn(uvicorn.Server):
+    """Uvicorn without its signal handlers: they end the process before the memory is closed."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
 async def http(server: MemoryServer, listener: socket.socket, told: Callable[[str], object]) -> None:
     """Serve streamable HTTP until SIGINT or SIGTERM."""
     host, port = listener.getsockname()[:2]
     app: ASGIApp = server.server.streamable_http_app(host="127.0.0.1")
-    running = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on", timeout_graceful_shutdown=2))
+    running = _Uvicorn(uvicorn.Config(app, log_level="warning", lifespan="on", timeout_graceful_shutdown=2))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, setattr, running, "should_exit", True)
     told(f"http://{f'[{host}]' if ':' in host else host}:{port}/mcp")
     await running.serve(sockets=[listener])
