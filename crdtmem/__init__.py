@@ -58,9 +58,11 @@ from crdtmem.store import Damage, MemoryStore, Record, Store
 from crdtmem.timeline import Timeline
 
 if TYPE_CHECKING:
+    from crdtmem.citation import Check, check
     from crdtmem.search import Hit
     from crdtmem.sqlite import SqliteStore
     from crdtmem.sync import Peer
+    from crdtmem.view import View
 
 __version__ = "0.1.0"
 
@@ -68,6 +70,7 @@ __all__ = [
     "AmbiguousMatch",
     "BadBytes",
     "Batch",
+    "Check",
     "Checkpoint",
     "Closed",
     "Conflict",
@@ -115,13 +118,22 @@ __all__ = [
     "UpgradeNeeded",
     "ValueRefused",
     "Version",
+    "View",
     "Watch",
+    "check",
 ]
 
 logging.getLogger("crdtmem").addHandler(logging.NullHandler())
 
 
-_LATER = {"Hit": "search", "Peer": "sync", "SqliteStore": "sqlite"}  # loaded on first use
+_LATER = {
+    "Check": "citation",
+    "check": "citation",
+    "Hit": "search",
+    "Peer": "sync",
+    "SqliteStore": "sqlite",
+    "View": "view",
+}  # loaded on first use
 
 
 def __getattr__(name: str) -> Any:

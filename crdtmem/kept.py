@@ -8,13 +8,12 @@ give something else, and all is forgotten.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from crdtmem.index import Index
 
-T = TypeVar("T")
 MOST = 16
 
 
@@ -27,27 +26,31 @@ class Kept:
         self._sessions: Any = None
         self._found: dict[Hashable, Any] = {}
 
-    def get(self, state: Any, key: Hashable, make: Callable[[], T]) -> T:
-        """What is kept under a key, which names a version; made if it is not.
+    def find(self, state: Any, key: Hashable) -> Any:
+        """What is kept under a key, which names a version; None if nothing is.
 
         >>> from crdtmem import Replica
         >>> kept, state = Kept(), Replica("ann").open(tenant="acme")._document.state
-        >>> kept.get(state, ("answer", state.version), lambda: 42), kept.get(state, ("answer", state.version), dict)
-        (42, 42)
+        >>> kept.find(state, ("answer", state.version))
+        >>> kept.keep(state.sessions, ("answer", state.version), 42)
+        >>> kept.find(state, ("answer", state.version))
+        42
         """
-        sessions = state.sessions
         with self._lock:
-            if self._sessions is not sessions:  # a state made anew has others
-                self._sessions = sessions
-                self._found.clear()
+            self._forget(state.sessions)
             if key in self._found:
-                found: T = self._found[key]
                 self._found[key] = self._found.pop(key)  # used last
-                return found
-        made = make()
+            return self._found.get(key)
+
+    def keep(self, sessions: Any, key: Hashable, made: object) -> None:
+        """Keep what was worked out while a state had these sessions."""
         with self._lock:
-            if self._sessions is sessions:
-                self._found[key] = made
-                while len(self._found) > MOST:
-                    del self._found[next(iter(self._found))]
-        return made
+            self._forget(sessions)
+            self._found[key] = made
+            while len(self._found) > MOST:
+                del self._found[next(iter(self._found))]
+
+    def _forget(self, sessions: Any) -> None:
+        if self._sessions is not sessions:  # a state made anew has others
+            self._sessions = sessions
+            self._found.clear()

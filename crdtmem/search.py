@@ -157,12 +157,12 @@ def _then(document: Any) -> Index:
     if state.version.heads == state.now.version.heads:
         return _now(document.live)
 
-    def made() -> Index:
+    key = ("index", state.version)
+    index: Index | None = document.kept.find(state.now, key)
+    if index is None:
         index = Index()
         index.fill(state)
-        return index
-
-    index: Index = document.kept.get(state.now, ("index", state.version), made)
+        document.kept.keep(state.now.sessions, key, index)
     index.lock.acquire()
     return index
 
