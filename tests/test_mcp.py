@@ -106,7 +106,8 @@ def test_who_said_what_and_taking_it_back() -> None:
     shared.acting_as("bob").register("brief").assign("churn is 3.1 %", because=[source])
 
     async def work(client: Client) -> list[str]:
-        seen = text(await client.call_tool("view", {"about": "churn csv"}))
+        page = text(await client.call_tool("view", {"about": "churn csv"}))
+        [seen] = [line for line in page.splitlines() if "churn.csv" in line]
         mark = seen[: seen.index("]") + 1]
         told = [seen, text(await client.call_tool("explain", {"entry": mark}))]
         told.append(text(await client.call_tool("retract", {"entry": mark, "why": "last year's file"})))
@@ -116,10 +117,10 @@ def test_who_said_what_and_taking_it_back() -> None:
         return told
 
     seen, explained, retracted, after, timeline, nothing = talk(work, shared)
-    assert seen.splitlines()[0].endswith('why: "CRM export"')
+    assert "(server," in seen and 'why "CRM export"' in seen
     assert "it supports: live" in explained
     assert retracted.startswith("Retracted [") and "tainted" in retracted
-    assert "TAINTED" in after and "churn.csv" not in after
+    assert "churn is 3.1 %" in after and "churn.csv" not in after
     assert "retracted sources" in timeline
     assert nothing == "nothing happened"
 
@@ -216,7 +217,7 @@ def test_any_arguments_give_a_result_or_say_what_is_wrong(name: str, given: dict
         ("retract", {"entry": "abcdefghij", "why": "x"}, "no entry has the citation"),
         ("retract", {"entry": "abcdefghij", "why": ""}, "Expected `str` of length >= 1"),
         ("explain", {"entry": "A" * 40}, "no entry"),
-        ("view", {"limit": 1000}, "Expected `int` <= 100"),
+        ("view", {"tokens": 10}, "Expected `int` >= 200"),
         ("view", {"abuot": "x"}, "abuot"),
         ("timeline", {"field": "no such"}, "nothing happened"),
         ("nothing", {}, "Tool nothing not found"),

@@ -6,13 +6,12 @@ like a citation: values are shown as JSON.
 
 from __future__ import annotations
 
-import json
-import re
 from base64 import b32encode
 from hashlib import blake2b
 
 from crdtmem import BadBytes, Entry, EntryId, Event, Explanation, Memory, NoMatch
-from crdtmem.values import encode
+from crdtmem.page import name, quoted
+from crdtmem.values import encode, freeze
 
 WIDTH = 300  # characters of a value or a reason
 _LENGTH = 10  # 50 bits
@@ -65,8 +64,8 @@ class Citations:
         if mark in self._known:
             return self._known[mark]
         if len(mark) == _LENGTH:
-            for name, kind in self._memory.fields().items():
-                entries: list[Entry] = getattr(self._memory, kind)(name).entries()
+            for field, kind in self._memory.fields().items():
+                entries: list[Entry] = getattr(self._memory, kind)(field).entries()
                 for entry in entries:
                     if cite(entry) == mark:
                         self.of(entry)
@@ -87,18 +86,18 @@ class Citations:
         >>> Citations(memory).line(fact)[13:]
         '"churn is\\\\n3.1 %" - ann (lead), 2023-11-14 22:13, confidence 0.8, why: "CRM export"'
         """
-        what = quoted(entry.value)
+        what = shown(entry.value)
         if isinstance(entry.key, str) and entry.key != entry.value:
-            what = f"{quoted(entry.key)}: {what}"
-        parts = [f"{name(entry.by, entry.role)}, {entry.at:%Y-%m-%d %H:%M}"]
+            what = f"{shown(entry.key)}: {what}"
+        parts = [f"{author(entry.by, entry.role)}, {entry.at:%Y-%m-%d %H:%M}"]
         if entry.confidence is not None:
             parts.append(f"confidence {entry.confidence:g}")
         if entry.tags:
-            parts.append(f"tags {quoted(list(entry.tags))}")
+            parts.append(f"tags {shown(list(entry.tags))}")
         if entry.tainted:
             parts.append("TAINTED: it rests on something that was retracted")
         if entry.why:
-            parts.append(f"why: {quoted(entry.why)}")
+            parts.append(f"why: {shown(entry.why)}")
         return f"[{self.of(entry)}] {what} - {', '.join(parts)}"
 
     def explained(self, explanation: Explanation, depth: int = 0) -> list[str]:
@@ -137,41 +136,30 @@ class Citations:
     def event(self, event: Event) -> str:
         """An event in one line: when, who, what was done, where, why."""
         mark = "" if event.entry is None else f"[{self.of(event.entry)}] "
-        where = plain(event.field) if event.key is None else f"{plain(event.field)}[{quoted(event.key)}]"
-        said = [f"{event.when:%Y-%m-%d %H:%M:%S} {name(event.by, event.role)} {event.action} {where}"]
+        where = name(event.field) if event.key is None else f"{name(event.field)}[{shown(event.key)}]"
+        said = [f"{event.when:%Y-%m-%d %H:%M:%S} {author(event.by, event.role)} {event.action} {where}"]
         if event.value is not None:
-            said.append(quoted(event.value))
+            said.append(shown(event.value))
         if event.why:
-            said.append(f"why: {quoted(event.why)}")
+            said.append(f"why: {shown(event.why)}")
         if event.note:
             said.append(f"({event.note})")
         return mark + " ".join(said)
 
 
-def quoted(value: object) -> str:
-    """A value as JSON in one line, cut where it is long; what does not print is escaped.
+def shown(value: object) -> str:
+    """A value in one line, as JSON, cut where it is long.
 
-    >>> quoted({"a": "line one\\nline \\u202etwo"}), len(quoted("x" * 999))
-    ('{"a": "line one\\\\nline \\\\u202etwo"}', 300)
+    >>> shown({"a": "line one\\nline \\u202etwo"})
+    '{"a": "line one\\\\nline \\\\u202etwo"}'
     """
-    shown = json.dumps(value, ensure_ascii=False, default=_bytes)
-    shown = "".join(sign if sign.isprintable() else json.dumps(sign)[1:-1] for sign in shown[: 2 * WIDTH])
-    return shown if len(shown) <= WIDTH else f'{shown[: WIDTH - 5]} ..."'[:WIDTH]
+    return quoted(freeze(value), WIDTH)
 
 
-def name(agent: str, role: str | None) -> str:
+def author(agent: str, role: str | None) -> str:
     """An author.
 
-    >>> name("ann", "lead"), name("bob] said", None)
+    >>> author("ann", "lead"), author("bob] said", None)
     ('ann (lead)', '"bob] said"')
     """
-    return f"{plain(agent)} ({plain(role)})" if role else plain(agent)
-
-
-def plain(word: str) -> str:
-    """A name as it is, or as JSON where it could be taken for something else."""
-    return word if re.fullmatch(r"[\w.@:/ -]{1,80}", word) else quoted(word)
-
-
-def _bytes(value: object) -> str:
-    return f"{len(value)} bytes" if isinstance(value, bytes) else str(value)
+    return f"{name(agent)} ({name(role)})" if role else name(agent)

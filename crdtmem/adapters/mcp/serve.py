@@ -120,6 +120,6 @@ async def http(server: MemoryServer, listener: socket.socket, told: Callable[[st
     app: ASGIApp = server.server.streamable_http_app(host="127.0.0.1")
     running = _Uvicorn(uvicorn.Config(app, log_level="warning", lifespan="on", timeout_graceful_shutdown=2))
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, setattr, running, "should_exit", True)
+        asyncio.get_running_loop().add_signal_handler(number, running.handle_exit, number, None)
     told(f"http://{f'[{host}]' if ':' in host else host}:{port}/mcp")
     await running.serve(sockets=[listener])
