@@ -58,6 +58,7 @@ from crdtmem.store import Damage, MemoryStore, Record, Store
 from crdtmem.timeline import Timeline
 
 if TYPE_CHECKING:
+    from crdtmem.adapters.tools import tools
     from crdtmem.citation import Check, check
     from crdtmem.search import Hit
     from crdtmem.sqlite import SqliteStore
@@ -121,6 +122,7 @@ __all__ = [
     "View",
     "Watch",
     "check",
+    "tools",
 ]
 
 logging.getLogger("crdtmem").addHandler(logging.NullHandler())
@@ -133,6 +135,7 @@ _LATER = {
     "Peer": "sync",
     "SqliteStore": "sqlite",
     "View": "view",
+    "tools": "adapters.tools",
 }  # loaded on first use
 
 

@@ -24,7 +24,7 @@ def schema(takes: type[msgspec.Struct]) -> dict[str, Any]:
     """
     _, components = msgspec.json.schema_components([takes])
     found: dict[str, Any] = components[takes.__name__]
-    return {key: value for key, value in found.items() if key != "title"}
+    return {key: value for key, value in found.items() if key not in ("title", "description")}
 
 
 def checked(takes: type[S], given: object) -> S:
