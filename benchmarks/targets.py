@@ -12,6 +12,8 @@ CONTENDING = "x 8 CAS loops"  # the time of a write, beside eight that contend f
 ECHO = "x half an echo"  # the median of half the time that one websocket message takes there and back
 Y = "x y-websocket"  # processor time of the server for each change that reached a reader
 PYCRDT = "x pycrdt-websocket"
+IN_MEMORY = "x InMemoryStore"  # LangGraph's stores, through the same calls
+POSTGRES = "x PostgresStore"
 
 
 class Target(NamedTuple):
@@ -73,8 +75,15 @@ TRUST: Mapping[str, Target] = {
     "judging a small ordered change": Target(8, "us"),
 }
 
+ADAPTERS: Mapping[str, Target] = {
+    "store put": Target(2, IN_MEMORY),
+    "store get": Target(5, "us"),
+    "store put, lasting, both as they come": Target(0.1, POSTGRES),
+}
+
 TARGETS: Mapping[str, Target] = {
     **TRUST,
+    **ADAPTERS,
     "set.add, with why": WRITE,
     "register.assign, with why": WRITE,
     "records.put, with why": WRITE,

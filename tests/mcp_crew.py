@@ -243,3 +243,6 @@ def run(args: argparse.Namespace) -> int:
         found = asyncio.run(storm(Path(folder), args.servers, args.calls, args.kills, args.seed))
     print(found)
     return 0 if (found.lost, found.doubled, found.graphs, found.digests) == (0, 0, 1, 1) else 1
+
+
+MCP = ("MCP servers of several hosts on one folder, killed in between", options, run)
