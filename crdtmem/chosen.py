@@ -24,7 +24,7 @@ from crdtmem.fields.records import fold
 from crdtmem.index import At, Index, passages
 from crdtmem.prose import words
 from crdtmem.search import admitting, outer_lock, reading
-from crdtmem.values import Frozen
+from crdtmem.values import Frozen, key_of
 
 if TYPE_CHECKING:
     from crdtmem.memory import Memory
@@ -34,7 +34,7 @@ OPEN = ("open", "acknowledged")
 MOST_FINDINGS = 200
 MOST_RIVALS = 8  # of one conflict
 _EACH = 8  # of every field, so many are weighed in any case
-_FADE = 50  # the newest but so many weighs half as much
+_FADE, _FADE_EACH = 50, 4  # the newest but so many, of all and of a field, weighs half as much
 _TRUST = {"user": 1.0, "tool": 0.9, "import": 0.7, "agent": 0.6}
 
 
@@ -140,8 +140,8 @@ def _weights(index: Index, ats: list[At], wish: Wish, admit: Any) -> dict[int, f
     for nth, row in enumerate(islice(filter(admit, index.newest_first(*ats)), wish.pool) if ats else ()):
         found[row] = 1.5 / (1 + nth / _FADE)
     for at in ats:
-        for row in islice(filter(admit, index.newest_first(at)), _EACH):
-            found[row] = max(found.get(row, 0.0), 1.5 if at[0] == REGISTER else 0.1)
+        for nth, row in enumerate(islice(filter(admit, index.newest_first(at)), _EACH)):
+            found[row] = max(found.get(row, 0.0), 1.5 if at[0] == REGISTER else 1.2 / (1 + nth / _FADE_EACH))
     if wish.phrases:
         fitting = index.ask(list(wish.phrases), admit, wish.pool)
         for score, row in fitting:
@@ -268,7 +268,7 @@ def squashed(frozen: Frozen) -> Any:
     (True, False)
     """
     if type(frozen) is not str:
-        return repr(frozen)
+        return key_of(frozen)
     words = [word.strip("\"'“”()").rstrip(".,;:!") for word in frozen.casefold().split()]
     return " ".join(word for word in words if word and word != "the")
 

@@ -16,7 +16,8 @@
     |-- circumstance: try again, or act on what it says
     |   |-- NotReached (TimeoutError)        this replica has not seen that version
     |   |-- UpgradeNeeded (RuntimeError)     an authentic change of a newer format has arrived
-    |   `-- StoreError (OSError)             the store could not make a write durable
+    |   |-- StoreError (OSError)             the store could not make a write durable
+    |   `-- EmbedderFailed (RuntimeError)    a model that makes vectors for search raised, or gave none that fit
     `-- theirs
         `-- BadBytes (ValueError)            bytes from the network or the disk are not what they claim
 
@@ -102,6 +103,10 @@ class UpgradeNeeded(CrdtmemError, RuntimeError):
 
 class StoreError(CrdtmemError, OSError):
     """The store could not do what was asked; nothing was changed."""
+
+
+class EmbedderFailed(CrdtmemError, RuntimeError):
+    """The model given to a search raised, or gave something else than vectors of one length; nothing was changed."""
 
 
 class BadBytes(CrdtmemError, ValueError):

@@ -11,12 +11,12 @@ languages that capitalise every noun it takes nouns for names.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from unicodedata import normalize
 
-from crdtmem.prose import STOPS
+from crdtmem.prose import STOPS, UNSPACED
 
 Day = tuple[int | None, int | None, int | None]
 
@@ -43,6 +43,7 @@ _SAME = {
     "eur": "€ eur euro euros",
     "usd": "$ usd dollar dollars",
     "gbp": "£ gbp pound pounds",
+    "chf": "chf",
     "yen": "¥ jpy yen",
     "ms": "ms millisecond milliseconds",
     "s": "s sec secs second seconds",
@@ -65,7 +66,7 @@ _UNIT = "|".join(sorted(map(re.escape, [*_UNITS, *_SCALES]), key=len, reverse=Tr
 # A number with what belongs to it, or a word; both are taken whole, so none begins inside another.
 _SCAN = re.compile(
     rf"""
-    (?:([€$£¥])[ ]?)?
+    (?:([€$£¥]|eur|usd|gbp|chf)[ ]?)?
     (\d{{1,3}}(?:[,.\u00a0\u202f'\u2019]\d{{3}})+(?:[.,]\d+)?|\d+[.,]\d+|\d+)
     (?!\d|[.,:]\d)
     (?:[\s-]?(k|m|mio|mn|bn|thousand|million|billion)(?!\w))?
@@ -80,6 +81,21 @@ _ORDINAL = re.compile(r"\d+(?:st|nd|rd|th)")
 _MARKERS = re.compile(r"^[ \t]*(?:\d{1,3}[.)]|[-*+#>]+)[ \t]+", re.MULTILINE)
 _DAYS = {"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"}
 _COMMON = STOPS | _MONTHS.keys() | _DAYS | {"ok", "i'm", "i've"}
+_COMPANIES = {
+    "ag",
+    "co",
+    "corp",
+    "corporation",
+    "gmbh",
+    "group",
+    "holdings",
+    "inc",
+    "limited",
+    "llc",
+    "ltd",
+    "plc",
+    "sa",
+}
 _ENDS = frozenset(".!?:;\n\"\u201c\u201d'\u2018(*_#|>\0")
 
 
@@ -157,15 +173,16 @@ class Facts:
             units = self.numbers.get(value)
             if units is not None and (unit is None or unit in units or None in units):
                 return True
-            if unit == "%" and None in self.numbers.get(_digits(value / 100), ()):
+            if unit == "%" and value < 100 and None in self.numbers.get(_digits(value / 100), ()):
                 return True
         return False
 
     def _names(self, text: str, words: list[re.Match[str]]) -> Iterator[Claim]:
         """Names that are not known; of one of several words, those that are not."""
         run: tuple[int, int] | None = None
-        for start, end in _named(text, [word.span() for word in words]):
-            if self._knows(text[start:end].lower()):
+        for word in _named(text, words, self._knows):
+            start, end = word.span()
+            if self._knows(word[0]):
                 continue
             if run is not None and text[run[1] : start] == " ":
                 run = run[0], end
@@ -184,22 +201,25 @@ class Facts:
         return len(parts) > 1 and all(part in self.words or part in _COMMON for part in parts)
 
 
-def _named(text: str, words: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+def _named(text: str, words: list[re.Match[str]], known: Callable[[str], bool]) -> Iterator[re.Match[str]]:
     """The words that look like names, in order.
 
-    What begins a sentence is one only if it has capitals inside, stands before another name, or is written large
-    elsewhere too.
+    What begins a sentence is one only if it has capitals inside, stands before another that is not known or makes a
+    company of it, or is written large elsewhere too.
     """
-    spelled = [text[start:end] for start, end in words]
+    spelled = [text[word.start() : word.end()] for word in words]
     large = [word[0].isupper() or _inner(word) for word in spelled]
-    first = [_begins(text, start) for start, _ in words]
+    first = [_begins(text, word.start()) for word in words]
     inside = {word for word, big, begins in zip(spelled, large, first, strict=True) if big and not begins}
-    for nth, (start, end) in enumerate(words):
-        if not large[nth] or spelled[nth].casefold() in _COMMON:
+    for nth, word in enumerate(words):
+        if not large[nth] or word[0] in _COMMON:
             continue
-        beside = nth + 1 < len(words) and large[nth + 1] and text[end : words[nth + 1][0]] == " "
-        if not first[nth] or beside or spelled[nth] in inside or _inner(spelled[nth]):
-            yield start, end
+        if not first[nth] or spelled[nth] in inside or _inner(spelled[nth]):
+            yield word
+        elif nth + 1 < len(words) and large[nth + 1] and text[word.end() : words[nth + 1].start()] == " ":
+            beside = words[nth + 1][0]
+            if beside in _COMPANIES or not known(beside):
+                yield word
 
 
 def _inner(word: str) -> bool:
@@ -221,10 +241,13 @@ def _lowered(text: str) -> str:
     return text.lower() if text.isascii() else _BEYOND.sub(_one, text).lower()
 
 
+_UNSPACED = re.compile(f"[{UNSPACED}]")
 _BEYOND = re.compile("[^\x00-\x7f]")
 
 
 def _one(found: re.Match[str]) -> str:
+    if _UNSPACED.match(found[0]):
+        return " "  # no names can be told there, and figures stand in the middle of sentences
     plain = normalize("NFKC", found[0]).lower()
     return plain if len(plain) == 1 else found[0] if len(found[0].lower()) == 1 else "?"
 

@@ -66,6 +66,7 @@ class Index:
         self.entries: dict[int, Entry] = {}
         self.shares: dict[int, tuple[Entry, ...]] = {}  # of paragraphs
         self.kinds: dict[int, At] = {}
+        self.digests: dict[int, bytes] = {}  # of their texts, as far as somebody asked for them
         self.rows: dict[At, dict[Any, int]] = {}
         self._order: dict[At, list[Rank]] = {}  # by time; some of the rows may be gone
         self._next = 1
@@ -201,12 +202,13 @@ class Index:
         self.kinds[row] = at
         self.rows[at][id] = row
         self._execute("INSERT INTO words (rowid, text, label) VALUES (?, ?, ?)", (row, *said(at[0], entry)))
-        return _rank(at, entry, row)
+        return self.rank(row)
 
     def _drop(self, at: At, row: int) -> None:
         self._execute("DELETE FROM words WHERE rowid = ?", (row,))
         del self.entries[row], self.kinds[row]
         self.shares.pop(row, None)
+        self.digests.pop(row, None)
         if len(self._order[at]) > 2 * len(self.rows[at]) + _SPARE:
             self._order[at] = [old for old in self._order[at] if old[3] in self.entries]
 
@@ -216,6 +218,12 @@ class Index:
         """All rows, or those of some fields, the newest first; of one moment, in one order for everybody."""
         some = [reversed(self._order[at]) for at in ats or self._order]
         return (row for _, _, _, row in merge(*some, reverse=True) if row in self.entries)
+
+    def rank(self, row: int) -> Rank:
+        """When it was written, and what tells it from others of that moment: the same everywhere, up to the row."""
+        at, entry = self.kinds[row], self.entries[row]
+        text: Any = entry._frozen if at[0] == TEXT else ""
+        return entry._stamp.hlc, entry._id, text, row  # type: ignore[union-attr]
 
     def ask(self, phrases: list[str], admit: Callable[[int], object], limit: int) -> list[tuple[float, int]]:
         """The rows that hold any of these phrases, best first, each with its score.
@@ -238,9 +246,7 @@ class Index:
                     "AND admits(rowid) ",
                 )  # it turns away many: 0.5 us for each that has the words
             some *= 8
-        ranked = sorted(
-            [(score, *_rank(self.kinds[row], self.entries[row], row)) for score, row in found], reverse=True
-        )
+        ranked = sorted([(score, *self.rank(row)) for score, row in found], reverse=True)
         return [(score, row) for score, _, _, _, row in ranked[:limit]]
 
 
@@ -252,12 +258,6 @@ def _score(bm25: float) -> float:
 def _searched(at: At) -> bool:
     """Counters hold no words; reserved fields speak of other entries."""
     return at[0] != COUNTER and at[1][0] != "@"
-
-
-def _rank(at: At, entry: Entry, row: int) -> Rank:
-    """When it was written, and what tells it from others of that moment: the same on every replica, up to the row."""
-    text: Any = entry._frozen if at[0] == TEXT else ""
-    return entry._stamp.hlc, entry._id, text, row  # type: ignore[union-attr]
 
 
 def passages(field: Any) -> dict[Any, Passage]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from crdtmem.index import Index
+    from crdtmem.nearness import Nearness
 
 MOST = 16
 
@@ -22,6 +23,7 @@ class Kept:
 
     def __init__(self) -> None:
         self.index: Index | None = None
+        self.near: dict[str, Nearness] = {}  # by the name of the model
         self._lock = threading.Lock()
         self._sessions: Any = None
         self._found: dict[Hashable, Any] = {}

@@ -39,6 +39,7 @@ from crdtmem.store import Damage
 from crdtmem.timeline import Timeline
 
 if TYPE_CHECKING:
+    from crdtmem.nearness import Embed
     from crdtmem.search import Hit
 
 R = TypeVar("R")
@@ -413,6 +414,7 @@ class Memory:
         until: datetime | Version | str | None = None,
         confidence: float | None = None,
         where: Mapping[str, Any] | None = None,
+        embed: Embed | None = None,
     ) -> list[Hit]:
         """The live entries that fit a query best, with their authors; without a query the newest.
 
@@ -431,6 +433,7 @@ class Memory:
             until: only what was written before a moment, or a version had seen.
             confidence: only what its writer was at least so sure of.
             where: only structured values that have these values at these paths: {"customer.country": "FR"}.
+            embed: a model, as a function from texts to vectors, also an async one: then meaning ranks beside words.
 
         >>> from crdtmem import Replica
         >>> memory = Replica("ann").open(tenant="acme")
@@ -444,7 +447,7 @@ class Memory:
         from crdtmem.search import Filters, search
 
         filters = Filters(fields, by, role, tags, source, since, until, confidence, where)
-        return search(self, query, filters, limit=limit)
+        return search(self, query, filters, limit=limit, embed=embed)
 
     # -- who, when, what, why ----------------------------------------------------------------------
 

@@ -23,11 +23,11 @@ from crdtmem.values import thaw
 
 MOST_WORDS = 32  # of a query: the time a search takes grows with each
 
-_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u30ff\u3400-\u9fff\uf900-\ufaff"  # Thai to Chinese
+UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u30ff\u3400-\u9fff\uf900-\ufaff"  # Thai to Chinese
 _SYMBOLS = "\u2190-\u2bff\U00010000-\U0010ffff"
 _UNSEEN = re.compile("[\u200b-\u200d\u2060\ufe00-\ufe0f]")
-_ALONE = re.compile(f"[{_UNSPACED}{_SYMBOLS}]")
-_WORDS = re.compile(rf'([{_UNSPACED}]+)|([{_SYMBOLS}])|([^\s\x00-\x1f,;:/|()\[\]{{}}"<>{_UNSPACED}{_SYMBOLS}]+)')
+_ALONE = re.compile(f"[{UNSPACED}{_SYMBOLS}]")
+_WORDS = re.compile(rf'([{UNSPACED}]+)|([{_SYMBOLS}])|([^\s\x00-\x1f,;:/|()\[\]{{}}"<>{UNSPACED}{_SYMBOLS}]+)')
 
 _STOPS = """a about after all also am an and any are as at be because been before being but by can could did do does for
 from had has have he her his how i if in into is it its me my near no not of on or our she so some such than that the

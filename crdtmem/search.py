@@ -11,13 +11,14 @@ from collections.abc import Callable, Collection, Container, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from heapq import nlargest
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from crdtmem.change import KINDS, Version
 from crdtmem.clock import aware, stamp
 from crdtmem.entry import SOURCES, Entry
-from crdtmem.errors import ValueRefused
+from crdtmem.errors import EmbedderFailed, ValueRefused
 from crdtmem.fields.field import alive
 from crdtmem.index import Index
 from crdtmem.past import Pinned
@@ -26,8 +27,10 @@ from crdtmem.values import freeze, key_of
 
 if TYPE_CHECKING:
     from crdtmem.memory import Memory
+    from crdtmem.nearness import Embed, Nearness
 
 MOST = 1000
+_ROUNDS = 10  # of embedding what came while the rest was embedded
 Names = str | Collection[str] | None
 Moment = datetime | Version | str | None
 Test = Callable[[Entry], bool]
@@ -85,19 +88,67 @@ class Filters(NamedTuple):
     where: Mapping[str, Any] | None = None
 
 
-def search(memory: Memory, query: str, filters: Filters, *, limit: int) -> list[Hit]:
+def search(memory: Memory, query: str, filters: Filters, *, limit: int, embed: Embed | None = None) -> list[Hit]:
     """The best hits."""
     phrases = asked(query, limit)
-    tests, fields = _tests(memory, filters), _names("fields", filters.fields)
-    with reading(memory) as index:
-        state = memory._document.state
-        admit = admitting(index, tests, fields, state.taint.retracted, memory._document.now())
-        if query.strip():
-            found = index.ask(phrases, admit, limit)
-        else:
-            ats = [at for at in index.rows if fields is None or at[1] in fields]
-            found = [(0.0, row) for row in islice(filter(admit, index.newest_first(*ats)), limit)] if ats else []
-        tainted = state.taint.tainted
+    question = _Question(memory, phrases, filters, limit)
+    if embed is None or not query.strip():
+        with reading(memory) as index:
+            return question.told(index, question.by_words(index) if query.strip() else question.newest(index))
+    from crdtmem.nearness import nearness
+
+    document: Any = memory._document
+    pinned = isinstance(document, Pinned)
+    near = nearness(document.live if pinned else document, embed)
+    vector = near.query(query)
+    for _ in range(_ROUNDS):
+        with reading(memory) as index:
+            missing = near.missing(index, question.admitting(index))
+            if not missing:
+                return question.told(index, question.by_both(index, near, vector))
+            live = None if pinned else set(index.digests.values())
+        near.add(missing, live)
+    raise EmbedderFailed("entries are written faster than the embedder takes them in; ask again, or narrow the search")
+
+
+class _Question:
+    """What is asked of an index, checked."""
+
+    def __init__(self, memory: Memory, phrases: list[str], filters: Filters, limit: int) -> None:
+        self._document: Any = memory._document
+        self._phrases = phrases
+        self._tests = _tests(memory, filters)
+        self._fields = _names("fields", filters.fields)
+        self._limit = limit
+
+    def admitting(self, index: Index) -> Callable[[int], bool]:
+        """Whether a row may be told."""
+        document = self._document
+        return admitting(index, self._tests, self._fields, document.state.taint.retracted, document.now())
+
+    def by_words(self, index: Index) -> list[tuple[float, int]]:
+        """The best by their words."""
+        return index.ask(self._phrases, self.admitting(index), self._limit)
+
+    def newest(self, index: Index) -> list[tuple[float, int]]:
+        """The newest."""
+        ats = [at for at in index.rows if self._fields is None or at[1] in self._fields]
+        rows = filter(self.admitting(index), index.newest_first(*ats)) if ats else iter(())
+        return [(0.0, row) for row in islice(rows, self._limit)]
+
+    def by_both(self, index: Index, near: Nearness, vector: bytes) -> list[tuple[float, int]]:
+        """What the words find and what is near by meaning, merged by their places."""
+        from crdtmem.nearness import fused
+
+        admit, pool = self.admitting(index), max(100, 5 * self._limit)
+        by_words = [row for _, row in index.ask(self._phrases, admit, pool)]
+        scores = fused(by_words, near.best(index, vector, admit, pool))
+        best = nlargest(self._limit, scores, key=lambda row: (scores[row], index.rank(row)))
+        return [(scores[row], row) for row in best]
+
+    def told(self, index: Index, found: list[tuple[float, int]]) -> list[Hit]:
+        """The rows as hits."""
+        tainted = self._document.state.taint.tainted
         return [_hit(index, score, row, tainted) for score, row in found]
 
 

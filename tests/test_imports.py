@@ -35,6 +35,7 @@ THIRD_PARTY: dict[str, str | tuple[str, ...]] = {
     "pycrdt": "crdtmem.fields.ordered",
     "nacl": "crdtmem.identity",
     "apsw": "crdtmem.sqlite",
+    "sqlite_vec": "crdtmem.sqlite.vectors",
     "opentelemetry": "crdtmem.telemetry",
     "websockets": "crdtmem.sync.websocket",
     "typer": "crdtmem.cli",
