@@ -15,13 +15,14 @@ from benchmarks.effort import FULL, QUICK, Effort
 from benchmarks.rows import Row, table, unmet
 from benchmarks.setting import setting
 
-NAMES = ("local", "growth", "store", "trust", "sync", "fanout", "adapters")
+NAMES = ("local", "growth", "store", "trust", "sync", "fanout", "coherence", "adapters")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run benchmarks by name; print tables, and JSON on request."""
     asked = _parser().parse_args(arguments)
-    effort = (QUICK if asked.quick else FULL)._replace(folder=asked.folder)
+    given = {"folder": asked.folder, "data": asked.data, "judge": asked.judge, "cassette": asked.cassette}
+    effort = (QUICK if asked.quick else FULL)._replace(**given)
     result: dict[str, Any] = {
         "format": 1,
         "setting": setting(asked.folder),
@@ -71,6 +72,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("names", nargs="+", choices=[*NAMES, "all"], metavar="NAME", help=f"{', '.join(NAMES)} or all")
     parser.add_argument("--quick", action="store_true", help="smaller and fewer rounds: for a first look")
     parser.add_argument("--folder", default=".", help="where files are written: on the disk to be measured")
+    parser.add_argument("--data", default="", metavar="DIR", help="coherence: the folder with labelled pairs")
+    parser.add_argument(
+        "--judge", default="", metavar="WHICH", help="coherence: anthropic:MODEL or openai:MODEL@BASE_URL"
+    )
+    parser.add_argument("--cassette", default="", metavar="FILE", help="coherence: where answers of the judge are kept")
     parser.add_argument(
         "--json", metavar="FILE", help="write the result as JSON too; - prints it, and the tables to stderr"
     )

@@ -47,7 +47,7 @@ class Row:
             return PENDING
         if self.target.unit != self.unit:
             raise ValueError(f"{self.name}: measured in {self.unit!r}, its target is in {self.target.unit!r}")
-        return MET if self.figure.median <= self.target.limit else MISSED
+        return MET if self.target.met(self.figure.median) else MISSED
 
     @property
     def unsteady(self) -> bool:
@@ -78,7 +78,8 @@ def table(rows: Iterable[Row]) -> str:
     """The rows for people."""
     lines = [("row", "target", "measured", "spread", "verdict", "made from")]
     for row in rows:
-        target = f"{short(row.target.limit)} {row.target.unit}" if row.target else ""
+        least = "at least " if row.target and row.target.least else ""
+        target = f"{least}{short(row.target.limit)} {row.target.unit}" if row.target else ""
         measured, spread = "none", ""
         if row.figure is not None:
             measured = f"{short(row.figure.median)} {row.unit}"

@@ -17,10 +17,15 @@ POSTGRES = "x PostgresStore"
 
 
 class Target(NamedTuple):
-    """At most so much."""
+    """At most so much, or at least."""
 
     limit: float
     unit: str
+    least: bool = False
+
+    def met(self, value: float) -> bool:
+        """Whether a figure is within it."""
+        return value >= self.limit if self.least else value <= self.limit
 
 
 WRITE, IN_A_CHANGE, RECEIVE, READ, FLAT = (
@@ -81,7 +86,30 @@ ADAPTERS: Mapping[str, Target] = {
     "store put, lasting, both as they come": Target(0.1, POSTGRES),
 }
 
+COHERENCE: Mapping[str, Target] = {
+    **{
+        name: Target(limit, "share", least=True)
+        for name, limit in {
+            "generated key-value conflicts, precision": 0.99,
+            "generated key-value conflicts, recall": 0.98,
+            "SummEdits pairs, precision": 0.93,
+            "SummEdits pairs, balanced accuracy": 0.75,
+            "ChatProtect pairs, F1": 0.52,
+            "ChatProtect pairs, precision of certain": 0.75,
+            "ChatProtect memories, balanced accuracy": 0.65,
+            "ChatProtect, blocking recall at 10": 0.9,
+        }.items()
+    },
+    "certain, false alarms in coherent memories": Target(1, "per 1,000"),
+    "ChatProtect, false alarms of certain": Target(1, "per 1,000"),
+    "calls of a judge, cold": Target(250, "per 1,000 entries"),
+    "cold review": Target(10, "s"),
+    "review after one change": Target(10, "ms"),
+    "review of an unchanged memory": Target(0, "judgements"),
+}
+
 TARGETS: Mapping[str, Target] = {
+    **COHERENCE,
     **TRUST,
     **ADAPTERS,
     "set.add, with why": WRITE,

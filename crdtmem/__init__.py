@@ -61,6 +61,7 @@ from crdtmem.timeline import Timeline
 if TYPE_CHECKING:
     from crdtmem.adapters.tools import tools
     from crdtmem.citation import Check, check
+    from crdtmem.coherence.review import review
     from crdtmem.search import Hit
     from crdtmem.sqlite import SqliteStore
     from crdtmem.sync import Peer
@@ -124,6 +125,7 @@ __all__ = [
     "View",
     "Watch",
     "check",
+    "review",
     "tools",
 ]
 
@@ -137,6 +139,7 @@ _LATER = {
     "Peer": "sync",
     "SqliteStore": "sqlite",
     "View": "view",
+    "review": "coherence",
     "tools": "adapters.tools",
 }  # loaded on first use
 

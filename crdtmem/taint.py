@@ -17,6 +17,7 @@ from crdtmem.entry import Entry, EntryId
 from crdtmem.errors import BadBytes
 
 RETRACTED, AFFIRMED = "@retracted", "@affirmed"  # fields, records by the id of the entry they speak of
+FINDINGS, JUDGED = "@findings", "@judged"  # fields, records of a review: what it found, what a judge has said
 
 Id = Any  # a plain tuple: session, seq, n
 
@@ -71,6 +72,8 @@ class Taint:
 
     def notice(self, field: str, came: Iterable[Entry], went: Iterable[Entry]) -> set[Id]:
         """Entries of one of the two fields have come and gone; return what is newly tainted."""
+        if field not in (RETRACTED, AFFIRMED):
+            return set()
         fallen: set[Id] = set()
         before = self.tainted.copy()
         settle = False

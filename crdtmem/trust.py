@@ -23,12 +23,12 @@ from crdtmem.entry import Entry, Writer
 from crdtmem.errors import RulesRefused, ValueRefused
 from crdtmem.identity import fingerprint
 from crdtmem.rules import NewerRules, Rules, one_of
-from crdtmem.taint import AFFIRMED, RETRACTED
+from crdtmem.taint import AFFIRMED, FINDINGS, JUDGED, RETRACTED
 from crdtmem.values import thaw
 
 RULES, CUTS, SETTLED = (REGISTER, "@rules"), (SET, "@cuts"), (REGISTER, "@settled")
 OWNERS = (RULES, CUTS, SETTLED)
-_SPEAKING = (RETRACTED, AFFIRMED)  # what any key may write that the rules know
+_SPEAKING = (RETRACTED, AFFIRMED, FINDINGS, JUDGED)  # what any key may write that the rules know
 _FREE, _APPEND = object(), object()
 _MANY = 4096  # verdicts remembered for one author; more fields than that are made up
 _REVOKED = "its author's right to write it was taken back"
@@ -93,7 +93,7 @@ class Rights:
         if self.flaw:
             return self.flaw
         if name in _SPEAKING:
-            return _FREE if self.verified else "only keys that the rules list retract and affirm"
+            return _FREE if self.verified else "only keys that the rules list retract, affirm and review"
         rule = rules.fields.get(name)
         if rule is None:
             if not rules.closed:

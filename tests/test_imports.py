@@ -47,6 +47,8 @@ THIRD_PARTY: dict[str, str | tuple[str, ...]] = {
     "mcp_types": "crdtmem.adapters.mcp",
     "uvicorn": "crdtmem.adapters.mcp",
     "openai": "crdtmem.coherence.judges",
+    "snowballstemmer": "crdtmem.coherence.lexicon",
+    "rich": "crdtmem.coherence.shown",
 }
 
 

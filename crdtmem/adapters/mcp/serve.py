@@ -18,7 +18,6 @@ from itertools import count
 from pathlib import Path
 
 import uvicorn
-from starlette.types import ASGIApp
 
 from crdtmem import Memory, MisuseError, Namespace, Peer, Replica, SqliteStore, StoreError
 from crdtmem.adapters.mcp.server import MemoryServer
@@ -117,7 +116,7 @@ class _Uvicorn(uvicorn.Server):
 async def http(server: MemoryServer, listener: socket.socket, told: Callable[[str], object]) -> None:
     """Serve streamable HTTP until SIGINT or SIGTERM."""
     host, port = listener.getsockname()[:2]
-    app: ASGIApp = server.server.streamable_http_app(host="127.0.0.1")
+    app = server.server.streamable_http_app(host="127.0.0.1")
     running = _Uvicorn(uvicorn.Config(app, log_level="warning", lifespan="on", timeout_graceful_shutdown=2))
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, running.handle_exit, number, None)
