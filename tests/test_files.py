@@ -28,9 +28,9 @@ def files() -> Files:
 
 
 def met(one: Files, other: Files) -> None:
-    one._memory.receive(other._memory.changes())
-    other._memory.receive(one._memory.changes())
-    assert one._memory.digest() == other._memory.digest()
+    one.memory.receive(other.memory.changes())
+    other.memory.receive(one.memory.changes())
+    assert one.memory.digest() == other.memory.digest()
 
 
 # -- beside the SDK's own ----------------------------------------------------------------------------
@@ -108,7 +108,7 @@ def test_renaming_moves_a_folder_and_deleting_takes_all_of_it(files: Files) -> N
     files.delete("/memories/z")
     assert files.view("/memories").count("\n") == 3
     assert files.clear() == "All memory cleared"
-    assert files._memory.fields() == {}
+    assert files.memory.fields() == {}
     for refused in (
         lambda: files.rename("/memories", "/memories/x"),
         lambda: files.rename("/memories/nowhere", "/memories/x"),
@@ -148,7 +148,7 @@ def test_edits_of_one_file_merge_by_character() -> None:
     bob.insert("/memories/brief", 2, "The outage did it.")
     met(ann, bob)
     assert ann.read("/memories/brief") == "Churn of March is 4.7 %.\nIt is bad.\nThe outage did it.\n"
-    assert ann._memory.conflicts() == []
+    assert ann.memory.conflicts() == []
 
 
 def test_a_file_that_is_edited_while_another_deletes_it_stays_with_the_edit() -> None:
@@ -175,17 +175,17 @@ def test_two_who_create_one_path_write_into_one_file() -> None:
     bob.create("/memories/n", "bob's\n")
     met(ann, bob)
     assert sorted(ann.read("/memories/n").split()) == ["ann's", "bob's"]
-    assert ann._memory.conflicts() == []
+    assert ann.memory.conflicts() == []
 
 
 def test_an_edit_in_an_open_change_is_part_of_it(files: Files) -> None:
-    with files._memory.change(why="tidy up"):
+    with files.memory.change(why="tidy up"):
         files.create("/memories/a", "one")
         files.insert("/memories/a", 1, "two")
         files.replace("/memories/a", "one", "1")
         assert files.read("/memories/a") == "1\ntwo\n"
-    assert len(files._memory.changes()) == 1
-    assert {entry.why for entry in files._memory.text("files:/memories/a").entries()} == {"tidy up"}
+    assert len(files.memory.changes()) == 1
+    assert {entry.why for entry in files.memory.text("files:/memories/a").entries()} == {"tidy up"}
 
 
 # -- bad input ---------------------------------------------------------------------------------------
@@ -248,10 +248,10 @@ def test_whatever_a_model_gives_is_done_or_told(given: Any, command: str | None)
 
 
 def test_what_is_too_large_is_told_and_nothing_happened(files: Files) -> None:
-    tool = MemoryTool(files._memory)
+    tool = MemoryTool(files.memory)
     with pytest.raises(ToolError, match="262144"):
         tool.call({"command": "create", "path": "/memories/a", "file_text": "x" * 300_000})
-    assert files._memory.fields() == {}
+    assert files.memory.fields() == {}
     files.create("/memories/a", "x" * 200_000)
     with pytest.raises(ToolError, match="is empty"):
         tool.call({"command": "str_replace", "path": "/memories/a", "old_str": "", "new_str": "y"})

@@ -185,6 +185,23 @@ def test_whoever_subscribed_is_told_of_changes_from_anywhere(mode: str) -> None:
     assert json.loads(asyncio.run(main()))["entities"][0]["name"] == "Ann"
 
 
+def test_findings_name_the_entries_that_cannot_all_hold() -> None:
+    shared = memory()
+    shared.set("facts").add("The port of gate-3 is 8080.")
+
+    async def work(client: Client) -> tuple[str, str, str]:
+        coherent = text(await client.call_tool("findings", {}))
+        shared.acting_as("bob").set("facts").add("The port of gate-3 is 9090.")
+        told = text(await client.call_tool("findings", {}))
+        mark = told[told.rindex("[") : told.rindex("]") + 1]
+        await client.call_tool("retract", {"entry": mark, "why": "it was moved"})
+        return coherent, told, text(await client.call_tool("findings", {}))
+
+    coherent, told, settled = talk(work, shared)
+    assert coherent == settled == "no contradiction found (read by offline)"
+    assert told.startswith("not coherent") and "certain numeric, open" in told and told.count("[") == 2
+
+
 # -- bad input ---------------------------------------------------------------------------------------
 
 junk = st.recursive(

@@ -36,7 +36,7 @@ class Files:
     """
 
     def __init__(self, memory: Memory, *, field: str = "files") -> None:
-        self._memory = memory
+        self.memory = memory
         self._names = memory.records(field)
         self._field = field
 
@@ -69,7 +69,7 @@ class Files:
         with self._together():
             self._names.put(where, name)
             if content:
-                self._memory.text(name).append(content)
+                self.memory.text(name).append(content)
         return f"File created successfully at: {path}"
 
     def replace(self, path: str, old: str, new: str) -> str:
@@ -157,7 +157,7 @@ class Files:
     # -- inside ------------------------------------------------------------------------------------
 
     def _text(self, path: str) -> Text:
-        return self._memory.text(str(self._names[path]))
+        return self.memory.text(str(self._names[path]))
 
     def _inside(self, folder: str) -> list[str]:
         return sorted(path for path in self._names if path.startswith(f"{folder}/"))
@@ -166,7 +166,7 @@ class Files:
         """The name of a text for a new file: the same for all who create that path at once."""
         taken = {str(name) for name in self._names.values()}
         name, number = f"{self._field}:{path}", 1
-        while name in taken or str(self._memory.text(name)):
+        while name in taken or str(self.memory.text(name)):
             number += 1
             name = f"{self._field}:{path}#{number}"
         return name
@@ -190,10 +190,10 @@ class Files:
             for path in paths:
                 self._names.delete(path)
             for name in gone - {str(name) for name in self._names.values()}:  # a text may have got two paths
-                self._memory.text(name).delete(0)
+                self.memory.text(name).delete(0)
 
     def _together(self) -> AbstractContextManager[object]:
-        return nullcontext() if self._memory._draft() is not None else self._memory.change()
+        return nullcontext() if self.memory._draft() is not None else self.memory.change()
 
     # -- folders -----------------------------------------------------------------------------------
 

@@ -109,7 +109,7 @@ class Toolbox:
     >>> answer = toolbox.call("remember", {"fact": "Churn is 4.7 %.", "why": "CRM export", "confidence": 0.9})
     >>> print(answer.text[13:])
     Remembered.
-    >>> print(toolbox.call("recall", {"query": "churn"}).text[13:43])
+    >>> print(toolbox.call("recall", {"query": "churn"}).text[13:44])
     "Churn is 4.7 %." - researcher,
     """
 

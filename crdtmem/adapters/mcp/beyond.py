@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
-from crdtmem import View
+from crdtmem import View, review
 from crdtmem.adapters.arguments import schema
 from crdtmem.adapters.citing import shown
 from crdtmem.adapters.mcp.desk import Desk
@@ -72,6 +72,22 @@ def _conflicts(desk: Desk, given: _Nothing) -> str:
     return "\n".join(lines) or "no conflicts"
 
 
+def _findings(desk: Desk, given: _Nothing) -> str:
+    report = review(desk.memory)
+    lines = [f"{_COHERENT[report.coherent]} (read by {', '.join(map(name, report.judges))})"]
+    for one in report.findings:
+        marks = " ".join(f"[{desk.citations.of(id)}]" for id in one.entries)
+        lines.append(f"{one.tier} {name(one.kind)}, {one.status}: {shown(one.says)} - entries {marks}")
+    return "\n".join(lines)
+
+
+_COHERENT = {
+    True: "no contradiction found",
+    False: "not coherent: these cannot all hold",
+    None: "unknown: not all of it was looked at",
+}
+
+
 def _retract(desk: Desk, given: _Retract) -> str:
     found = desk.citations.find(given.entry)
     desk.memory.retract(found, why=given.why)
@@ -125,6 +141,14 @@ BEYOND = (
         _Nothing,
         _conflicts,
     ),
+    _tool(
+        "findings",
+        "Findings",
+        "Entries that contradict each other in what they mean, found without a model: each with its entries, how "
+        "certain it is, and whether somebody has settled it. To settle one, retract the entry that is wrong",
+        _Nothing,
+        _findings,
+    )._replace(slow=True),
     _tool(
         "retract",
         "Retract",

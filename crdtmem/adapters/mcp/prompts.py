@@ -47,11 +47,12 @@ def prompt(desk: Desk, name: str, arguments: Mapping[str, str]) -> types.GetProm
         return _message(asked, _shown(desk, "view", about=topic))
     if name == "review":
         asked = (
-            "Look for what does not fit together in the shared memory: the values below were written by agents that "
-            "did not know of each other. For each, say which entry should stand and why, citing it by what stands in "
-            "brackets, and ask me before you write the right value or retract the wrong one."
+            "Look for what does not fit together in the shared memory. Below stand the values that agents wrote "
+            "without knowing of each other, and then the entries that contradict each other in what they mean. For "
+            "each, say which entry should stand and why, citing it by what stands in brackets, and ask me before you "
+            "write the right value or retract the wrong one."
         )
-        return _message(asked, _shown(desk, "conflicts"))
+        return _message(asked, _shown(desk, "conflicts") + "\n" + _shown(desk, "findings"))
     raise ValueRefused(f"there is no prompt {name!r:.60}; there are {', '.join(one.name for one in PROMPTS)}")
 
 

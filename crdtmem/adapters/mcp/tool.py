@@ -29,6 +29,7 @@ class Tool(NamedTuple):
         reads: whether it changes nothing.
         destroys: whether it takes something away.
         again: whether doing it twice is as doing it once.
+        slow: whether others should not wait for it; then it is done in a thread.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Tool(NamedTuple):
     reads: bool = False
     destroys: bool = False
     again: bool = False
+    slow: bool = False
 
     def shown(self) -> types.Tool:
         """As `tools/list` shows it."""
