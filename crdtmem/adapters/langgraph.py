@@ -136,7 +136,7 @@ class CrdtmemStore(BaseStore):
         >>> ann.put(("plan",), "status", {"is": "open"})
         >>> bob.put(("plan",), "status", {"is": "done"})
         >>> _ = ann.memory.receive(bob.memory.changes())
-        >>> {key: [entry.by for entry in entries] for (_, key), entries in ann.conflicts().items()}
+        >>> {key: sorted(entry.by for entry in entries) for (_, key), entries in ann.conflicts().items()}
         {'status': ['ann', 'bob']}
         """
         found = [one for one in self.memory.conflicts() if one.field == self._items.name]
@@ -197,19 +197,19 @@ class CrdtmemStore(BaseStore):
         read = [entry.at for entry in self._read.siblings(key) if entry._stamp is not None]
         return max([changed, *read]).timestamp()
 
-    def _below(self, op: SearchOp) -> Iterator[Item]:
-        """What is below the prefix of a search and passes its filter."""
+    def _below(self, op: SearchOp) -> Iterator[tuple[Entry, Item]]:
+        """What is below the prefix of a search and passes its filter, each with the entry that it shows."""
         labels = ".".join(op.namespace_prefix)
         starts = (labels + BETWEEN, labels + ".") if labels else ("",)
         for key in self._items:
             if key.startswith(starts) and BETWEEN in key:
                 item = self._shown(key)
                 if item is not None and matches(item.value, op.filter):
-                    yield item
+                    yield self._items.siblings(key)[-1], item
 
     def _newest(self, op: SearchOp) -> list[SearchItem]:
-        items = sorted(self._below(op), key=lambda item: item.updated_at, reverse=True)
-        return [_hit(item, None) for item in items[op.offset : op.offset + op.limit]]
+        found = sorted(self._below(op), key=_rank, reverse=True)
+        return [_hit(item, None) for _, item in found[op.offset : op.offset + op.limit]]
 
     def _ranked(self, op: SearchOp, candidates: list[Candidate], vectors: Mapping[str, Vector]) -> list[SearchItem]:
         assert self._vectors is not None and op.query
@@ -222,15 +222,14 @@ class CrdtmemStore(BaseStore):
         if self._vectors is not None:
             for number, op in enumerate(ops):
                 if isinstance(op, SearchOp) and op.query:
-                    found[number] = [self._candidate(item) for item in self._below(op)]
+                    found[number] = [self._candidate(entry, item) for entry, item in self._below(op)]
             if found:
                 self._vectors.keep(self._items)
         return found
 
-    def _candidate(self, item: Item) -> Candidate:
-        key = _key(item.namespace, item.key)
-        about = self._about.get(key) or {}
-        return Candidate(key, self._items.siblings(key)[-1]._id, item, about.get("index"))
+    def _candidate(self, entry: Entry, item: Item) -> Candidate:
+        about = self._about.get(entry.key) or {}
+        return Candidate(entry.key, entry._id, item, about.get("index"))
 
     def _namespaces(self, op: ListNamespacesOp) -> list[tuple[str, ...]]:
         keys = [key for key in self._items if BETWEEN in key and self._shown(key) is not None]
@@ -312,6 +311,12 @@ def _checked(ops: Iterable[Op]) -> list[Op]:
 
 def _queries(ops: list[Op]) -> set[str]:
     return {op.query for op in ops if isinstance(op, SearchOp) and op.query}
+
+
+def _rank(found: tuple[Entry, Item]) -> tuple[bool, int, str]:
+    """Of two, which is newer; what an open change() has written is newest."""
+    entry, _ = found
+    return (True, 0, entry.key) if entry._stamp is None else (False, entry._stamp.hlc, entry.key)
 
 
 def _hit(item: Item, score: float | None) -> SearchItem:
