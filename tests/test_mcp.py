@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import jsonschema
@@ -297,6 +298,17 @@ def test_servers_that_start_at_the_same_instant_each_get_a_file(tmp_path: Path) 
         assert child.exitcode == 0
     with gathered(tmp_path, SPACE, agent="judge") as memory:
         assert set(memory.set("s")) == set(range(4))
+
+
+def test_what_a_server_had_not_sent_is_taken_in_by_the_next() -> None:
+    with TemporaryDirectory() as folder:
+        with gathered(folder, SPACE, agent="a") as one, gathered(folder, SPACE, agent="b") as other:
+            one.set("s").add(1)
+            other.set("s").add(2)
+            with gathered(folder, SPACE, agent="c") as third:
+                assert list(third.set("s")) == []  # they are alive, and send it themselves
+        with gathered(folder, SPACE, agent="d") as memory:
+            assert set(memory.set("s")) == {1, 2}
 
 
 def test_a_damaged_file_of_another_keeps_nobody_from_serving(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
