@@ -207,6 +207,16 @@ def test_reading_seldom_writes() -> None:
     assert store.memory.changes(before) == []
 
 
+def test_who_may_only_read_prolongs_nothing_and_reads() -> None:
+    hand = Hand()
+    shared = memory(time=hand)
+    CrdtmemStore(shared, time=hand).put(("a",), "k", {"n": 1}, ttl=10)
+    hand.now += 300
+    pinned = CrdtmemStore(shared.at(shared.version), time=hand)
+    assert pinned.get(("a",), "k") is not None
+    assert len(pinned.search(("a",))) == 1
+
+
 # -- several writers ---------------------------------------------------------------------------------
 
 

@@ -261,7 +261,7 @@ def test_a_citation_from_elsewhere_is_found() -> None:
 
 
 def test_more_clients_than_it_remembers_do_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crdtmem.adapters.mcp.server._MOST", 2)
+    monkeypatch.setattr("crdtmem.adapters.mcp.server._DESKS", 2)
     server = MemoryServer(memory())
     first = server.desk("a")
     assert server.desk("a") is first

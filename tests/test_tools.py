@@ -142,6 +142,11 @@ def test_what_changed_is_what_others_did_since_one_asked(toolbox: Toolbox) -> No
     assert "fact 39" in told(toolbox, "what_changed", since="2020-01-01T00:00")
     assert told(toolbox, "what_changed", since=str(toolbox.memory.version)) == "Nobody else changed anything."
     assert refused(toolbox, "what_changed", since="yesterday")
+    told(bob, "remember", fact="Bob's last")
+    for number in range(300):
+        toolbox.memory.set("notes").add(number)
+    [line] = told(toolbox, "what_changed").splitlines()  # what it did itself crowds nobody out
+    assert "Bob's last" in line
 
 
 # -- what models get wrong ---------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time as clock
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -34,7 +34,7 @@ from langgraph.store.base import (
     validate_op_namespace,
 )
 
-from crdtmem import Entry, Memory, ValueRefused
+from crdtmem import Entry, Memory, ReadOnly, RulesRefused, ValueRefused
 from crdtmem.adapters.filters import matches
 from crdtmem.adapters.vectors import Candidate, Vector, Vectors
 
@@ -285,12 +285,10 @@ class CrdtmemStore(BaseStore):
         """Begin an item's life anew; not for every read, since each is a write."""
         key = _key(item.namespace, item.key)
         about = self._about.get(key)
-        if (
-            about
-            and "ttl" in about
-            and self._time() - self._last_used(key, item.updated_at) > FRESH * about["ttl"] * 60
-        ):
-            self._read.put(key, None)
+        life = about["ttl"] * 60 if about and "ttl" in about else None
+        if life is not None and self._time() - self._last_used(key, item.updated_at) > FRESH * life:
+            with suppress(ReadOnly, RulesRefused):  # who may only read prolongs nothing
+                self._read.put(key, None)
 
 
 # -- names -----------------------------------------------------------------------------------------

@@ -244,11 +244,17 @@ class Toolbox:
     def _what_changed(self, given: WhatChanged) -> str:
         now = self.memory.version
         since = self._asked if given.since is None else _moment(given.since)
-        page = self.memory.audit(since=since, until=now, last=LATEST)
-        told = [self.citations.event(event) for event in page if event.by != self.memory.agent]
+        told: list[str] = []
+        before = None
+        while len(told) < LATEST:
+            page = self.memory.audit(since=since, until=now, last=200, before=before)
+            told += [self.citations.event(event) for event in reversed(page) if event.by != self.memory.agent]
+            before = page.previous
+            if before is None:
+                break
         self._asked = self._seen = now
-        less = "(older changes are left out)\n" if page.previous else ""
-        return less + ("\n".join(told) or "Nobody else changed anything.")
+        less = "(older changes are left out)\n" if before is not None or len(told) > LATEST else ""
+        return less + ("\n".join(reversed(told[:LATEST])) or "Nobody else changed anything.")
 
     def _who_said(self, given: WhoSaid) -> str:
         return "\n".join(self.citations.explained(self.memory.explain(self.citations.find(given.entry))))
