@@ -108,7 +108,7 @@ class CrdtmemStore(BaseStore):
         where = f"{_prefix(namespace)}{key}"
         about = self._about.get(where)
         item = self._item(where, namespace, str(key), about)
-        if about and item is not None:
+        if about and "ttl" in about and item is not None:
             asked = (self.ttl_config or {}).get("refresh_on_read", True) if refresh_ttl is None else refresh_ttl
             if asked:
                 self._prolong(item)
