@@ -22,7 +22,7 @@ from mcp.client.stdio import StdioServerParameters
 from mcp.shared.exceptions import MCPDeprecationWarning, MCPError
 from mcp_types import CallToolResult, Implementation, ResourceUpdatedNotification, TextContent
 
-from crdtmem import Memory, MisuseError, Namespace, Replica
+from crdtmem import Memory, MisuseError, Namespace, Replica, StoreError
 from crdtmem.adapters.mcp import MemoryServer, serve
 from crdtmem.adapters.mcp.serve import gathered
 from crdtmem.adapters.mcp.server import GRAPH, TOOLS
@@ -260,6 +260,28 @@ def test_a_citation_from_elsewhere_is_found() -> None:
     assert others.find(str(fact.id)) == fact.id
 
 
+def test_a_subscriber_that_has_left_is_not_told_again() -> None:
+    shared = memory()
+
+    class Gone:
+        async def send_resource_updated(self, uri: str) -> None:
+            raise ConnectionError(uri)
+
+    async def main() -> None:
+        server = MemoryServer(shared)
+        server._told[1] = Gone()  # type: ignore[assignment]
+        async with (
+            Client(server.server, cache=None) as client,
+            client.listen(resource_subscriptions=[GRAPH]) as events,
+        ):
+            for name in "ab":
+                shared.records("entities").put(name, "x")
+                await anext(events)
+        assert server._told == {}
+
+    asyncio.run(main())
+
+
 def test_more_clients_than_it_remembers_do_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("crdtmem.adapters.mcp.server._DESKS", 2)
     server = MemoryServer(memory())
@@ -317,7 +339,16 @@ def test_a_damaged_file_of_another_keeps_nobody_from_serving(tmp_path: Path, cap
     (tmp_path / "stores" / "2.db").write_bytes(b"no database" * 1000)
     with gathered(tmp_path, SPACE, agent="c") as memory:
         assert list(memory.set("s")) == [1]
-    assert "2.db was not taken in" in caplog.text
+        assert "2.db was not taken in" in caplog.text
+        with gathered(tmp_path, SPACE, agent="d"):  # for which 2.db is the first that is free
+            assert "2.db is left alone, and another file used" in caplog.text
+
+
+def test_a_folder_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
+    (tmp_path / "stores").mkdir()
+    (tmp_path / "stores" / "1.db-owner").mkdir()  # where the file's owner would be told
+    with pytest.raises(StoreError), gathered(tmp_path, SPACE, agent="a"):
+        pass
 
 
 def test_a_host_that_dies_in_the_middle_of_a_call_ends_the_server(tmp_path: Path) -> None:

@@ -28,21 +28,23 @@ def run(
     Example: `crdtmem mcp --meet ~/.crdtmem --import memory.jsonl`
     """
     try:
-        from crdtmem.adapters.mcp.serve import shared
-        from crdtmem.adapters.mcp.server import MemoryServer
+        from crdtmem.adapters.mcp import MemoryServer, serve
     except ModuleNotFoundError as error:
         raise MisuseError(f"crdtmem mcp needs one more package: pip install 'crdtmem[mcp]' ({error})") from None
-    from crdtmem.adapters.mcp import serve
-
+    space = scope(namespace)
     listener = serve.listening(http) if http else None
 
     async def main() -> None:
-        async with shared(meet, scope(namespace), agent=agent) as memory:
+        async with serve.shared(meet, space, agent=agent) as memory:
             server = MemoryServer(memory)
             if load is not None:
                 found = server.desk(agent).graph.load(load.read_text(encoding="utf-8", errors="surrogateescape"))
-                for number in found.unreadable:
-                    print(f"crdtmem: {load}, line {number}: cannot be read, and was left out", file=sys.stderr)
+                if found.unreadable:
+                    lines = ", ".join(map(str, found.unreadable[:20]))
+                    print(
+                        f"crdtmem: {load}: {len(found.unreadable)} lines cannot be read and were left out: {lines}",
+                        file=sys.stderr,
+                    )
             if listener is None:
                 await server.stdio()
             else:

@@ -13,7 +13,7 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -59,11 +59,19 @@ def gathered(folder: str | os.PathLike[str], namespace: Namespace, *, agent: str
 
 
 def _free(place: Path) -> SqliteStore:
-    """The first file that nobody owns."""
+    """The first file that nobody owns, and that can be opened."""
     for number in count(1):
-        with suppress(_Owned):
-            return _owned(place / f"{number}.db")
-    raise AssertionError("count() ends never")
+        path = place / f"{number}.db"
+        there = path.exists()
+        try:
+            return _owned(path)
+        except _Owned:
+            continue
+        except StoreError as error:
+            if not there:
+                raise
+            log.warning("%s is left alone, and another file used: %s", path, error)
+    raise AssertionError("count() never ends")
 
 
 class _Owned(Exception):
@@ -83,7 +91,9 @@ def _adopt(memory: Memory, path: Path) -> None:
     """Take in what is in the file of a process that is gone."""
     try:
         with _owned(path) as store, Replica(memory.agent, store=store) as replica:
-            memory.receive(replica.open(memory.namespace).changes(memory.version), sender=path.name)
+            left = replica.open(memory.namespace).changes(memory.version)
+            for refusal in memory.receive(left, sender=path.name).refused:
+                log.warning("a change in %s was refused: %s", path, refusal)
     except _Owned:
         pass  # it is alive, and sends what it has
     except StoreError as error:
