@@ -371,6 +371,19 @@ def test_it_takes_in_the_file_of_the_reference_server(tmp_path: Path) -> None:
         assert asyncio.run(main()) == {"entities": [ANN], "relations": []}
 
 
+def test_a_server_that_starts_beside_others_begins_with_what_they_have(tmp_path: Path) -> None:
+    words = [*CRDTMEM[1:], "mcp", "--meet", str(tmp_path / "team")]
+    server = StdioServerParameters(command=CRDTMEM[0], args=words)
+
+    async def main() -> Any:
+        async with asyncio.timeout(60), Client(server) as one:
+            await one.call_tool("create_entities", {"entities": [ANN]})
+            async with Client(server) as other:
+                return (await other.call_tool("read_graph", {})).structured_content
+
+    assert asyncio.run(main()) == {"entities": [ANN], "relations": []}
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_over_http_several_clients_share_a_server_that_ends_in_order(number: signal.Signals, tmp_path: Path) -> None:
     async def main() -> None:

@@ -13,25 +13,34 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
 import uvicorn
 
-from crdtmem import Memory, MisuseError, Namespace, Peer, Replica, SqliteStore, StoreError
+from crdtmem import Memory, MisuseError, Namespace, NotReached, Peer, Replica, SqliteStore, StoreError
 from crdtmem.adapters.mcp.server import MemoryServer
+from crdtmem.sync.meet import Meeting
 from crdtmem.sync.peer import host_and_port
 from crdtmem.sync.websocket import is_local
 
 log = logging.getLogger("crdtmem")
+MOMENT = 1.0  # seconds
 
 
 @asynccontextmanager
 async def shared(folder: str | os.PathLike[str], namespace: Namespace, *, agent: str) -> AsyncIterator[Memory]:
-    """The memory of all who use a folder, kept in a file of this process, and sent to and fro while the block lasts."""
+    """The memory of all who use a folder, kept in a file of this process, and sent to and fro while the block lasts.
+
+    Where others are there, it begins with what they have, unless they take longer than a moment.
+    """
     with gathered(folder, namespace, agent=agent) as memory:
-        async with Peer(memory, meet=folder):
+        others = Meeting(folder).present()
+        async with Peer(memory, meet=folder) as peer:
+            if others:
+                with suppress(NotReached):  # they may be dead, and their addresses left behind
+                    await peer.synced(timeout=MOMENT)
             yield memory
 
 
