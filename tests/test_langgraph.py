@@ -119,6 +119,14 @@ def test_the_newest_hit_comes_first_and_pages_do_not_overlap(store: CrdtmemStore
     assert pages == [["2", "6", "5"], ["4", "3", "1"], ["0"]]
 
 
+def test_a_key_may_be_any_text(store: CrdtmemStore) -> None:
+    keys = ["", ".", "..", "a..b", "..a", "a/b", "ä\n"]
+    for key in keys:
+        store.put(("x", "y"), key, {"key": key})
+    assert {hit.key: hit.value["key"] for hit in store.search(("x",))} == dict(zip(keys, keys, strict=True))
+    assert store.list_namespaces() == [("x", "y")]
+
+
 # -- times -------------------------------------------------------------------------------------------
 
 
