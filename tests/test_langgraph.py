@@ -271,9 +271,32 @@ def test_records_that_others_write_are_items_too(store: CrdtmemStore) -> None:
     store.memory.records("store").put("docs..plan", {"is": "open"})
     store.memory.records("store").put("no namespace", {"is": "open"})
     store.memory.records("store").put("docs..number", 7)
+    store.memory.records("store").merge("docs..plan", {"by": "bob"})
     assert [(hit.namespace, hit.key) for hit in store.search(())] == [(("docs",), "plan")]
+    assert store.get(("docs",), "plan").value == {"is": "open", "by": "bob"}  # type: ignore[union-attr]
     assert store.get(("docs",), "number") is None
     assert store.list_namespaces() == [("docs",)]
+
+
+@given(
+    st.recursive(
+        st.none() | st.integers(-(2**63), 2**63 - 1) | st.text(max_size=3), lambda inner: st.lists(inner, max_size=2)
+    )
+    | st.dictionaries(
+        st.sampled_from(["made", "ttl", "index"]),
+        st.none() | st.integers(0, 2**62) | st.floats(0, 1e300) | st.lists(st.text(max_size=3), max_size=2),
+    )
+)
+def test_whatever_others_write_beside_an_item_it_can_be_read(about: Any) -> None:
+    store = CrdtmemStore(memory(), index={"dims": 3, "embed": letters})
+    store.put(("n",), "x", {"text": "bb"})
+    for field in ("store.about", "store.read"):
+        store.memory.records(field).put("n..x", about)
+    store.get(("n",), "x")
+    store.search(("n",), query="b")
+    store.put(("n",), "x", {"text": "b"}, ttl=1)
+    item = store.get(("n",), "x")
+    assert item is not None and item.value == {"text": "b"}
 
 
 # -- search by meaning -------------------------------------------------------------------------------

@@ -229,7 +229,7 @@ def test_any_arguments_give_a_result_or_say_what_is_wrong(name: str, given: dict
 @pytest.mark.parametrize(
     ("name", "given", "why"),
     [
-        ("create_entities", {"entities": "x"}, "Invalid arguments for tool create_entities: Expected `array`"),
+        ("create_entities", {"entities": "x"}, "the arguments do not fit: Expected `array`"),
         ("add_observations", {"observations": [{"entityName": "no", "contents": []}]}, "Entity with name no not found"),
         ("create_entities", {"entities": [{**ANN, "observations": ["x" * 300_000]}]}, "262144"),
         ("retract", {"entry": "abcdefghij", "why": "x"}, "no entry has the citation"),

@@ -16,6 +16,7 @@ from crdtmem.adapters.citing import Citations
 from crdtmem.adapters.files import Files
 from crdtmem.adapters.graph import Graph
 from crdtmem.adapters.langgraph import CrdtmemStore
+from crdtmem.adapters.together import together
 from crdtmem.adapters.tools import Toolbox
 from crdtmem.adapters.vectors import Vectors
 from tests import test_files, test_graph, test_langgraph, test_mcp, test_tools
@@ -54,7 +55,7 @@ def _unnamed(real: Any) -> Any:
 
     def edit(self: Files, path: str, change: Any) -> Any:
         text = self._text(path)
-        with self._together():
+        with together(self.memory):
             text.delete(0, 0)
             return change(text, str(text))
 

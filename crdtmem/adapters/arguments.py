@@ -9,7 +9,7 @@ import msgspec
 
 from crdtmem.errors import ValueRefused
 
-S = TypeVar("S", bound=msgspec.Struct)
+T = TypeVar("T")
 MOST = 1_000_000  # characters of arguments that come as text
 
 
@@ -27,7 +27,7 @@ def schema(takes: type[msgspec.Struct]) -> dict[str, Any]:
     return {key: value for key, value in found.items() if key not in ("title", "description")}
 
 
-def checked(takes: type[S], given: object) -> S:
+def checked(takes: type[T], given: object) -> T:
     """What a model gave, as an object or as JSON.
 
     Raises:

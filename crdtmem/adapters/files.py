@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 
 from crdtmem import Memory, NoMatch, ValueRefused
+from crdtmem.adapters.together import together
 from crdtmem.fields.text import Text
 
 ROOT = "/memories"
@@ -66,7 +66,7 @@ class Files:
                 raise ValueRefused(f"{above} is a file; a file cannot be created inside it")
             above = posixpath.dirname(above)
         name = self._free(where)
-        with self._together():
+        with together(self.memory):
             self._names.put(where, name)
             if content:
                 self.memory.text(name).append(content)
@@ -139,7 +139,7 @@ class Files:
         if target.startswith(f"{source}/"):
             raise ValueRefused(f"Cannot rename {old} into itself")
         paths = [(path, _checked(target + path[len(source) :])) for path in moved]
-        with self._together():
+        with together(self.memory):
             for path, wanted in paths:
                 self._names.put(wanted, self._names[path])
                 self._names.delete(path)
@@ -178,22 +178,19 @@ class Files:
                 raise NoMatch(f"The path {path} is not a file.")
             raise NoMatch(f"The path {path} does not exist. Please provide a valid path.")
         text = self._text(where)
-        with self._together():
+        with together(self.memory):
             text.delete(0, 0)  # from here on this block reads its own copy, whatever arrives meanwhile
             said = edit(text, str(text))
             self._names.put(where, self._names[where])
         return said
 
     def _remove(self, paths: list[str]) -> None:
-        with self._together():
+        with together(self.memory):
             gone = {str(self._names[path]) for path in paths}
             for path in paths:
                 self._names.delete(path)
             for name in gone - {str(name) for name in self._names.values()}:  # a text may have got two paths
                 self.memory.text(name).delete(0)
-
-    def _together(self) -> AbstractContextManager[object]:
-        return nullcontext() if self.memory._draft() is not None else self.memory.change()
 
     # -- folders -----------------------------------------------------------------------------------
 

@@ -11,12 +11,12 @@ Reading makes one pass over everything, once for each version of the memory.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple, TypedDict
 
 import msgspec
 
 from crdtmem import Memory, NoMatch, Version
+from crdtmem.adapters.together import together
 from crdtmem.change import is_key
 from crdtmem.values import freeze
 
@@ -90,7 +90,7 @@ class Graph:
     def create_entities(self, entities: Sequence[Entity], **about: Any) -> list[Entity]:
         """Those that are new, with what is said of them; names that exist already are left as they are."""
         made: dict[str, Entity] = {}
-        with self._together(**about):
+        with together(self.memory, **about):
             for entity in entities:
                 name = entity["name"]
                 if name in made or name in self._types:
@@ -105,7 +105,7 @@ class Graph:
     def create_relations(self, relations: Sequence[Relation], **about: Any) -> list[Relation]:
         """Those that are new."""
         made: list[Relation] = []
-        with self._together(**about):
+        with together(self.memory, **about):
             for relation in map(_relation, relations):
                 if relation not in self._relations:
                     self._relations.add(dict(relation))
@@ -119,7 +119,7 @@ class Graph:
             NoMatch: an entity is not there; then nothing of it is said.
         """
         results: list[dict[str, Any]] = []
-        with self._together(**about):
+        with together(self.memory, **about):
             for one in observations:
                 name = one["entityName"]
                 if name not in self._types and not self._named([name]):
@@ -135,7 +135,7 @@ class Graph:
         """Take away entities, what is said of them, and their relations."""
         shown = self.read()
         gone = set(names)
-        with self._together(**about):
+        with together(self.memory, **about):
             for entity in shown["entities"]:
                 if entity["name"] in gone:
                     self._types.delete(entity["name"])
@@ -147,19 +147,16 @@ class Graph:
 
     def delete_observations(self, deletions: Sequence[Unsaid], **about: Any) -> None:
         """Take away what is said of entities."""
-        with self._together(**about):
+        with together(self.memory, **about):
             for one in deletions:
                 for content in one["observations"]:
                     self._said.discard({"entity": one["entityName"], "content": content})
 
     def delete_relations(self, relations: Sequence[Relation], **about: Any) -> None:
         """Take away relations."""
-        with self._together(**about):
+        with together(self.memory, **about):
             for relation in relations:
                 self._relations.discard(dict(_relation(relation)))
-
-    def _together(self, **about: Any) -> AbstractContextManager[object]:
-        return nullcontext() if self.memory._draft() is not None else self.memory.change(**about)
 
     # -- reading -----------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time as clock
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -36,6 +36,7 @@ from langgraph.store.base import (
 
 from crdtmem import Entry, Memory, ReadOnly, RulesRefused, ValueRefused
 from crdtmem.adapters.filters import matches
+from crdtmem.adapters.together import together
 from crdtmem.adapters.vectors import Candidate, Vector, Vectors
 
 BETWEEN = ".."  # a label has no dot and is never empty, so the first of these ends the namespace
@@ -106,9 +107,9 @@ class CrdtmemStore(BaseStore):
         """The item under a key: as a batch of one gives it, in half the time."""
         namespace = tuple(namespace)
         where = f"{_prefix(namespace)}{key}"
-        about = self._about.get(where)
+        about = self._known(where)
         item = self._item(where, namespace, str(key), about)
-        if about and "ttl" in about and item is not None:
+        if "ttl" in about and item is not None:
             asked = (self.ttl_config or {}).get("refresh_on_read", True) if refresh_ttl is None else refresh_ttl
             if asked:
                 self._prolong(item)
@@ -117,7 +118,7 @@ class CrdtmemStore(BaseStore):
     def sweep_ttl(self) -> int:
         """Delete what has outlived its time, and say how many items that was. Nobody sees them before that either."""
         over = [key for key in list(self._about) if key in self._items and self._shown(key) is None]
-        with self._together():
+        with together(self.memory):
             for key in over:
                 self._drop(key, why="its time to live is over")
         return len(over)
@@ -169,27 +170,33 @@ class CrdtmemStore(BaseStore):
         if len(puts) == 1:
             self._put(*puts.popitem())
         elif puts:
-            with self._together():
+            with together(self.memory):
                 for key, op in puts.items():
                     self._put(key, op)
         return results
 
     def _shown(self, key: str) -> Item | None:
-        return self._item(key, *_parsed(key), self._about.get(key))
+        return self._item(key, *_parsed(key), self._known(key))
 
-    def _item(self, key: str, namespace: tuple[str, ...], own: str, about: Mapping[str, Any] | None) -> Item | None:
+    def _known(self, key: str) -> Mapping[str, Any]:
+        """What is known of an item beside its value; what is not ours to read is nothing."""
+        found = self._about.get(key)
+        return found if found is not None and _is_sound(found) else {}
+
+    def _item(self, key: str, namespace: tuple[str, ...], own: str, about: Mapping[str, Any]) -> Item | None:
         entries = self._items.siblings(key)
-        value = entries[-1].value if entries else None
+        if not entries:
+            return None
+        value = entries[0].value if len(entries) == 1 else self._items[key]
         if type(value) is not dict:
             return None
         first, last = entries[0], entries[-1]
         changed = last.at if last._stamp is not None else datetime.fromtimestamp(self._time(), UTC)
         made = changed if first is last else first.at
-        if about:
-            if "made" in about:
-                made = datetime.fromtimestamp(about["made"] / 1000, UTC)
-            if "ttl" in about and self._last_used(key, changed) + about["ttl"] * 60 <= self._time():
-                return None
+        if "made" in about:
+            made = datetime.fromtimestamp(about["made"] / 1000, UTC)
+        if "ttl" in about and self._last_used(key, changed) + about["ttl"] * 60 <= self._time():
+            return None
         return Item(value=value, key=own, namespace=namespace, created_at=made, updated_at=changed)
 
     def _last_used(self, key: str, changed: datetime) -> float:
@@ -228,8 +235,7 @@ class CrdtmemStore(BaseStore):
         return found
 
     def _candidate(self, entry: Entry, item: Item) -> Candidate:
-        about = self._about.get(entry.key) or {}
-        return Candidate(entry.key, entry._id, item, about.get("index"))
+        return Candidate(entry.key, entry._id, item, self._known(entry.key).get("index"))
 
     def _namespaces(self, op: ListNamespacesOp) -> list[tuple[str, ...]]:
         keys = [key for key in self._items if BETWEEN in key and self._shown(key) is not None]
@@ -242,10 +248,6 @@ class CrdtmemStore(BaseStore):
 
     # -- writing -----------------------------------------------------------------------------------
 
-    def _together(self) -> AbstractContextManager[object]:
-        """One change, or the one that is open here already."""
-        return nullcontext() if self.memory._draft() is not None else self.memory.change()
-
     def _put(self, key: str, op: PutOp) -> None:
         if op.value is None:
             self._drop(key)
@@ -257,7 +259,7 @@ class CrdtmemStore(BaseStore):
             about["ttl"] = float(op.ttl)
         if op.index is not None:
             about["index"] = op.index
-        known = self._about.get(key) or {}
+        known = self._known(key)
         if "made" in known and "ttl" not in known:
             about["made"] = known["made"]
         elif key in self._items:
@@ -267,7 +269,7 @@ class CrdtmemStore(BaseStore):
         if about == known:
             self._items.put(key, dict(op.value))
             return
-        with self._together():
+        with together(self.memory):
             self._items.put(key, dict(op.value))
             if about:
                 self._about.put(key, about)
@@ -275,7 +277,7 @@ class CrdtmemStore(BaseStore):
                 self._about.delete(key)
 
     def _drop(self, key: str, why: str | None = None) -> None:
-        with self._together():
+        with together(self.memory):
             self._items.delete(key, why=why)
             for beside in (self._about, self._read):
                 if key in beside:
@@ -284,9 +286,8 @@ class CrdtmemStore(BaseStore):
     def _prolong(self, item: Item) -> None:
         """Begin an item's life anew; not for every read, since each is a write."""
         key = _key(item.namespace, item.key)
-        about = self._about.get(key)
-        life = about["ttl"] * 60 if about and "ttl" in about else None
-        if life is not None and self._time() - self._last_used(key, item.updated_at) > FRESH * life:
+        life = self._known(key).get("ttl")
+        if life is not None and self._time() - self._last_used(key, item.updated_at) > FRESH * life * 60:
             with suppress(ReadOnly, RulesRefused):  # who may only read prolongs nothing
                 self._read.put(key, None)
 
@@ -309,6 +310,22 @@ def _checked(ops: Iterable[Op]) -> list[Op]:
 
 def _queries(ops: list[Op]) -> set[str]:
     return {op.query for op in ops if isinstance(op, SearchOp) and op.query}
+
+
+def _is_sound(about: Any) -> bool:
+    """Whether this is what a store writes beside an item: anybody may write to its fields."""
+    if type(about) is not dict:
+        return False
+    made, ttl, index = about.get("made", 0), about.get("ttl", 0), about.get("index", False)
+    return (
+        type(made) is int
+        and 0 <= made < _LATEST
+        and type(ttl) in (int, float)
+        and (index is False or (type(index) is list and all(type(path) is str for path in index)))
+    )
+
+
+_LATEST = 253_402_300_800_000  # milliseconds to the end of the calendar
 
 
 def _rank(found: tuple[Entry, Item]) -> tuple[bool, int, str]:

@@ -17,6 +17,7 @@ from msgspec import Meta, Struct
 from crdtmem import CrdtmemError, Entry, EntryId, Memory, NoMatch, ValueRefused, Version
 from crdtmem.adapters.arguments import checked, schema
 from crdtmem.adapters.citing import Citations
+from crdtmem.adapters.together import together
 
 LATEST = 30  # events that `what_changed` tells
 
@@ -220,7 +221,7 @@ class Toolbox:
             raise NoMatch(f"[{given.entry}] does not stand any more; recall what does. What became of it:\n{told}")
         about = self._about(given)
         if said.kind == "set":
-            with self.memory.change(why=given.why):
+            with together(self.memory, why=given.why):
                 self.memory.set(said.field).discard(said.value)
                 new = self.memory.set(said.field).add(given.fact, **about)
             return self._done("Revised.", new)

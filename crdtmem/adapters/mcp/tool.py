@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import mcp_types as types
-import msgspec
 
 from crdtmem import CrdtmemError
+from crdtmem.adapters.arguments import checked
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 
@@ -64,11 +64,7 @@ class Tool(NamedTuple):
     def call(self, desk: Any, arguments: dict[str, Any] | None) -> types.CallToolResult:
         """Do it; what is wrong is said to the model, as a result."""
         try:
-            given = msgspec.convert(arguments or {}, self.takes)
-        except (msgspec.ValidationError, RecursionError) as error:
-            return refusal(f"Invalid arguments for tool {self.name}: {error}")
-        try:
-            result = self.run(desk, given)
+            result = self.run(desk, checked(self.takes, arguments or {}))
         except CrdtmemError as error:
             return refusal(str(error))
         if isinstance(result, str):
