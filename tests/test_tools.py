@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openai import OpenAI
 
-from crdtmem import Memory, Replica, tools
+from crdtmem import Memory, MisuseError, Replica, tools
 from crdtmem.adapters.anthropic import MemoryTool
 from crdtmem.adapters.citing import cite
 from crdtmem.adapters.tools import TOOLS, Toolbox
@@ -127,6 +127,19 @@ def test_what_rests_on_a_retracted_entry_is_named(toolbox: Toolbox) -> None:
     assert f"[{heir}]" in answer and "TAINTED" in answer
     assert "TAINTED" in told(toolbox, "recall", query="churn")
     assert "retracted" in told(toolbox, "who_said", entry=source)
+
+
+def test_what_is_told_of_one_entry_is_short(toolbox: Toolbox) -> None:
+    source = mark(told(toolbox, "remember", fact="churn.csv is of March"))
+    for number in range(60):
+        told(toolbox, "remember", fact=f"figure {number}", because=[source])
+    assert told(toolbox, "who_said", entry=source).endswith("\nand 21 lines more")
+    assert told(toolbox, "retract", entry=source, why="it is of May").endswith("\nand 20 lines more")
+
+
+def test_tools_are_called_outside_of_a_change(toolbox: Toolbox) -> None:
+    with pytest.raises(MisuseError, match="outside of it"), toolbox.memory.change():
+        toolbox.call("remember", {"fact": "x"})
 
 
 def test_what_changed_is_what_others_did_since_one_asked(toolbox: Toolbox) -> None:

@@ -14,6 +14,7 @@ from crdtmem.page import name, quoted
 from crdtmem.values import encode, freeze
 
 WIDTH = 300  # characters of a value or a reason
+LINES = 40  # of what is told of one entry
 _LENGTH = 10  # 50 bits
 _KNOWN = 20_000  # citations that are looked up at once; older ones are searched for
 
@@ -100,6 +101,15 @@ class Citations:
             parts.append(f"why: {shown(entry.why)}")
         return f"[{self.of(entry)}] {what} - {', '.join(parts)}"
 
+    def story(self, text: str) -> str:
+        """Where the entry of a citation comes from and what became of it, in at most so many lines."""
+        return _short(self.explained(self._memory.explain(self.find(text))))
+
+    def heirs(self, entry: EntryId) -> str:
+        """What rests on an entry, one line for each; nothing, if nothing does."""
+        supports = self._memory.explain(entry, depth=1).supports
+        return _short([self.explained(heir)[0] for heir in supports])
+
     def explained(self, explanation: Explanation, depth: int = 0) -> list[str]:
         """Where an entry comes from and what became of it, one line for each entry it rests on or that rests on it.
 
@@ -145,6 +155,12 @@ class Citations:
         if event.note:
             said.append(f"({event.note})")
         return mark + " ".join(said)
+
+
+def _short(lines: list[str]) -> str:
+    if len(lines) > LINES:
+        lines = [*lines[:LINES], f"and {len(lines) - LINES} lines more"]
+    return "\n".join(lines)
 
 
 def shown(value: object) -> str:

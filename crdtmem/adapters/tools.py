@@ -14,10 +14,9 @@ from typing import Annotated, Any, NamedTuple
 
 from msgspec import Meta, Struct
 
-from crdtmem import CrdtmemError, Entry, EntryId, Memory, NoMatch, ValueRefused, Version
+from crdtmem import CrdtmemError, Entry, EntryId, Memory, MisuseError, NoMatch, ValueRefused, Version
 from crdtmem.adapters.arguments import checked, schema
 from crdtmem.adapters.citing import Citations
-from crdtmem.adapters.together import together
 
 LATEST = 30  # events that `what_changed` tells
 
@@ -178,7 +177,13 @@ class Toolbox:
         ]
 
     def call(self, name: str, arguments: Mapping[str, Any] | str) -> Answer:
-        """Do what one tool does, with arguments as an object or as JSON."""
+        """Do what one tool does, with arguments as an object or as JSON. Each call is a change of its own.
+
+        Raises:
+            MisuseError: this program has a `change()` of the memory open here.
+        """
+        if self.memory._draft() is not None:
+            raise MisuseError("a change() of this memory is open here; call tools outside of it")
         tool = TOOLS.get(name)
         if tool is None:
             return Answer(f"there is no tool {name!r:.60}; there are {', '.join(TOOLS)}", is_error=True)
@@ -197,7 +202,9 @@ class Toolbox:
                 [known, *_] = [entry for entry in notes.entries() if entry.value == given.fact]
                 return f"It is known already: {self.citations.line(known)}"
             return self._done("Remembered.", notes.add(given.fact, **about))
-        standing = self.memory.records(self._facts).siblings(given.key)
+        now = self.memory.version
+        facts = self.memory.records(self._facts)
+        standing = facts.siblings(given.key)
         if standing and any(entry.value != given.fact for entry in standing):
             lines = "\n".join(map(self.citations.line, standing))
             raise ValueRefused(
@@ -205,7 +212,7 @@ class Toolbox:
             )
         if standing:
             return f"It is known already: {self.citations.line(standing[-1])}"
-        return self._done("Remembered.", self.memory.records(self._facts).put(given.key, given.fact, **about))
+        return self._done("Remembered.", facts.put(given.key, given.fact, seen=now, **about), facts.siblings(given.key))
 
     def _recall(self, given: Recall) -> str:
         self._seen = self.memory.version
@@ -217,11 +224,11 @@ class Toolbox:
         explained = self.memory.explain(old, depth=0)
         said = explained.said
         if said is None or explained.status != "live":
-            told = "\n".join(self.citations.explained(explained))
+            told = self.citations.story(given.entry)
             raise NoMatch(f"[{given.entry}] does not stand any more; recall what does. What became of it:\n{told}")
         about = self._about(given)
         if said.kind == "set":
-            with together(self.memory, why=given.why):
+            with self.memory.change(why=given.why):
                 self.memory.set(said.field).discard(said.value)
                 new = self.memory.set(said.field).add(given.fact, **about)
             return self._done("Revised.", new)
@@ -236,11 +243,8 @@ class Toolbox:
     def _retract(self, given: Retract) -> str:
         found = self.citations.find(given.entry)
         self.memory.retract(found, why=given.why)
-        heirs = self.memory.explain(found, depth=1).supports
-        rest = "\n".join(line for heir in heirs for line in self.citations.explained(heir))
-        return f"[{self.citations.of(found)}] is retracted." + (
-            f" What rests on it is tainted:\n{rest}" if rest else ""
-        )
+        rest = self.citations.heirs(found)
+        return f"[{self.citations.of(found)}] is retracted." + (rest and f" What rests on it is tainted:\n{rest}")
 
     def _what_changed(self, given: WhatChanged) -> str:
         now = self.memory.version
@@ -258,7 +262,7 @@ class Toolbox:
         return less + ("\n".join(reversed(told[:LATEST])) or "Nobody else changed anything.")
 
     def _who_said(self, given: WhoSaid) -> str:
-        return "\n".join(self.citations.explained(self.memory.explain(self.citations.find(given.entry))))
+        return self.citations.story(given.entry)
 
     def _about(self, given: Remember | Revise) -> dict[str, Any]:
         because: list[EntryId] = [self.citations.find(mark) for mark in given.because]

@@ -91,16 +91,12 @@ _COHERENT = {
 def _retract(desk: Desk, given: _Retract) -> str:
     found = desk.citations.find(given.entry)
     desk.memory.retract(found, why=given.why)
-    heirs = desk.memory.explain(found, depth=1).supports
-    said = f"Retracted [{desk.citations.of(found)}]."
-    if heirs:
-        marks = " ".join(f"[{desk.citations.of(heir.entry)}]" for heir in heirs)
-        said += f" What rests on it is tainted now; look at it again: {marks}"
-    return said
+    rest = desk.citations.heirs(found)
+    return f"[{desk.citations.of(found)}] is retracted." + (rest and f" What rests on it is tainted:\n{rest}")
 
 
 def _explain(desk: Desk, given: _Explain) -> str:
-    return "\n".join(desk.citations.explained(desk.memory.explain(desk.citations.find(given.entry))))
+    return desk.citations.story(given.entry)
 
 
 def _tool(
