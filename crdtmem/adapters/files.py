@@ -13,14 +13,16 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Iterator
 
-from crdtmem import Memory, NoMatch, ValueRefused
+from crdtmem import CrdtmemError, Memory, NoMatch, ValueRefused
 from crdtmem.adapters.together import together
+from crdtmem.change import is_field
 from crdtmem.fields.text import Text
 
 ROOT = "/memories"
 MAX_PATH = 180
 _DEEP = 2  # levels that the view of a folder shows
 _WIDE = 6  # columns of a line number
+_PLACES = 20  # that are told where there should be one
 
 
 class Files:
@@ -78,11 +80,11 @@ class Files:
         def edit(text: Text, content: str) -> str:
             places = _places(content, old)
             if not places:
-                raise NoMatch(f"No replacement was performed, old_str `{old}` did not appear verbatim in {path}.")
+                raise NoMatch(f"No replacement was performed, old_str `{old:.500}` did not appear verbatim in {path}.")
             if len(places) > 1:
                 found = ", ".join(str(content.count("\n", 0, place) + 1) for place in places)
                 raise NoMatch(
-                    f"No replacement was performed. Multiple occurrences of old_str `{old}` in lines: {found}. "
+                    f"No replacement was performed. Multiple occurrences of old_str `{old:.500}` in lines: {found}. "
                     "Please ensure it is unique"
                 )
             _become(text, places[0], old, new)
@@ -157,14 +159,22 @@ class Files:
     # -- inside ------------------------------------------------------------------------------------
 
     def _text(self, path: str) -> Text:
-        return self.memory.text(str(self._names[path]))
+        name = self._names[path]
+        if not self._is_ours(name):
+            raise ValueRefused(f"{path} was written by another program and holds no file; delete it")
+        return self.memory.text(name)
+
+    def _is_ours(self, name: object) -> bool:
+        """Whether this is a text of files: no record leads to another text of the memory."""
+        return isinstance(name, str) and name.startswith(f"{self._field}:") and is_field(name)
 
     def _inside(self, folder: str) -> list[str]:
-        return sorted(path for path in self._names if path.startswith(f"{folder}/"))
+        """The paths in a folder; others may write to the field, and not all of it is a path."""
+        return sorted(path for path in self._names if path.startswith(f"{folder}/") and _is_plain(path))
 
     def _free(self, path: str) -> str:
         """The name of a text for a new file: the same for all who create that path at once."""
-        taken = {str(name) for name in self._names.values()}
+        taken = {name for name in self._names.values() if self._is_ours(name)}
         name, number = f"{self._field}:{path}", 1
         while name in taken or str(self.memory.text(name)):
             number += 1
@@ -186,21 +196,27 @@ class Files:
 
     def _remove(self, paths: list[str]) -> None:
         with together(self.memory):
-            gone = {str(self._names[path]) for path in paths}
+            gone = {name for name in map(self._names.get, paths) if self._is_ours(name)}
             for path in paths:
                 self._names.delete(path)
-            for name in gone - {str(name) for name in self._names.values()}:  # a text may have got two paths
-                self.memory.text(name).delete(0)
+            for name in gone - {name for name in self._names.values() if self._is_ours(name)}:
+                self.memory.text(name).delete(0)  # a text may have got two paths, and stays for the other
 
     # -- folders -----------------------------------------------------------------------------------
 
     def _listed(self, folder: str) -> str:
-        sizes = {path: len(self.read(path).encode()) for path in self._inside(folder)}
+        sizes = {path: self._bytes(path) for path in self._inside(folder)}
         head = f"Here're the files and directories up to {_DEEP} levels deep in {folder}, excluding hidden items:"
         below = {path[len(folder) + 1 :]: size for path, size in sizes.items()}
         lines = [f"{_size(sum(sizes.values()))}\t{folder}"]
         lines += [f"{_size(size)}\t{folder}/{path}" for path, size in _tree(below, "", 1)]
         return "\n".join([head, *lines])
+
+    def _bytes(self, path: str) -> int:
+        try:
+            return len(self.read(path).encode())
+        except CrdtmemError:
+            return 0
 
 
 def _tree(sizes: dict[str, int], above: str, level: int) -> Iterator[tuple[str, int]]:
@@ -223,18 +239,22 @@ def _checked(path: str) -> str:
     plain = posixpath.normpath(path)
     if plain != ROOT and not plain.startswith(f"{ROOT}/"):
         raise ValueRefused(f"Path {path:.200} would escape {ROOT} directory")
-    if len(plain) > MAX_PATH or not plain.isprintable():
+    if not _is_plain(plain):
         raise ValueRefused(f"Path {path[:60]!r}... must be printable, and at most {MAX_PATH} characters long")
     return plain
 
 
+def _is_plain(path: str) -> bool:
+    return len(path) <= MAX_PATH and path.isprintable() and posixpath.normpath(path) == path
+
+
 def _places(content: str, part: str) -> list[int]:
-    """Where a part begins, overlapping ones too."""
+    """Where a part begins, overlapping ones too; of very many, the first."""
     if not part:
         raise ValueRefused("old_str is empty; give the text to be replaced, or use insert")
     found: list[int] = []
     at = content.find(part)
-    while at >= 0:
+    while at >= 0 and len(found) < _PLACES:
         found.append(at)
         at = content.find(part, at + 1)
     return found
