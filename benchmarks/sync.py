@@ -23,7 +23,7 @@ from benchmarks.harness import Figure
 from benchmarks.relay import WHY, line, paced
 from benchmarks.rows import Row, short
 from benchmarks.targets import ECHO
-from crdtmem import Memory, Namespace, Peer, Replica
+from crdtmem import Identity, Memory, Namespace, Peer, Replica
 from crdtmem.feed import Feed
 
 ALIKE = {
@@ -32,6 +32,7 @@ ALIKE = {
     "processes": "2, connected by a websocket",
 }
 SPACE = Namespace(tenant="acme", task="benchmark")
+ANN = Identity(b"a" * 32)
 PACE = 200.0  # writes a second
 ECHOED = 230  # bytes
 FULL_CAUGHT_UP = 50_000
@@ -67,11 +68,11 @@ def listens(end: Connection, path: str) -> None:
                 await paced(*asked, write)
                 end.send(began)
 
-    with Replica("ann", store=path) as replica:
+    with Replica("ann", store=path, identity=ANN) as replica:
         asyncio.run(work(replica.open(SPACE)))
 
 
-def dials(end: Connection, path: str, url: str, expected: int) -> None:
+def dials(end: Connection, path: str, url: str, expected: int, trust: tuple[bytes, ...] = ()) -> None:
     """The other end; says when it has so many changes, and when each of the last was applied, so stored, here."""
 
     async def work(memory: Memory) -> None:
@@ -89,7 +90,7 @@ def dials(end: Connection, path: str, url: str, expected: int) -> None:
 
         stop = feed.watch(woken)
         started = time.monotonic_ns()
-        async with Peer(memory, dial=url) as peer:
+        async with Peer(memory, dial=url, trust=trust) as peer:
             await peer.synced(timeout=120)
             end.send("ready")
             await full.wait()
@@ -185,22 +186,24 @@ def _ninety_ninth(taken: list[int]) -> int:
 
 def _catching_up(effort: Effort, folder: Path) -> Iterator[Row]:
     path = folder / "long.db"
-    with Replica("ann", store=path) as replica:
+    with Replica("ann", store=path, identity=ANN) as replica:
         records = replica.open(SPACE).records("facts")
         for number in range(effort.caught_up - 1):
             records.put(f"fact {number}", line(number), why=WHY)
-    rounds = []
+    taken: dict[str, list[float]] = {"by changes": [], "by checkpoint": []}
     for number in range(max(effort.rounds // 5, 1)):
-        with ExitStack() as running:
-            one = running.enter_context(Apart(listens, str(path)))
-            expected = effort.caught_up + number
-            other = running.enter_context(Apart(dials, str(folder / f"new-{number}.db"), one.hear(), expected))
-            other.hear()
-            started, seen = other.hear()
-            rounds.append((seen[expected - 1] - started) / 1e9)
+        for how, rounds in taken.items():
+            with ExitStack() as running:
+                one = running.enter_context(Apart(listens, str(path)))
+                newcomer, trust = folder / f"new-{how[3:]}-{number}.db", (ANN.key,) if how == "by checkpoint" else ()
+                other = running.enter_context(Apart(dials, str(newcomer), one.hear(), effort.caught_up, trust))
+                other.hear()
+                started, seen = other.hear()
+                rounds.append((seen[effort.caught_up - 1] - started) / 1e9)
     note = f"{effort.caught_up:,} changes by one author, from before dialling"
     reduced = effort.caught_up < FULL_CAUGHT_UP
-    yield Row("catching up, by changes", "s", Figure(tuple(rounds)), note=note, reduced=reduced)
+    for how, rounds in taken.items():
+        yield Row(f"catching up, {how}", "s", Figure(tuple(rounds)), note=note, reduced=reduced)
 
 
 # -- nothing to say --------------------------------------------------------------------------------

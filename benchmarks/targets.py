@@ -61,6 +61,7 @@ SYNC: Mapping[str, Target] = {
     "write to visible and stored there, median": Target(5, ECHO),
     "write to visible and stored there, 99th percentile": Target(20, ECHO),
     "catching up, by changes": Target(3, "s"),
+    "catching up, by checkpoint": Target(1, "s"),
     "an idle pair": Target(0.1, "% of a core"),
 }
 
@@ -108,10 +109,19 @@ COHERENCE: Mapping[str, Target] = {
     "review of an unchanged memory": Target(0, "judgements"),
 }
 
+VIEW: Mapping[str, Target] = {
+    "full-text query": Target(20, "ms"),
+    "index upkeep": Target(30, "us a write"),
+    "view of 4,000 tokens, cold": WAIT,
+    "view of 4,000 tokens, nothing changed": Target(5, "ms"),
+    "check of 2,000 words": Target(200, "ms"),
+}
+
 TARGETS: Mapping[str, Target] = {
     **COHERENCE,
     **TRUST,
     **ADAPTERS,
+    **VIEW,
     "set.add, with why": WRITE,
     "register.assign, with why": WRITE,
     "records.put, with why": WRITE,

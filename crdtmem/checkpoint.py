@@ -83,7 +83,7 @@ class Checkpoints:
     def soon(self) -> None:
         """Make one in the background."""
         self.due *= 2  # should it fail
-        gently = partial(self._attempt, lambda: time.sleep(0.0005))  # whoever writes goes first
+        gently = partial(self.attempt, lambda: time.sleep(0.0005))  # whoever writes goes first
         self._maker = threading.Thread(target=gently, name="crdtmem-checkpoint", daemon=True)
         self._maker.start()
 
@@ -94,14 +94,20 @@ class Checkpoints:
     def at_opening(self, state: State) -> None:
         """Make one if it is due: processes may come and go too soon for one in the background."""
         if state.count >= self.due:
-            self._attempt(lambda: None)
+            self.attempt()
 
     def at_close(self, state: State) -> None:
         """Make one if enough came since the last. The caller holds `making` and the lock."""
         if self._by_itself and 4 * (state.count - self._last) >= _interval(state):
-            self._attempt(lambda: None)
+            self.attempt()
 
-    def _attempt(self, pause: Callable[[], None]) -> None:
+    def drop(self) -> None:
+        """Let go of all: they hold what was not so."""
+        for name in sorted((name for name in self._log.names() if name.startswith(_FOLDER)), key=len):
+            self._log.drop(name)
+
+    def attempt(self, pause: Callable[[], None] = lambda: None) -> None:
+        """Make one; if that fails, opening takes longer."""
         try:
             self.make(pause)
         except (CrdtmemError, OSError) as error:

@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from crdtmem.change import COUNTER, RECORDS, REGISTER, SEQUENCE, TEXT, Version
 from crdtmem.entry import Entry, EntryId
 from crdtmem.errors import BadBytes
-from crdtmem.fields.records import fold
+from crdtmem.fields.field import alive
+from crdtmem.fields.records import disagreement, fold
 from crdtmem.index import At, Index, passages
+from crdtmem.past import Pinned
 from crdtmem.prose import words
 from crdtmem.search import admitting, outer_lock, reading
 from crdtmem.values import Frozen, key_of
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
 FINDINGS = "@findings"  # records: what a review found; see the coherence package
 OPEN = ("open", "acknowledged")
-MOST_FINDINGS = 200
+MOST_CONCERNED = 50  # entries of one finding
 MOST_RIVALS = 8  # of one conflict
 _EACH = 8  # of every field, so many are weighed in any case
 _FADE, _FADE_EACH = 50, 4  # the newest but so many, of all and of a field, weighs half as much
@@ -60,6 +62,7 @@ class Said:
     by: tuple[str, ...]
     tainted: bool = False
     times: int = 1  # how many say the same
+    rivals: int = 0  # how many others cannot hold beside it
     weight: float = 0.0
 
     @property
@@ -112,17 +115,15 @@ def choose(memory: Memory, wish: Wish) -> Choice:
     """What may be told of a memory, from one version of it; writers wait meanwhile, some 20 ms for 100,000 entries."""
     document: Any = memory._document
     state = document.state
+    with reading(memory):
+        pass  # if there is no index yet, it is made while others write on
     with outer_lock(memory), reading(memory) as index:
         now, retracted, tainted = document.now(), state.taint.retracted, state.taint.tainted
         ats = [at for at in sorted(index.rows) if wish.fields is None or at[1] in wish.fields]
         admit = admitting(index, [], None if wish.fields is None else wish.fields.keys(), retracted, now)
         weights = _weights(index, ats, wish, admit)
-        concerned = _findings(memory)
-        rivals = [
-            [entry for entry in conflict.entries[:MOST_RIVALS] if entry._id not in retracted]
-            for conflict in memory.conflicts()
-            if wish.fields is None or conflict.field in wish.fields
-        ]
+        concerned = _findings(state, now)
+        rivals = _rivals(state, ats, now)
         rows = _wanted(index, ats, rivals, concerned)
         said = {}
         for row in dict.fromkeys([*weights, *rows.values()]):
@@ -131,7 +132,11 @@ def choose(memory: Memory, wish: Wish) -> Choice:
         counts, until = _counts(state, index, ats, retracted, now, admit)
         _place(state, said.values())
         said.update(_totals(state, wish, counts))
-        return Choice(state.version, document.state.sessions, _items(said, rows, rivals), concerned, counts, until)
+        return Choice(state.version, _sessions(document), _items(said, rows, rivals), concerned, counts, until)
+
+
+def _sessions(document: Any) -> Any:
+    return document.state.now.sessions if isinstance(document, Pinned) else document.state.sessions
 
 
 def _weights(index: Index, ats: list[At], wish: Wish, admit: Any) -> dict[int, float]:
@@ -147,6 +152,12 @@ def _weights(index: Index, ats: list[At], wish: Wish, admit: Any) -> dict[int, f
         for score, row in fitting:
             found[row] = found.get(row, 0.0) + 3 * score / fitting[0][0]
     return found
+
+
+def _rivals(state: Any, ats: list[At], now: float) -> list[list[Entry]]:
+    """The entries that cannot all hold, together."""
+    fields = [state.fields[at] for at in ats if at[0] in (REGISTER, RECORDS)]
+    return [disagreement(alive(field.live(key), now)) for field in fields for key in sorted(field.forked, key=str)]
 
 
 def _wanted(index: Index, ats: list[At], rivals: list[list[Entry]], concerned: Mapping[Any, Any]) -> dict[Any, int]:
@@ -241,8 +252,8 @@ def _items(said: dict[Any, Said], rows: Mapping[Any, int], rivals: list[list[Ent
             taken.update(rows[one.entry._id] for one in group)
             weight = 1.0 + max(one.weight for one in group)
             for one in group:
-                one.weight = weight
-            items.append(sorted(group, key=lambda one: one.rank[1:3]))
+                one.weight, one.rivals = weight, len(group) - 1
+            items.append(sorted(group, key=lambda one: one.rank)[-MOST_RIVALS:])
     first: dict[Any, Said] = {}
     singles = sorted([one for row, one in said.items() if row not in taken], key=lambda one: one.rank, reverse=True)
     for one in singles:
@@ -276,16 +287,14 @@ def squashed(frozen: Frozen) -> Any:
 # -- findings --------------------------------------------------------------------------------------
 
 
-def _findings(memory: Memory) -> dict[Any, list[Finding]]:
+def _findings(state: Any, now: float) -> dict[Any, list[Finding]]:
     """What is open or acknowledged, by the entries concerned. What is not as it should be is passed over."""
     found: dict[Any, list[Finding]] = {}
-    field: Any = memory._document.state.fields.get((RECORDS, FINDINGS))
-    some = 0
+    field: Any = state.fields.get((RECORDS, FINDINGS))
     for key in sorted(field.held()) if field is not None else ():
-        shown = memory._shown((RECORDS, FINDINGS), key)
+        shown = alive(field.live(key), now)
         finding = _finding(fold(shown, "latest")) if shown else None
-        if finding is not None and some < MOST_FINDINGS:
-            some += 1
+        if finding is not None:
             for id in finding.about:
                 found.setdefault(id, []).append(finding)
     return found
@@ -297,7 +306,7 @@ def _finding(value: Any) -> Finding | None:
     kind, tier, status, says = (str(value.get(name, "")) for name in ("kind", "tier", "status", "says"))
     if not says:
         return None
-    ids = tuple(dict.fromkeys(id for text in value["entries"] if (id := _id(text)) is not None))
+    ids = tuple(dict.fromkeys(id for text in value["entries"][:MOST_CONCERNED] if (id := _id(text)) is not None))
     return Finding(kind, tier, status, says, ids) if ids else None
 
 

@@ -62,6 +62,11 @@ class Check:
         version: the version it was held against.
         citations: the entries it cites, in its order.
         phantoms: the numbers, quantities, dates and names in it that no entry of that version has.
+
+    >>> from crdtmem import Replica
+    >>> found = check("In Lyon it was 5.2 %.", Replica("ann").open(tenant="acme"))
+    >>> found.ok, [(one.text, one.kind) for one in found.phantoms]
+    (False, [('Lyon', 'name'), ('5.2 %', 'quantity')])
     """
 
     version: Version
@@ -103,17 +108,16 @@ def checked(text: str, memory: Memory, cited: Mapping[str, Sequence[Entry]]) -> 
     if not isinstance(text, str):
         raise TypeError(f"text: a str, not {type(text).__name__}")
     spans = list(_citations(text))
+    chars = list(text)
     for _, start, end in spans:
-        text = text[:start] + "\0" * (end - start) + text[end:]
+        chars[start:end] = "\0" * (end - start)
+    facts, version = _facts(memory)
     with outer_lock(memory):
-        memory._document.usable()
-        version = memory._document.state.version
-        facts = _facts(memory, version)
         status = _Status(memory)
         citations = tuple(
             one for id, start, end in spans for one in _found(id, start, end, cited.get(id.lower()), status)
         )
-    return Check(version, citations, tuple(facts.unknown(text)))
+    return Check(version, citations, tuple(facts.unknown("".join(chars))))
 
 
 def _citations(text: str) -> Iterator[tuple[str, int, int]]:
@@ -147,9 +151,15 @@ class _Status:
         self._then = document.state if isinstance(document, Pinned) else None
         self._now = document.live if isinstance(document, Pinned) else document
         self._shown: set[Any] | None = None
+        self._told: dict[EntryId, str] = {}
 
     def of(self, id: EntryId) -> str:
         """The status of an entry."""
+        if id not in self._told:
+            self._told[id] = self._of(id)
+        return self._told[id]
+
+    def _of(self, id: EntryId) -> str:
         now = self._now
         state = now.state
         try:
@@ -181,16 +191,19 @@ class _Status:
         return id in self._shown
 
 
-def _facts(memory: Memory, version: Version) -> Facts:
-    """What all entries of a version hold; linear in them, and kept under the version."""
+def _facts(memory: Memory) -> tuple[Facts, Version]:
+    """What all entries hold, and of which version; linear in them, and kept. Writers wait for the texts alone."""
     document: Any = memory._document
-    pinned = isinstance(document, Pinned)
-    live = document.state.now if pinned else document.state
-    facts: Facts | None = document.kept.find(live, ("facts", version))
+    live = document.live if isinstance(document, Pinned) else document
+    with outer_lock(memory):
+        document.usable()
+        version, sessions = document.state.version, live.state.sessions
+        facts: Facts | None = document.kept.find(live.state, "facts", version)
+        texts = list(_texts(document.state)) if facts is None else []
     if facts is None:
-        facts = Facts.of(_texts(document.state))
-        document.kept.keep(live.sessions, ("facts", version), facts)
-    return facts
+        facts = Facts.of(texts)
+        document.kept.keep(sessions, "facts", version, facts, most=2)
+    return facts, version
 
 
 def _texts(state: Any) -> Iterator[str]:

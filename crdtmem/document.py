@@ -25,6 +25,7 @@ from crdtmem.audit import Audit
 from crdtmem.change import Change, Head, Intro, Version, compose, decode
 from crdtmem.checkpoint import Checkpoints
 from crdtmem.clock import Clock, moment, stamp
+from crdtmem.difference import shown
 from crdtmem.draft import Draft, Staged, build
 from crdtmem.entry import About, Entry, Writer
 from crdtmem.errors import NotReached, ReadOnly, StoreError, UpgradeNeeded
@@ -35,9 +36,10 @@ from crdtmem.kept import Kept
 from crdtmem.namespace import Namespace
 from crdtmem.notify import Batch, Callback, Notifier, Watch
 from crdtmem.observer import Observer, failed, made, taken, told
+from crdtmem.owed import Owed
 from crdtmem.past import PastState
 from crdtmem.quota import Pace
-from crdtmem.rebuild import Renewed, renewed
+from crdtmem.rebuild import Renewed, become, came_and_went, renewed
 from crdtmem.recovery import collection_paused
 from crdtmem.snapshot import Snapshot
 from crdtmem.state import Effect, Placed, State, introduced
@@ -45,6 +47,7 @@ from crdtmem.store import Damage, Record, Store
 
 log = logging.getLogger("crdtmem")
 MAX_DEPS = 1000
+SMALL = 4096  # bytes of a foreign record that is kept at hand: a relay has thousands of documents
 _PATIENCE = 1.0  # seconds between two attempts to make a state anew whose log is damaged
 _record = tuple.__new__  # a NamedTuple's own constructor costs three times as much
 
@@ -105,10 +108,13 @@ class Document:
         self._sealed: dict[bytes, int] = {}  # how far our sessions are sealed, where more may follow
         self._forks: dict[bytes, Fork] = {}
         self._pace = Pace()
-        self._unsealed = 0  # bytes of our changes since the last seal
+        self._unsealed = 0  # bytes of our changes since the last seal that is stored
+        self._newest: Record | None = None  # the newest record of the log, where it is not too large to be kept here
+        self._unkept: Record | None = None  # our newest change, sealed, where its seal is not stored yet
         self._patience = 0.0  # not before this moment the stale state is tried to be made anew once more
         self.observer: Observer | None = None
         self.kept = Kept()
+        self.owed: Owed | None = None  # history that is still to come
         self._load()
         self.checkpoints.at_opening(self.state)
         self.audit = Audit(namespace, self.log, self.state, self.past)
@@ -128,12 +134,19 @@ class Document:
         self._lost = tuple(
             Damage("intact, but it rests on a change that is damaged", kept.session, kept.seq) for kept in found.astray
         )
+        self._owe()
         for damage in self.log.damage:
             log.warning("%r: %s", self.namespace, damage.reason)
         if self.log.writable:
             self.receive(recovery.set_aside(self.state, self.log, found.astray, self._identity), "")
             self._seal()
             self._recall()
+
+    def _owe(self) -> None:
+        """See what history is still to come."""
+        self.owed = Owed.read(self.log, self.state)
+        if self.owed is not None:
+            self._clock.saw(self.owed.hlc)
 
     def _resumed(self) -> recovery.Resumed:
         self._forks = {fork.session: fork for fork in forks.kept(self.log)}
@@ -240,7 +253,8 @@ class Document:
             if trust is not None and trust.rules is not None:
                 self._pace.spend(trust.rules, self.now(), len(written.core))
             change = written
-            self.log.append([_record(Record, (session.id, seq, change.hash, change.core, change.seal))])
+            kept = _record(Record, (session.id, seq, change.hash, change.core, change.seal))
+            self.log.append([kept])
         except BaseException as error:
             for entries in staged:
                 for entry in entries:
@@ -250,6 +264,7 @@ class Document:
             if observer is not None:
                 told(observer.committed, failed, started, self.state, drafts, actor, said, error)
             raise
+        self._newest = kept
         self._unsealed += len(change.core)
         effect = self.state.apply(change, staged, self.log.newest if change.deps or intro else 0)
         if intro is not None:
@@ -317,11 +332,13 @@ class Document:
         refused += turned_away
         if not changes:
             return 0
+        kept = [_record(Record, (c.session, c.seq, c.hash, c.core, c.seal)) for c in changes]
         try:
-            self.log.append([_record(Record, (c.session, c.seq, c.hash, c.core, c.seal)) for c in changes])
+            self.log.append(kept)
         except BaseException:
             self._inbox.keep(changes, sender)
             raise
+        self._newest = kept[-1] if len(kept[-1].core) <= SMALL else None
         applied = self._apply(changes, effects, refused, wanted=self.observer is not None)
         if applied < len(changes):
             self._put_back(changes[applied:], sender)
@@ -373,6 +390,7 @@ class Document:
         for fork in self._forks.values():
             if self.log.writable and self.log.read(fork.session, fork.seq) is not None:
                 self.log.cut(fork.session, fork.seq)
+                self._newest = None
                 self.audit.forget()
         if self._session is not None:
             self._session = self.state.sessions.get(self._session.id)
@@ -420,7 +438,72 @@ class Document:
             first.setdefault(change.session, change.seq)
         for session, seq in first.items():
             self.log.cut(session, seq)
+        self._newest = None
         self._inbox.keep(changes, sender)
+
+    def begun_anew(self, anew: Renewed, *, checkpoint: bool) -> None:
+        """The state and the log have become others, under what is taken from a peer.
+
+        Args:
+            anew: what came and went.
+            checkpoint: whether to make one at once, because opening could not do again what was done now.
+        """
+        self._newest = None
+        self.audit.forget()
+        self._owe()
+        if self._session is not None:
+            self._session = self.state.sessions.get(self._session.id)
+        self.checkpoints.done(self.state)
+        if checkpoint:
+            self.checkpoints.attempt()
+        waiting, self._inbox = self._inbox.held(), Inbox(self.state)
+        self._tell((), local=False, anew=anew)
+        for sender, records in waiting.items():
+            with suppress(StoreError):  # then they wait
+                self.receive(records, sender)
+        for waker in self._wakers:
+            waker()
+
+    def settle_owed(self, fresh: State, *, base_lasts: bool) -> bool:
+        """All history is here: show what it comes to; whether that is what the checkpoint showed.
+
+        Args:
+            fresh: what it comes to.
+            base_lasts: whether the checkpoint is what the giver had pruned.
+        """
+        assert self.owed is not None
+        self.checkpoints.drop()
+        if not base_lasts:
+            base.drop(self.log, self.owed.place)
+        self.owed.forget()
+        self.owed = None
+        before, tainted = shown(self.state), dict(self.state.taint.tainted)
+        waited = self.state.stale or fresh.stale  # for something else than the checkpoint to be made good
+        become(self.state, fresh)
+        self.state.resumed_over(self.log)
+        self.audit.forget()
+        if self._session is not None:
+            self._session = self.state.sessions.get(self._session.id)
+        anew = came_and_went(before, tainted, self.state)
+        true = anew.empty or waited
+        if self.state.stale:
+            self._renew()
+            anew = came_and_went(before, tainted, self.state)
+        if not true:
+            log.warning("%r: a checkpoint from a peer showed something else than the history behind it", self.namespace)
+        if not anew.empty:
+            self._tell((), local=False, anew=anew)
+        with suppress(StoreError):
+            self.receive((), "")  # what waited for it
+        return true
+
+    def stamp(self) -> int:
+        """A stamp above all that is here."""
+        return self._clock.now()
+
+    def vouch(self, hash: bytes) -> bytes:
+        """Our signature."""
+        return self._identity.sign(hash)
 
     def _received(self, applied: int, refused: Sequence[Refusal]) -> Received:
         missing = self.missing() if len(self._inbox) or self.log.damage or len(self._inbox.rivals) else ()
@@ -469,16 +552,51 @@ class Document:
         if since is None or not since.heads:
             if self.state.pruned.any():
                 raise StoreError("the oldest changes were pruned here; ask a replica that keeps them")
+            if self.owed is not None:
+                raise StoreError("the oldest changes are still on their way here; ask a replica that has them")
             return self.log.records()
         _, beyond = self._back(since)
         return reversed(_whole(beyond))
 
-    def flush(self) -> int:
-        """Seal what we wrote; the place of the newest record."""
+    def flush(self) -> None:
+        """Seal what we wrote, for good."""
         with self.lock:
             self.usable()
             self._seal()
+
+    def ready(self) -> int:
+        """Seal what we wrote, so that `between` and `find` can hand it out; the place of the newest record."""
+        with self.lock:
+            self.usable()
+            self._sign()
             return self.log.newest
+
+    def between(self, after: int, upto: int, size: int) -> tuple[tuple[Record, ...], int]:
+        """The records behind one place, up to another or to so many bytes but at least one; and how far these go."""
+        with self.lock:
+            if upto == after + 1 and self._newest is not None and upto == self.log.newest:
+                return (self._newest,), upto  # as it mostly is: each change is handed out once it is made
+            found: list[Record] = []
+            reached = after
+            for place, kept in self.log.since(after):
+                size -= len(kept.core) + 72
+                if place > upto or (found and size < 0):
+                    break
+                found.append(self._with_seal(kept))
+                reached = place
+            else:
+                reached = upto
+            return tuple(found), reached if found else upto
+
+    def find(self, session: bytes, seq: int) -> Record | None:
+        """One record, if it is here."""
+        with self.lock:
+            kept = self.log.read(session, seq)
+            return None if kept is None else self._with_seal(kept)
+
+    def _with_seal(self, kept: Record) -> Record:
+        sealed = self._unkept
+        return sealed if sealed is not None and sealed.hash == kept.hash else kept
 
     def wake_up(self, waker: Callable[[], None]) -> Callable[[], None]:
         """Have this called after every change of ours and every received batch, under the lock; gives what ends it."""
@@ -492,17 +610,46 @@ class Document:
         return end
 
     def _seal(self) -> None:
-        """Seal what we wrote since the last flush: its newest change, and every 64th on the way."""
+        """Seal what we wrote, for good."""
+        self._sign()
+        self.keep_seal()
+
+    def keep_seal(self) -> None:
+        """Store the seal that is not stored yet, if there is one."""
+        with self.lock:
+            if self._unkept is not None:
+                self.log.seal(self._unkept.session, self._unkept.seq, self._unkept.seal)
+                self._unkept, self._unsealed = None, 0
+
+    def _sign(self) -> None:
+        """Seal what we wrote since the last time: its newest change, and every 64th on the way.
+
+        Where the session goes on, the newest is not stored yet: mostly another one stands for it soon (decision 13).
+        """
         for id, sealed in list(self._sealed.items()):
             newest = self.state.sessions[id].seq
+            goes_on = self._session is not None and self._session.id == id
             for seq in range(sealed + 1, newest + 1):
-                if seq % SEAL_EVERY == 0 or seq == newest:
+                if seq == newest and goes_on:
+                    self._hold(id, seq)
+                elif seq == newest or seq % SEAL_EVERY == 0:
                     hash = self.state.sessions[id].hash if seq == newest else self._kept(id, seq).hash
                     self.log.seal(id, seq, self._identity.sign(hash))
+            if newest % SEAL_EVERY == 0:
+                self.keep_seal()
             self._sealed[id] = newest
-            self._unsealed = 0
-            if self._session is None or self._session.id != id:
+            if not goes_on:
+                self._newest = None  # maybe it was its
                 del self._sealed[id]
+
+    def _hold(self, session: bytes, seq: int) -> None:
+        """Seal a change here alone."""
+        last = self._newest
+        kept = last if last is not None and last[:2] == (session, seq) else self.log.read(session, seq)
+        if kept is not None:  # else it is damaged: nobody is handed it, and it comes back with its seal
+            self._unkept = kept._replace(seal=self._identity.sign(kept.hash))
+            if kept is last:
+                self._newest = self._unkept
 
     # -- versions ----------------------------------------------------------------------------------
 

@@ -4,8 +4,8 @@ What a memory holds is generous and what a text claims is narrow: a number writt
 any reading of it is. A quantity is known if its number stands bare somewhere, or with that unit; 3.1 % is also known
 as 0.031. A date is known if an entry names that day, or a day of that month or year. A name is known word by word.
 
-What it cannot tell: signs, figures in words, what was computed from entries, names in scripts without capitals; and in
-languages that capitalise every noun it takes nouns for names.
+What it cannot tell: signs, figures in words, what was computed from entries, names in headings and in scripts without
+capitals; and in languages that capitalise every noun it takes nouns for names.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _DATES = re.compile(
     """,
     re.VERBOSE | re.MULTILINE,
 )
-_MAYBE_DATED = re.compile(rf"\d[-/.]\d+[-/.]\d|\b(?:{_MONTH})\b")
+_NUMBERED = re.compile(r"\d[-/.]\d+[-/.]\d")
 _SCALES = {"k": 1e3, "thousand": 1e3, "mio": 1e6, "million": 1e6, "mn": 1e6, "m": 1e6, "bn": 1e9, "billion": 1e9}
 _SAME = {
     "%": "% percent pct",
@@ -67,35 +67,26 @@ _UNIT = "|".join(sorted(map(re.escape, [*_UNITS, *_SCALES]), key=len, reverse=Tr
 _SCAN = re.compile(
     rf"""
     (?:([€$£¥]|eur|usd|gbp|chf)[ ]?)?
-    (\d{{1,3}}(?:[,.\u00a0\u202f'\u2019]\d{{3}})+(?:[.,]\d+)?|\d+[.,]\d+|\d+)
+    (\d{{1,3}}(?:[,.\u00a0'\u2019]\d{{3}}){{1,8}}(?:[.,]\d+)?|\d+[.,]\d+|\d+)
     (?!\d|[.,:]\d)
-    (?:[\s-]?(k|m|mio|mn|bn|thousand|million|billion)(?!\w))?
-    (?:[\s-]?({_UNIT})(?!\w))?
+    (?:[ \u00a0-]?(k|m|mio|mn|bn|thousand|million|billion)(?!\w))?
+    (?:[ \u00a0-]?({_UNIT})(?!\w))?
     (?!\w)
     | ([^\W_](?:[\w&+]|[-.:'\u2019](?=\w))*)
     """,
     re.VERBOSE,
 )
+_GROUPED = re.compile(r"(?<=\d)\u00a0(?=\d)")
+_DIGIT = re.compile(r"\d")
+_MARKS = ".,;:!?()[]\"'"
+_CURRENCIES = {"€", "$", "£", "¥", "eur", "usd", "gbp", "chf"}
 _PARTS = re.compile("[-.:'\u2019&+]")
 _ORDINAL = re.compile(r"\d+(?:st|nd|rd|th)")
+_LINES = re.compile(r"[^\n]+")
 _MARKERS = re.compile(r"^[ \t]*(?:\d{1,3}[.)]|[-*+#>]+)[ \t]+", re.MULTILINE)
 _DAYS = {"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"}
 _COMMON = STOPS | _MONTHS.keys() | _DAYS | {"ok", "i'm", "i've"}
-_COMPANIES = {
-    "ag",
-    "co",
-    "corp",
-    "corporation",
-    "gmbh",
-    "group",
-    "holdings",
-    "inc",
-    "limited",
-    "llc",
-    "ltd",
-    "plc",
-    "sa",
-}
+_COMPANIES = frozenset(("ag", "co", "corp", "corporation", "gmbh", "group", "holdings", "inc", "llc", "ltd", "plc"))
 _ENDS = frozenset(".!?:;\n\"\u201c\u201d'\u2018(*_#|>\0")
 
 
@@ -132,15 +123,21 @@ class Facts:
     def of(cls, texts: Iterable[str]) -> Facts:
         """What these texts hold."""
         facts = cls()
-        lines = [_lowered(text) for text in texts]
-        found = set(_SCAN.findall("\n".join(lines)))  # each once: most are there more often
-        for money, number, scale, unit, word in found:
+        text = _GROUPED.sub("", _lowered(" \0 ".join(set(texts))))  # each once: reasons are there often
+        chunks = text.split()
+        some = set(chunks)
+        figures = {chunk for chunk in some if _DIGIT.search(chunk)}
+        beside = {_beside(chunks, at) for at, chunk in enumerate(chunks) if chunk in figures}
+        for money, number, scale, unit, word in set(_SCAN.findall("\0".join([*(some - figures), *beside]))):
             if word:
                 facts.words.update((_word(word), *_PARTS.split(word)))
+                continue
             for value in _readings(number, scale):
                 facts.numbers.setdefault(value, set()).add(_UNITS.get(unit or money))
         facts.words.update([word[1:] for word in facts.words if word[:1] == "v"])  # v2.3.1
-        for date in _DATES.finditer("\n".join(filter(_MAYBE_DATED.search, lines))):
+        dated = {chunk for chunk in some if chunk.strip(_MARKS) in _MONTHS} | set(filter(_NUMBERED.search, figures))
+        lines = text.split("\0") if dated else []
+        for date in _DATES.finditer("\n".join([line for line in lines if not dated.isdisjoint(line.split())])):
             for year, month, day in _days(date):
                 facts.days |= {(year, month, day), (year, month, None), (None, month, day), (None, month, None)}
         return facts
@@ -158,14 +155,16 @@ class Facts:
         names: list[re.Match[str]] = []
         for found in _SCAN.finditer(plain):
             money, number, scale, unit, word = found.groups("")
-            kind = "number" if not unit and not money else "quantity"
             if word and not word[0].isdigit():
                 names.append(found)
-            elif not (
-                self._knows(word) or _ORDINAL.fullmatch(word) if word else self._holds(number, scale, unit or money)
-            ):
+            elif not (self._counted(word) if word else self._holds(number, scale, unit or money)):
+                kind = "quantity" if unit or money else "number"
                 yield Claim(text[slice(*found.span())], *found.span(), kind)
         yield from self._names(text, names)
+
+    def _counted(self, word: str) -> bool:
+        """A word that begins with a digit: a time, a version, an ordinal."""
+        return self._knows(word) or _ORDINAL.fullmatch(word) is not None
 
     def _holds(self, number: str, scale: str, sign: str) -> bool:
         unit = _UNITS.get(sign)
@@ -179,6 +178,8 @@ class Facts:
 
     def _names(self, text: str, words: list[re.Match[str]]) -> Iterator[Claim]:
         """Names that are not known; of one of several words, those that are not."""
+        text = _LINES.sub(_no_heading, text)
+        words = [word for word in words if text[word.start()] != "\0"]
         run: tuple[int, int] | None = None
         for word in _named(text, words, self._knows):
             start, end = word.span()
@@ -201,6 +202,18 @@ class Facts:
         return len(parts) > 1 and all(part in self.words or part in _COMMON for part in parts)
 
 
+def _beside(chunks: list[str], at: int) -> str:
+    """A figure with what may belong to it: the currency before, a scale and a unit behind."""
+    found = [chunks[at - 1]] if at and chunks[at - 1] in _CURRENCIES else []
+    found.append(chunks[at])
+    for chunk in chunks[at + 1 : at + 3]:
+        bare = chunk.rstrip(_MARKS)
+        if bare not in _UNITS and bare not in _SCALES:
+            break
+        found.append(bare)
+    return " ".join(found)
+
+
 def _named(text: str, words: list[re.Match[str]], known: Callable[[str], bool]) -> Iterator[re.Match[str]]:
     """The words that look like names, in order.
 
@@ -220,6 +233,12 @@ def _named(text: str, words: list[re.Match[str]], known: Callable[[str], bool]) 
             beside = words[nth + 1][0]
             if beside in _COMPANIES or not known(beside):
                 yield word
+
+
+def _no_heading(line: re.Match[str]) -> str:
+    """Nothing in place of a heading: every word of it may be written large."""
+    head = line[0].lstrip().startswith("#") or (line[0].isupper() and " " in line[0].strip())
+    return "\0" * len(line[0]) if head else line[0]
 
 
 def _inner(word: str) -> bool:
@@ -248,6 +267,8 @@ _BEYOND = re.compile("[^\x00-\x7f]")
 def _one(found: re.Match[str]) -> str:
     if _UNSPACED.match(found[0]):
         return " "  # no names can be told there, and figures stand in the middle of sentences
+    if found[0] in "\u00a0\u202f":
+        return "\u00a0"
     plain = normalize("NFKC", found[0]).lower()
     return plain if len(plain) == 1 else found[0] if len(found[0].lower()) == 1 else "?"
 
@@ -278,7 +299,7 @@ def _readings(number: str, scale: str) -> set[float]:
     return {_digits(value * _SCALES.get(scale, 1.0)) for value in readings}
 
 
-_SPACED = re.compile("[\u00a0\u202f'\u2019]")
+_SPACED = re.compile("[\u00a0'\u2019]")
 
 
 def _digits(value: float) -> float:

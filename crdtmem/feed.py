@@ -6,17 +6,19 @@ it. Nothing here waits, and all of it may be called from any thread.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from hashlib import blake2b
 from typing import NamedTuple
 
+from crdtmem import handover, owed
 from crdtmem.change import Version
 from crdtmem.clock import moment
 from crdtmem.errors import BadBytes, NamespaceError, StoreError
 from crdtmem.inbox import Received
 from crdtmem.memory import Memory
 from crdtmem.quota import Pace
+from crdtmem.state import State
 from crdtmem.store import Record
 from crdtmem.values import encode
 
@@ -119,7 +121,7 @@ class Feed:
 
     def newest(self) -> int:
         """The place of the last record; what is there is sealed now."""
-        return self._document.flush()
+        return self._document.ready()
 
     def start(self, known: Mapping[bytes, int]) -> int:
         """The place behind which all lies that somebody lacks who knows each session so far.
@@ -136,6 +138,8 @@ class Feed:
                 return newest
             if document.state.pruned.any() and any(document.state.pruned.hash(*id) for id in lacked):
                 raise Pruned("the oldest changes were pruned here; a peer that keeps them can hand them out")
+            if document.owed is not None and any(document.log.place_of(*id) is None for id in lacked):
+                raise Pruned("the oldest changes are still on their way here")
             if not known:
                 return 0
             places = [document.log.place_of(*id) for id in lacked]
@@ -143,16 +147,106 @@ class Feed:
 
     def read(self, after: int, upto: int, size: int = 64 * 1024) -> Stretch:
         """The records behind one place, up to another: so many bytes of them, and at least one."""
-        found: list[Record] = []
-        for place, record in self._document.log.since(after):
-            size -= len(record.core) + 72
-            if place > upto or (found and size < 0):
-                break
-            found.append(record)
-            after = place
-        else:
-            after = upto
-        return Stretch(after if found else upto, tuple(found))
+        found, reached = self._document.between(after, upto, size)
+        return Stretch(reached, found)
+
+    def keep_seal(self) -> None:
+        """Have stored what was sealed to be handed out; once a second will do."""
+        self._document.keep_seal()
+
+    # -- checkpoints, and the history behind them ---------------------------------------------------
+
+    @property
+    def key(self) -> bytes:
+        """The key that vouches for what is handed over here."""
+        return self._document.key
+
+    @property
+    def owed(self) -> bool:
+        """Whether history is still to come, behind a checkpoint that was taken."""
+        return self._document.owed is not None
+
+    def gives(self) -> bool:
+        """Whether a checkpoint is to be had here: not while history is to come."""
+        return self._sure() and not self.owed
+
+    def takes(self) -> bool:
+        """Whether a checkpoint can be taken here."""
+        return self._sure() and self.writable
+
+    def _sure(self) -> bool:
+        """Whether content is read here, and nothing of it in doubt."""
+        state = self._document.state
+        return type(state) is State and not state.stale and not state.forks
+
+    def lacked(self, known: Mapping[bytes, int]) -> int:
+        """How many changes somebody lacks who knows each session so far."""
+        sessions = dict(self._document.state.sessions)
+        return sum([max(0, writer.seq - known.get(id, 0)) for id, writer in sessions.items()])
+
+    def hand_over(self) -> Iterator[bytes]:
+        """A checkpoint: its bytes, made as they are asked for."""
+        return handover.give(self._document)
+
+    def vouch(self, hash: bytes) -> bytes:
+        """Sign the hash of what was handed over."""
+        return self._document.vouch(hash)
+
+    def take_over(self, data: bytes) -> int:
+        """Show a checkpoint that was handed over by somebody who is trusted; how many changes that brought.
+
+        Raises:
+            BadBytes: it is none, or of another past.
+            StoreError: it could not be kept.
+        """
+        return handover.take(self._document, data)
+
+    def wanted(self) -> list[ChangeId]:
+        """Of which sessions history is still to come, and the newest change of each that is."""
+        with self._document.lock:
+            return [] if self._document.owed is None else self._document.owed.wanted()
+
+    def older(self, wanted: Mapping[bytes, int], before: int | None, size: int = 256 * 1024) -> tuple[int, list[bytes]]:
+        """Records of these sessions up to these seqs, newest first; none when there are no more.
+
+        None either if not all of them were ever here: what is put before what was lent may rest on it.
+
+        Args:
+            wanted: the sessions, and the newest change of each.
+            before: the place to go on from, as this gave it last; None at first.
+            size: so many bytes of them.
+        """
+        log = self._document.log
+        if before is None:
+            if not all(self.has(id) for id in wanted.items()):
+                return 0, []
+            places = [log.place_of(*id) for id in wanted.items()]
+            before = max([place for place in places if place is not None], default=0) + 1
+        found: list[bytes] = []
+        for place, kept in log.backwards(before):
+            if kept.seq <= wanted.get(kept.session, 0):
+                size -= len(kept.core)
+                if found and size < 0:
+                    break
+                found.append(kept.data)
+            before = place
+        return before, found
+
+    def fill(self, records: Sequence[bytes]) -> int:
+        """Keep history that has come; how many changes it was.
+
+        Raises:
+            BadBytes: it is not what the changes behind it name.
+            StoreError: it could not be kept.
+        """
+        with self._document.lock:
+            return 0 if self._document.owed is None else self._document.owed.take(records)
+
+    def prove(self, going: Callable[[], bool] = lambda: True) -> bool:
+        """Once all history is here: whether it comes to what the checkpoint showed. Takes 10 us a change."""
+        return owed.prove(self._document, going)
+
+    # -- what is missing ---------------------------------------------------------------------------
 
     def proofs(self) -> list[bytes]:
         """What proves that sessions were forked: records that are handed out though they are void."""
@@ -160,7 +254,7 @@ class Feed:
 
     def find(self, ids: Iterable[ChangeId]) -> list[bytes]:
         """Those of these changes that are here."""
-        records = [self._document.log.read(*id) for id in ids]
+        records = [self._document.find(*id) for id in ids]
         return [record.data for record in records if record is not None]
 
     def receive(self, records: Sequence[bytes], sender: str) -> Arrival:

@@ -24,6 +24,7 @@ _FULL = 0.75  # of the budget, where what does not fit is summed up
 _MISSES = 20  # items in a row that do not fit: then the page is full
 _SUMMED = 50  # entries in one summary
 _SUMMARIES = 8
+_FINDINGS = 3  # beside one entry
 
 
 class Fitting(NamedTuple):
@@ -107,7 +108,7 @@ def _taken(choice: Choice, fitting: Fitting) -> list[Piece]:
     for one in rest if fitting.summarise is not None else ():
         fields.setdefault(_group(one), []).append(one)
     for some in list(fields.values())[:_SUMMARIES]:
-        piece = _summed(choice, fitting, some[:_SUMMED], len(pieces))
+        piece = _summed(choice, fitting, some[:_SUMMED])
         if piece.cost <= room:
             pieces.append(piece)
             room -= piece.cost
@@ -134,7 +135,7 @@ def _in_full(choice: Choice, fitting: Fitting, room: int, share: float) -> tuple
     return pieces, rest, room
 
 
-def _summed(choice: Choice, fitting: Fitting, some: list[Said], nth: int) -> Piece:
+def _summed(choice: Choice, fitting: Fitting, some: list[Said]) -> Piece:
     """A summary of some entries of one field, told in their order."""
     assert fitting.summarise is not None
     some = sorted(some, key=lambda one: one.place)
@@ -227,9 +228,13 @@ def _line(choice: Choice, id: str, one: Said, rivals: list[Said], cited: Mapping
     notes = ["tainted: it rests on an entry that was retracted"] * one.tainted
     others = [cited[other.entry._id] for other in rivals if other is not one]
     if others:
-        notes.append(f"open conflict with {listed(others)}: they cannot all hold")
-    found = dict.fromkeys(finding for entry_id in one.ids for finding in choice.findings.get(entry_id, ()))
-    notes += [_told(finding, cited) for finding in found]
+        more = f" and {one.rivals - len(others)} more" if one.rivals > len(others) else ""
+        notes.append(f"open conflict with {listed(others)}{more}: they cannot all hold")
+    found = list(dict.fromkeys(finding for entry_id in one.ids for finding in choice.findings.get(entry_id, ())))
+    found.sort(key=lambda finding: finding.tier != "certain")
+    notes += [_told(finding, cited) for finding in found[:_FINDINGS]]
+    if len(found) > _FINDINGS:
+        notes.append(f"{len(found) - _FINDINGS} more findings about it")
     return Line(id, _group(one), one.place, value, tuple(_facts(one)), tuple(notes))
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from typing import NamedTuple
 
-from crdtmem.change import FORMAT, MAX_SEQ, RECORDS, Change, decode
+from crdtmem.change import FORMAT, MAX_SEQ, RECORDS, Change, decode, record
 from crdtmem.change import Keyed as KeyedPart
 from crdtmem.change import Ordered as OrderedPart
 from crdtmem.entry import Writer
@@ -175,6 +175,13 @@ class Inbox:
             self._session = sessions.get(change.session) or sessions.setdefault(change.session, introduced(change))
             self._hold(change, sender, [], sound=True)
             self._await(_STORE, change.hash)
+
+    def held(self) -> dict[str, list[bytes]]:
+        """The records that wait, by whom they came from, oldest first."""
+        found: dict[str, list[bytes]] = {}
+        for waiting in self._room.values():
+            found.setdefault(waiting.sender, []).append(record(waiting.change.core, waiting.change.seal))
+        return found
 
     def only_from(self, sender: str) -> bool:
         """Whether all that waits came from this sender."""

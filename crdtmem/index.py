@@ -5,7 +5,7 @@ the entries they name what the state says of these now: so verdicts, undoings an
 What it followed is counted. Where that does not fit the state, because a cut, a fork or damage made it anew, all of it
 is compared with the state, at 1 us an entry that is there already and 6 us for one that is not.
 
-It lives in memory, as the state does: made from that when something is first searched. See decision 11.
+It lives in memory, as the state does: made from that when something is first searched. See decision 16.
 
 A text is indexed by paragraphs, not by what is left of each insertion: a sentence that three agents corrected would be
 in five pieces, none of which says what it says.
@@ -42,6 +42,21 @@ class Passage(NamedTuple):
 
     entry: Entry
     shares: tuple[Entry, ...]
+
+
+class Seen(NamedTuple):
+    """What a state shows, seen at one moment: enough to make an index of it while others write on."""
+
+    sessions: Any
+    changes: int
+    place: int
+    shown: dict[At, dict[Any, Any]]
+
+    @classmethod
+    def of(cls, state: Any, place: int) -> Seen:
+        """Of a state as it is, when the newest record of its log lies at this place. The caller holds its lock."""
+        found = {at: dict(shown(at, state.fields[at])) for at in list(state.fields) if _searched(at)}
+        return cls(state.sessions, state.count, place, found)
 
 
 class Index:
@@ -101,16 +116,18 @@ class Index:
             raise
         self._sessions, self._count, self._place = state.sessions, state.count, log.newest
 
-    def fill(self, state: Any) -> None:
-        """Hold what a state of the past shows, for good."""
+    def begin(self, seen: Seen) -> None:
+        """Hold what was seen of a state; needs no lock but its own."""
         self._execute("BEGIN")
-        self._compare(state)
+        for at, shown in seen.shown.items():
+            self._match(at, shown)
         self._execute("COMMIT")
+        self._sessions, self._count, self._place = seen.sessions, seen.changes, seen.place
 
     def _compare(self, state: Any) -> None:
         for at in list(state.fields):
             if _searched(at):
-                self._match(at, state.fields[at], afresh=True)
+                self._match(at, shown(at, state.fields[at]), afresh=True)
 
     def _catch_up(self, state: Any, log: Log) -> bool:
         """Look at what the changes since name; False if they are not those that the state has seen since."""
@@ -141,7 +158,7 @@ class Index:
             if at not in others and not self._extend(at, state.fields[at], ids):
                 others.add(at)
         for at in others:
-            self._match(at, state.fields[at])
+            self._match(at, shown(at, state.fields[at]))
         return True
 
     def _look(self, at: At, field: Keyed, ids: Iterable[Any]) -> None:
@@ -167,16 +184,9 @@ class Index:
                 insort(self._order[at], self._add(at, entry._id, entry))
         return True
 
-    def _match(self, at: At, field: Any, *, afresh: bool = False) -> None:
+    def _match(self, at: At, shown: dict[Any, Any], *, afresh: bool = False) -> None:
         """Hold what a field shows; `afresh`, where its entries are other objects than before."""
         rows = self._rows(at)
-        shown: dict[Any, Any]
-        if at[0] == TEXT:
-            shown = passages(field)
-        elif at[0] == SEQUENCE:
-            shown = {entry._id: entry for entry in field.entries()}
-        else:
-            shown = field.by_id
         for id in rows.keys() - shown.keys():
             self._drop(at, rows.pop(id))
         if afresh:
@@ -240,11 +250,8 @@ class Index:
             found = [(_score(score), row) for row, score in rows if test or admit(row)]
             if len(rows) < some or (len(found) >= limit and found[limit - 1][0] != _score(rows[-1][1])):
                 break
-            if len(found) < limit:
-                self._admit, test = (
-                    admit,
-                    "AND admits(rowid) ",
-                )  # it turns away many: 0.5 us for each that has the words
+            if len(found) < limit:  # the filter turns away many, so it is asked within: 0.5 us for each with the words
+                self._admit, test = admit, "AND admits(rowid) "
             some *= 8
         ranked = sorted([(score, *self.rank(row)) for score, row in found], reverse=True)
         return [(score, row) for score, _, _, _, row in ranked[:limit]]
@@ -258,6 +265,15 @@ def _score(bm25: float) -> float:
 def _searched(at: At) -> bool:
     """Counters hold no words; reserved fields speak of other entries."""
     return at[0] != COUNTER and at[1][0] != "@"
+
+
+def shown(at: At, field: Any) -> dict[Any, Any]:
+    """The entries that a field shows, or the paragraphs of a text, each under what tells it from others."""
+    if at[0] == TEXT:
+        return passages(field)
+    if at[0] == SEQUENCE:
+        return {entry._id: entry for entry in field.entries()}
+    return field.by_id  # type: ignore[no-any-return]
 
 
 def passages(field: Any) -> dict[Any, Passage]:

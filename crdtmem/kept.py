@@ -15,42 +15,42 @@ if TYPE_CHECKING:
     from crdtmem.index import Index
     from crdtmem.nearness import Nearness
 
-MOST = 16
-
 
 class Kept:
-    """The last few things worked out, and the index of what is live now."""
+    """The index of what is live now, and the last few of other things, by their kind and version."""
 
     def __init__(self) -> None:
         self.index: Index | None = None
         self.near: dict[str, Nearness] = {}  # by the name of the model
         self._lock = threading.Lock()
         self._sessions: Any = None
-        self._found: dict[Hashable, Any] = {}
+        self._found: dict[str, dict[Hashable, Any]] = {}
 
-    def find(self, state: Any, key: Hashable) -> Any:
-        """What is kept under a key, which names a version; None if nothing is.
+    def find(self, state: Any, kind: str, key: Hashable) -> Any:
+        """What is kept of a kind under a key, which names a version; None if nothing is.
 
         >>> from crdtmem import Replica
         >>> kept, state = Kept(), Replica("ann").open(tenant="acme")._document.state
-        >>> kept.find(state, ("answer", state.version))
-        >>> kept.keep(state.sessions, ("answer", state.version), 42)
-        >>> kept.find(state, ("answer", state.version))
+        >>> kept.find(state, "answer", state.version)
+        >>> kept.keep(state.sessions, "answer", state.version, 42, most=1)
+        >>> kept.find(state, "answer", state.version)
         42
         """
         with self._lock:
             self._forget(state.sessions)
-            if key in self._found:
-                self._found[key] = self._found.pop(key)  # used last
-            return self._found.get(key)
+            some = self._found.get(kind, {})
+            if key in some:
+                some[key] = some.pop(key)  # used last
+            return some.get(key)
 
-    def keep(self, sessions: Any, key: Hashable, made: object) -> None:
-        """Keep what was worked out while a state had these sessions."""
+    def keep(self, sessions: Any, kind: str, key: Hashable, made: object, *, most: int) -> None:
+        """Keep what was worked out while a state had these sessions, and so many of its kind."""
         with self._lock:
             self._forget(sessions)
-            self._found[key] = made
-            while len(self._found) > MOST:
-                del self._found[next(iter(self._found))]
+            some = self._found.setdefault(kind, {})
+            some[key] = made
+            while len(some) > most:
+                del some[next(iter(some))]
 
     def _forget(self, sessions: Any) -> None:
         if self._sessions is not sessions:  # a state made anew has others

@@ -394,6 +394,19 @@ class Memory:
         return prune(self._document, None if older_than is None else stamp(aware(older_than)) & ~0xFFFF, keep)
 
     @property
+    def owed(self) -> int:
+        """How many changes are known by a checkpoint from a peer alone; their history is still on its way.
+
+        What they come to is shown. The audit begins where history does, and `at` reaches no further back.
+
+        >>> from crdtmem import Replica
+        >>> Replica("ann").open(tenant="acme").owed
+        0
+        """
+        with self._document.lock:
+            return 0 if self._document.owed is None else self._document.owed.count()
+
+    @property
     def damage(self) -> tuple[Damage, ...]:
         """What was found broken in the store, was set aside, and no peer has brought back yet."""
         return self._document.damage()

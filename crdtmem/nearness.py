@@ -115,8 +115,8 @@ class Nearness:
         """The rows nearest to a vector."""
         with self._lock:
             near = self._vectors.near(vector)
-        rows = [row for row in index.entries if admit(row)]
-        return nlargest(limit, rows, key=lambda row: (near[_named(index, row)], index.rank(row)))
+        rows = [row for row in index.entries if admit(row)]  # another thread may just have let go of some vectors
+        return nlargest(limit, rows, key=lambda row: (near.get(_named(index, row), -1.0), index.rank(row)))
 
     # -- the model ---------------------------------------------------------------------------------
 
@@ -198,7 +198,7 @@ def nearness(document: Any, embed: Embed) -> Nearness:
         raise TypeError(f"embed: a function from texts to vectors, not {type(embed).__name__}")
     name = called(embed)
     found: Nearness | None = document.kept.near.get(name)
-    if found is None or found._embed is not embed:
+    if found is None or found._embed != embed:
         found = document.kept.near[name] = Nearness(document, embed, name)
     return found
 

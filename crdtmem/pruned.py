@@ -14,7 +14,8 @@ from msgspec.msgpack import Decoder
 from crdtmem.store import Log, Record
 from crdtmem.values import encode
 
-_FOLDER = "pruned/"
+FOLDER = "pruned/"
+OWED = "owed"  # on the shelf while history is to come (owed.py)
 _HASH = 16  # bytes of each hash: nobody finds another change with the same ones
 _read = Decoder(tuple[list[bytes], list[tuple[int, int, bytes, list[tuple[int, int]]]]]).decode
 
@@ -38,23 +39,24 @@ class Pruned:
 
     def __init__(self, log: Log) -> None:
         self._log = log
+        self.owed = OWED in log.names()  # whether changes are missing that are still to come
         self._known: list[tuple[int, Husk]] | None = None
         self._hashes: dict[tuple[bytes, int], bytes] = {}
 
     def any(self) -> bool:
         """Whether anything was pruned."""
-        return any(name.startswith(_FOLDER) for name in self._log.names())
+        return any(name.startswith(FOLDER) for name in self._log.names())
 
     def _husks(self) -> list[tuple[int, Husk]]:
         """All of them in the order they were applied, each with the place of one that came no sooner."""
         if self._known is None:
             self._known = []
             for name in self._log.names():
-                if name.startswith(_FOLDER):
+                if name.startswith(FOLDER):
                     sessions, rows = _read(self._log.get(name) or encode(([], [])))
                     for session, seq, hash, deps in rows:
                         seen = tuple([(sessions[number], upto) for number, upto in deps])
-                        place = int(name.removeprefix(_FOLDER))
+                        place = int(name.removeprefix(FOLDER))
                         self._known.append((place, Husk(sessions[session], seq, hash, seen)))
             self._hashes = {husk[:2]: husk.hash for _, husk in self._known}
         return self._known
@@ -84,5 +86,5 @@ class Pruned:
             seen: list[Any] = [*kept.gist.deps, *sights.get((kept.session, kept.seq), ())]
             deps = [(numbers.setdefault(dep[0], len(numbers)), dep[1]) for dep in seen]
             rows.append((numbers.setdefault(kept.session, len(numbers)), kept.seq, kept.hash[:_HASH], deps))
-        self._log.put(f"{_FOLDER}{place:016}", encode((list(numbers), rows)))
+        self._log.put(f"{FOLDER}{place:016}", encode((list(numbers), rows)))
         self._known = None

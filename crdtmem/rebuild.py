@@ -10,7 +10,7 @@ The objects that others hold stay the same ones: the state, its fields, and what
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from crdtmem import base
@@ -34,6 +34,11 @@ class Renewed(NamedTuple):
     added: list[Entry]
     removed: list[Entry]
     tainted: set[Any]
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing did."""
+        return not (self.added or self.removed or self.tainted)
 
     def batch(self, state: State, effects: Sequence[Effect], *, local: bool) -> Batch:
         """It and what some changes did before, as one."""
@@ -62,16 +67,37 @@ def renewed(state: State, log: Log, checkpoints: Checkpoints) -> Renewed:
         return Renewed(frozenset(), [], [], set())
     before, tainted = shown(state), dict(state.taint.tainted)
     rebuild(state, log, checkpoints)
+    return came_and_went(before, tainted, state)
+
+
+def came_and_went(before: dict[Any, dict[Any, Entry]], tainted: Mapping[Any, frozenset[Any]], state: State) -> Renewed:
+    """What a state shows now that it did not, and the other way round.
+
+    Args:
+        before: what it showed.
+        tainted: what was tainted, and by what.
+        state: the state.
+    """
     after = shown(state)
     empty: dict[Any, Entry] = {}
-    came = {at: [e for id, e in here.items() if id not in before.get(at, empty)] for at, here in after.items()}
-    went = {at: [e for id, e in here.items() if id not in after.get(at, empty)] for at, here in before.items()}
+    came = {at: _other(here, before.get(at, empty)) for at, here in after.items()}
+    went = {at: _other(here, after.get(at, empty)) for at, here in before.items()}
     return Renewed(
         frozenset(at[1] for at in {*came, *went} if came.get(at) or went.get(at)),
         [entry for entries in came.values() for entry in entries],
         [entry for entries in went.values() for entry in entries],
         {id for id, by in state.taint.tainted.items() if by - tainted.get(id, frozenset())},
     )
+
+
+def _other(entries: Mapping[Any, Entry], than: Mapping[Any, Entry]) -> list[Entry]:
+    """Those of these entries that are not among the others, or say something else there."""
+    return [
+        entry
+        for id, entry in entries.items()
+        if (other := than.get(id)) is None
+        or (other is not entry and (other._frozen, other._about, other.key) != (entry._frozen, entry._about, entry.key))
+    ]
 
 
 def rebuild(state: State, log: Log, checkpoints: Checkpoints) -> None:
@@ -110,7 +136,10 @@ def _start(state: State, log: Log, checkpoints: Checkpoints) -> tuple[State, int
     found = checkpoints.newest(state.namespace, lambda past: serves(past, state))
     if found is not None:
         return found[:2]
-    return base.read(log, state) or (State(state.namespace, log, state.owner), 0)
+    past = base.read(log, state) or (State(state.namespace, log, state.owner), 0)
+    if state.pruned.owed and not serves(past[0], state):
+        raise StoreError("a cut or a fork reaches into history that is still on its way from a peer")
+    return past
 
 
 def serves(past: State, state: State) -> bool:

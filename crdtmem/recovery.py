@@ -55,7 +55,8 @@ def resume(state: State, log: Log, place: int, clock: Clock) -> Resumed:
         if kept.seq >= state.forks.get(kept.session, kept.seq + 1):
             continue  # this log is only read: it was not taken out
         change = kept.change
-        if not fits(state, change) or (log.damage and Plan(state).take(change) is not None):
+        doubtful = log.damage or state.pruned.owed
+        if not fits(state, change) or (doubtful and Plan(state).take(change) is not None):
             astray.append(kept)
             continue
         clock.saw(change.hlc)

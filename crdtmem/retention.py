@@ -42,6 +42,8 @@ def prune(document: Document, before: int | None, keep: int) -> Pruning:
     """Let go of the oldest changes that were stamped before this, as long as so many stay."""
     log, checkpoints = document.log, document.checkpoints
     with checkpoints.making, document.lock:
+        if document.state.pruned.owed:
+            raise StoreError("the history of this memory is still on its way from a peer; prune when it is here")
         size = log.size()
         spare = sum(1 for _ in log.records()) - keep
         settled = _settled(document)

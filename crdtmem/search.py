@@ -20,7 +20,7 @@ from crdtmem.clock import aware, stamp
 from crdtmem.entry import SOURCES, Entry
 from crdtmem.errors import EmbedderFailed, ValueRefused
 from crdtmem.fields.field import alive
-from crdtmem.index import Index
+from crdtmem.index import Index, Seen
 from crdtmem.past import Pinned
 from crdtmem.prose import leaves, words
 from crdtmem.values import freeze, key_of
@@ -46,6 +46,13 @@ class Hit:
         score: how well it fits; 0 where no words were asked for. Comparable within one answer only.
         tainted: whether it rests on what was retracted.
         shares: of a paragraph, what is left of each insertion into it; else nothing.
+
+    >>> from crdtmem import Replica
+    >>> memory = Replica("ann").open(tenant="acme")
+    >>> _ = memory.text("draft").append("Churn rose.")
+    >>> [hit] = memory.search("churn")
+    >>> hit.field, hit.kind, hit.value, [share.by for share in hit.shares]
+    ('draft', 'text', 'Churn rose.', ['ann'])
     """
 
     entry: Entry
@@ -173,14 +180,12 @@ def outer_lock(memory: Memory) -> threading.RLock:
 def reading(memory: Memory) -> Iterator[Index]:
     """The index of a memory, holding what it shows now, for as long as the block lasts.
 
-    Writers wait while it is brought up to date, and no longer. Its lock is taken inside that of the memory, and inside
-    the block that of the memory is not taken: so whoever holds the memory's may ask.
+    Writers wait while it takes in what came since, and no longer: the first time, it is made of what was seen at one
+    moment. Its lock is taken inside that of the memory, which is not taken inside the block: so whoever holds the
+    memory's may ask.
     """
-    document = memory._document
-    pinned = isinstance(document, Pinned)
-    with outer_lock(memory):
-        document.usable()
-        index = _then(document) if pinned else _now(document)
+    document: Any = memory._document
+    index = _then(document) if isinstance(document, Pinned) else _now(document)
     try:
         yield index
     finally:
@@ -189,31 +194,39 @@ def reading(memory: Memory) -> Iterator[Index]:
 
 def _now(document: Any) -> Index:
     """The index of a memory as it is, locked."""
-    index: Index | None = document.kept.index
-    if index is None:
-        index = document.kept.index = Index()
-    index.lock.acquire()
-    try:
-        index.follow(document.state, document.log)
-    except BaseException:
-        index.lock.release()
-        raise
-    return index
+    if document.kept.index is None:
+        with document.lock:
+            document.usable()
+            seen = Seen.of(document.state, document.log.newest)
+        fresh = Index()
+        fresh.begin(seen)
+        document.kept.index = fresh
+    with document.lock:
+        document.usable()
+        index: Index = document.kept.index
+        index.lock.acquire()
+        try:
+            index.follow(document.state, document.log)
+        except BaseException:
+            index.lock.release()
+            raise
+        return index
 
 
 def _then(document: Any) -> Index:
-    """The index of a memory as it was, locked. Made anew at 6 us an entry, and kept under its version."""
+    """The index of a memory as it was, locked: made at 6 us an entry, and kept under its version."""
     state = document.state
-    _ = state.taint  # to be worked out here, under the lock of the memory
-    if state.version.heads == state.now.version.heads:
-        return _now(document.live)
-
-    key = ("index", state.version)
-    index: Index | None = document.kept.find(state.now, key)
+    with state.lock:
+        document.usable()
+        _ = state.taint  # to be worked out here: inside the block nobody takes the lock of the memory
+        if state.version == state.now.version:
+            return _now(document.live)
+        index: Index | None = document.kept.find(state.now, "index", state.version)
+        sessions = state.now.sessions
     if index is None:
         index = Index()
-        index.fill(state)
-        document.kept.keep(state.now.sessions, key, index)
+        index.begin(Seen.of(state, 0))  # what was stays so
+        document.kept.keep(sessions, "index", state.version, index, most=2)
     index.lock.acquire()
     return index
 

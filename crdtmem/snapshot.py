@@ -34,15 +34,21 @@ _SESSIONS, _FACTS, _RESTS, _KEYED, _ORDERED, _TRUST = range(6)
 
 
 class Snapshot:
-    """A state as it is now. Taking it costs a copy of references; the caller holds the lock."""
+    """A state as it is now. Taking it costs a copy of references; the caller holds the lock.
 
-    def __init__(self, state: State) -> None:
+    Args:
+        state: the state.
+        places: whether with what it says of places in its own log.
+    """
+
+    def __init__(self, state: State, *, places: bool = True) -> None:
         self.state = state
         self._namespace = state.namespace
         self.digest = state.digest()
         self.count = state.count
         self._sessions = [
-            (s.id, s.key, s.agent, s.role, s.seq, s.hash, s.saw, s.whole[:]) for s in state.sessions.values()
+            (s.id, s.key, s.agent, s.role, s.seq, s.hash, s.saw, s.whole[: None if places else 0])
+            for s in state.sessions.values()
         ]
         self._facts = (list(state.heads.values()), list(state.voids.items()))
         self._trust = _told(state)
@@ -57,19 +63,19 @@ class Snapshot:
     def pieces(self) -> Iterator[bytes]:
         """Its bytes, bit by bit."""
         numbers = {session[0]: number for number, session in enumerate(self._sessions)}
-        yield _piece(FORMAT, self._namespace, self.count)
+        yield piece(FORMAT, self._namespace, self.count)
         for some in _batches(self._sessions):
-            yield _piece(_SESSIONS, some)
-        yield _piece(_FACTS, *self._facts)
+            yield piece(_SESSIONS, some)
+        yield piece(_FACTS, *self._facts)
         if self._trust is not None:
-            yield _piece(_TRUST, *self._trust)
+            yield piece(_TRUST, *self._trust)
         for rests in _batches(self._rests):
-            yield _piece(_RESTS, rests)
+            yield piece(_RESTS, rests)
         for kind, name, entries in self._keyed:
             for batch in _batches(entries) if entries else [entries]:  # an empty field has a past
-                yield _piece(_KEYED, kind, name, *_rows(kind, batch, numbers))
+                yield piece(_KEYED, kind, name, *_rows(kind, batch, numbers))
         for ordered in self._ordered:
-            yield _piece(_ORDERED, *_units(ordered, numbers))
+            yield piece(_ORDERED, *_units(ordered, numbers))
 
 
 def _told(state: State) -> tuple[Any, ...] | None:
@@ -102,9 +108,26 @@ def restore(data: bytes, namespace: bytes, log: Log, digest: bytes, owner: str |
         raise BadBytes(f"not a checkpoint: {type(error).__name__}: {error}") from None
 
 
-def _piece(*content: Any) -> bytes:
+def piece(*content: Any) -> bytes:
+    """One piece."""
     data = encode(content)
     return len(data).to_bytes(4, "big") + data
+
+
+def split(data: bytes) -> Iterator[Any]:
+    """The pieces that these bytes are, decoded.
+
+    Raises:
+        BadBytes: they end too soon.
+    """
+    view = memoryview(data)
+    at = 0
+    while at < len(data):
+        end = at + 4 + int.from_bytes(view[at : at + 4], "big")
+        if end > len(data):
+            raise BadBytes("a checkpoint that ends too soon")
+        yield decode(view[at + 4 : end])
+        at = end
 
 
 def _batches(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
@@ -192,7 +215,7 @@ class _Reader:
     def __init__(self, data: bytes, namespace: bytes, log: Log, owner: str | None) -> None:
         self.state = State(namespace, log, owner)
         self._writers: list[Writer] = []
-        pieces = self._split(data)
+        pieces = split(data)
         format, scope, count = next(pieces)
         if format != FORMAT or scope != namespace:
             raise BadBytes("a checkpoint of another format, or of another namespace")
@@ -214,16 +237,6 @@ class _Reader:
                 if field.kind == COUNTER:
                     field.recount(self.state.taint.voiding)  # type: ignore[union-attr]
         self.state.resumed(count)
-
-    def _split(self, data: bytes) -> Iterator[Any]:
-        view = memoryview(data)
-        at = 0
-        while at < len(data):
-            end = at + 4 + int.from_bytes(view[at : at + 4], "big")
-            if end > len(data):
-                raise BadBytes("a checkpoint that ends too soon")
-            yield decode(view[at + 4 : end])
-            at = end
 
     def _sessions(self, sessions: list[Any]) -> None:
         for id, key, agent, role, seq, hash, saw, whole in sessions:

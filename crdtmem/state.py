@@ -87,6 +87,7 @@ class State:
         "namespace",
         "plain",
         "pruned",
+        "recalled",
         "sessions",
         "stale",
         "tails",
@@ -101,6 +102,7 @@ class State:
         self.pruned = Pruned(log)
         self._keeps = self.pruned.any()
         self._pasts: dict[bytes, tuple[int, dict[bytes, int]]] = {}  # session -> a seq, and what its change had seen
+        self.recalled: dict[bytes, dict[bytes, int]] = {}  # hash of a change -> all it had seen, as another log told
         self.sessions: dict[bytes, Writer] = {}
         self.heads: dict[bytes, tuple[bytes, int, bytes]] = {}
         self.fields: dict[tuple[int, str], Keyed | Ordered] = {}
@@ -125,6 +127,25 @@ class State:
     def owner(self) -> str | None:
         """The fingerprint of its owner's key, if it is owned."""
         return None if self.trust is None else self.trust.owner
+
+    def recall(self, change: Change, older: State) -> None:
+        """Take over from an older state what a change had seen, if its log alone can tell.
+
+        Raises:
+            StoreError: some of what it walks through is damaged.
+        """
+        marks = _named(change)
+        if any(type(part) is OrderedPart for part in change.parts) and not self._all_in(marks):
+            older.beyond(marks)
+            self.recalled[change.hash] = marks
+
+    def resumed_over(self, log: Log) -> None:
+        """The log has begun anew under it."""
+        self.pruned = Pruned(log)
+        self._keeps = self.pruned.any()
+        for field in self.fields.values():
+            if type(field) is Ordered:
+                field.keeps = self._keeps
 
     def resumed(self, count: int) -> None:
         """A checkpoint has filled it with what so many changes add up to."""
@@ -181,7 +202,9 @@ class State:
                 continue
             if kept.seq < latest.get(kept.session, 0):
                 raise StoreError(
-                    "history is not whole as far back as this asks: changes are damaged; a peer may have them"
+                    "the history this asks for is still on its way from a peer"
+                    if self.pruned.owed
+                    else "history is not whole as far back as this asks: changes are damaged; a peer may have them"
                 )
             latest[kept.session] = kept.seq - 1
             if kept.seq > marks.get(kept.session, 0):
@@ -399,7 +422,9 @@ class State:
         if self.forks:
             self.tails.look(change, self.fields, marks)
         session = self.sessions.get(id)
-        if known is not None and not change.deps and session is not None and session.saw <= known[0]:
+        if change.hash in self.recalled:
+            marks = self.recalled.pop(change.hash)
+        elif known is not None and not change.deps and session is not None and session.saw <= known[0]:
             marks = known[1]  # it has seen nothing new of others since
         elif not self.forks and (seen := self._read_on(marks)):
             marks = seen
@@ -486,14 +511,14 @@ class State:
         return None
 
     def hidden(self, change: Change, *, ahead: bool) -> bool:
-        """Whether damage hides what is needed to judge a change.
+        """Whether damage, or history to come, hides what is needed to judge a change.
 
         Args:
             change: the change.
             ahead: whether others are to be applied before it.
         """
         parts = [part for part in change.parts if type(part) is OrderedPart]
-        if not self._log.damage or not parts:
+        if not (self._log.damage or self.pruned.owed) or not parts:
             return False
         for part in parts:
             for _, id in part.moves:

@@ -6,7 +6,7 @@ they were applied, with the seals beside them, and one `append` is one commit (i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from crdtmem.change import Change, decode
@@ -86,6 +86,28 @@ class Log(Protocol):
         """Forget the newest records of a session, from this seq on; the next to be kept is that one.
 
         It reaches no deeper than `prune` has: what was pruned is not to be kept again.
+        """
+
+    def adopt(
+        self, sessions: Mapping[bytes, int], room: int, blobs: Mapping[str, bytes | None], records: Sequence[Record]
+    ) -> None:
+        """Forget all records and begin behind a checkpoint; all of it happens or nothing.
+
+        Args:
+            sessions: how far each has come there; what is kept of it next is what follows.
+            room: so many places are left for what `fill` brings.
+            blobs: to be kept under these names; None drops one. The others stay.
+            records: to be kept first, as by `append`.
+
+        Raises:
+            StoreError: nothing happened.
+        """
+
+    def fill(self, records: Sequence[Record]) -> None:
+        """Keep these in front of all others, all or none: the newest first, each before the oldest of its session.
+
+        Raises:
+            StoreError: none was kept.
         """
 
     def records(self) -> Iterator[Record]:
@@ -200,6 +222,33 @@ class _MemoryLog:
     def mend(self, record: Record) -> None:
         raise StoreError("nothing is broken here")
 
+    def adopt(
+        self, sessions: Mapping[bytes, int], room: int, blobs: Mapping[str, bytes | None], records: Sequence[Record]
+    ) -> None:
+        fresh = _MemoryLog()
+        fresh._records = [None] * room
+        fresh._chains = {session: _Chain(seq) for session, seq in sessions.items()}
+        fresh.append(records)
+        self._records, self._chains = fresh._records, fresh._chains
+        self._blobs = {name: data for name, data in {**self._blobs, **blobs}.items() if data is not None}
+
+    def fill(self, records: Sequence[Record]) -> None:
+        place = next((place for place, kept in enumerate(self._records, 1) if kept), len(self._records) + 1)
+        older: dict[bytes, list[int]] = {}
+        for record in records:
+            place -= 1
+            chain = self._chains.get(record.session, _Chain())
+            places = older.setdefault(record.session, [])
+            if place < 1 or not 0 < record.seq == chain.removed - len(places):
+                raise StoreError(f"record {record.seq} of a session does not come before the oldest one")
+            places.append(place - 1)
+        for session, places in older.items():
+            chain = self._chains[session]
+            chain.places[:0] = reversed(places)
+            chain.removed -= len(places)
+        for at, record in enumerate(reversed(records), place - 1 if records else 0):
+            self._records[at] = record
+
     def seal(self, session: bytes, seq: int, seal: bytes) -> None:
         kept = self.read(session, seq)
         if kept is None:
@@ -275,6 +324,6 @@ class _MemoryLog:
 class _Chain:
     __slots__ = ("places", "removed")
 
-    def __init__(self) -> None:
+    def __init__(self, removed: int = 0) -> None:
         self.places: list[int] = []  # of its records in the log
-        self.removed = 0  # its oldest records, which were removed
+        self.removed = removed  # its oldest records, which were removed

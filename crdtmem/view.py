@@ -8,7 +8,7 @@ functions answer alike. What was worked out is kept under its version, never for
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from crdtmem.citation import Check
     from crdtmem.memory import Memory
 
+_KEPT = 16  # views of one memory
 _CITED = re.compile(r"\[\s*([fs]\d{1,6}(?:\s*[,;]\s*[fs]\d{1,6})*)\s*\]", re.IGNORECASE)
 
 
@@ -65,6 +66,8 @@ class View:
     ) -> None:
         if not isinstance(about, str):
             raise TypeError(f"about: a str, not {type(about).__name__}")
+        if role is not None and not isinstance(role, str):
+            raise TypeError(f"role: a str, not {type(role).__name__}")
         if type(tokens) is not int:
             raise TypeError(f"tokens: an int, not {type(tokens).__name__}")
         if tokens < 0:
@@ -131,12 +134,14 @@ def _found(memory: Memory, wish: Wish, fitting: Fitting) -> Fitted:
     document: Any = memory._document
     pinned = isinstance(document, Pinned)
     live = document.state.now if pinned else document.state
+    if not isinstance(fitting.count, Hashable) or not isinstance(fitting.summarise, Hashable):
+        return fitted(choose(memory, wish), fitting)  # nobody could ask for it again
     key = (pinned, wish, fitting)
-    found: Fitted | None = document.kept.find(live, (memory.version, key))
+    found: Fitted | None = document.kept.find(live, "view", (memory.version, key))
     if found is None or document.now() >= found.until:
         choice = choose(memory, wish)
         found = fitted(choice, fitting)
-        document.kept.keep(choice.sessions, (choice.version, key), found)
+        document.kept.keep(choice.sessions, "view", (choice.version, key), found, most=_KEPT)
     return found
 
 

@@ -4,7 +4,7 @@ frames -> session (one connection) -> link (memories over it) -> hub (all connec
 """
 
 from crdtmem.sync.blocking import BlockingPeer
-from crdtmem.sync.link import News
+from crdtmem.sync.news import News
 from crdtmem.sync.peer import Peer
 
 __all__ = ["BlockingPeer", "News", "Peer"]

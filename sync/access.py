@@ -24,6 +24,7 @@ class Grant:
         write: the same, for writing.
         until: seconds since 1970; None is for ever.
         id: by which it can be revoked.
+        trusted: whether a checkpoint from there is taken, whoever vouches for it.
 
     >>> grant = Grant(read=(Namespace(tenant="acme"),), write=())
     >>> grant.reads(Namespace(tenant="acme", task="t")), grant.writes(Namespace(tenant="acme", task="t"))
@@ -34,6 +35,7 @@ class Grant:
     write: tuple[Namespace, ...] | None = None
     until: float | None = None
     id: str | None = None
+    trusted: bool = False
 
     def reads(self, namespace: Namespace) -> bool:
         """Whether it may read that namespace."""
@@ -45,3 +47,4 @@ class Grant:
 
 
 EVERYTHING = Grant()
+TOGETHER = Grant(trusted=True)  # for those who use the same meeting place: they are one user's

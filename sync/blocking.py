@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from crdtmem.change import Version
 from crdtmem.errors import Closed, ForkedReplica, MisuseError
 from crdtmem.memory import Memory
-from crdtmem.sync.link import News
+from crdtmem.sync.news import News
 from crdtmem.sync.peer import Peer
 from crdtmem.sync.presence import Present
 

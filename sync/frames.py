@@ -17,7 +17,7 @@ from msgspec import Meta, Struct
 from crdtmem.errors import CrdtmemError, NamespaceError
 from crdtmem.namespace import LABELS, Namespace
 
-MAJOR, MINOR = 1, 0
+MAJOR, MINOR = 1, 1
 MAX_FRAME = 2 << 20  # a change has at most half of it
 MAX_CHANNELS = 4096
 MAX_SESSIONS = 20_000  # in one frame; a long list is sent in several
@@ -82,6 +82,7 @@ class Have(Struct, frozen=True, array_like=True, tag=4):
     channel: Channel
     sessions: Annotated[list[tuple[Id, Number, Begins]], Meta(max_length=MAX_SESSIONS)]
     more: bool
+    takes: bool = False  # a checkpoint, from whom it trusts
 
 
 class Changes(Struct, frozen=True, array_like=True, tag=5):
@@ -160,10 +161,66 @@ class Bye(Struct, frozen=True, array_like=True, tag=14):
     reason: Line
 
 
+class Offer(Struct, frozen=True, array_like=True, tag=15):
+    """A checkpoint may be had in place of so many changes, and this key will vouch for it; or say Have without."""
+
+    channel: Channel
+    changes: Number
+    key: Annotated[bytes, Meta(min_length=32, max_length=32)]
+
+
+class Take(Struct, frozen=True, array_like=True, tag=16):
+    """Send the checkpoint."""
+
+    channel: Channel
+
+
+class Piece(Struct, frozen=True, array_like=True, tag=17):
+    """Some of a checkpoint. The last has the signature of what all of them come to."""
+
+    channel: Channel
+    data: bytes
+    seal: Annotated[bytes, Meta(max_length=64)] = b""
+
+
+class Older(Struct, frozen=True, array_like=True, tag=18):
+    """Of these sessions the changes up to these seqs are to come, newest first; without any, more of them."""
+
+    channel: Channel
+    changes: Annotated[list[Session], Meta(max_length=MAX_SESSIONS)]
+    more: bool  # sessions, in another one
+
+
+class History(Struct, frozen=True, array_like=True, tag=19):
+    """Some of what was asked for by Older, the newest first; none when there are no more."""
+
+    channel: Channel
+    records: Annotated[list[bytes], Meta(max_length=MAX_RECORDS)]
+
+
 Frame = (
-    Hello | Welcome | Open | Same | Have | Changes | Want | Mark | Marked | Digest | Presence | Shut | Ping | Pong | Bye
+    Hello
+    | Welcome
+    | Open
+    | Same
+    | Have
+    | Changes
+    | Want
+    | Mark
+    | Marked
+    | Digest
+    | Presence
+    | Shut
+    | Ping
+    | Pong
+    | Bye
+    | Offer
+    | Take
+    | Piece
+    | Older
+    | History
 )
-_LAST = 14
+_LAST = 19
 _decode = msgspec.msgpack.Decoder(Frame).decode
 _encode = msgspec.msgpack.Encoder().encode
 

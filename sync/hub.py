@@ -7,16 +7,17 @@ told what arrives and when time passes, and gives the bytes that are to go out.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from crdtmem.feed import Feed
 from crdtmem.namespace import Namespace
 from crdtmem.sync.access import EVERYTHING, Grant, Refused
-from crdtmem.sync.frames import Hello, Here, Presence, Welcome
-from crdtmem.sync.link import Link, News
+from crdtmem.sync.frames import MAX_RECORDS, Changes, Hello, Here, Presence, Welcome
+from crdtmem.sync.link import Link
+from crdtmem.sync.news import News
 from crdtmem.sync.outlet import Outlet
 from crdtmem.sync.presence import Present, Roll, in_frames
-from crdtmem.sync.session import Greeted, Heard, Session, Welcomed
+from crdtmem.sync.session import Event, Greeted, Heard, Session, Welcomed
 
 RENEW = 10.0  # seconds between what a peer says of its own agents; it holds for three times as long
 
@@ -32,6 +33,7 @@ class Hub:
         ends: why what was granted counts no longer, or None.
         find: for a peer that shares nothing of its own accord: the feed of a namespace that somebody asks for who may
             read it, and maybe write to it; None if there is none.
+        trust: the keys whose checkpoints are taken.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Hub:
         admit: Callable[[Hello], tuple[Grant, str | None]] = lambda hello: (EVERYTHING, None),
         ends: Callable[[Grant], str | None] = lambda grant: None,
         find: Callable[[Namespace, bool], Feed | None] | None = None,
+        trust: Iterable[bytes] = (),
     ) -> None:
         self.id = id
         self.name = name
@@ -52,6 +55,8 @@ class Hub:
         self._admit = admit
         self._ends = ends
         self._find = find
+        self._trust = frozenset(trust)
+        self.whole: Callable[[Outlet], None] = lambda outlet: self.proved(outlet, outlet.feed.prove())
         self.opened: Callable[[Outlet], None] = lambda outlet: None
         self.count: Counter[str] = Counter()  # changes taken in and handed out, and bytes
         self._rolls: dict[bytes, Roll] = {}
@@ -93,6 +98,7 @@ class Hub:
         now: float,
         token: str | None = None,
         trusts: Callable[[Welcome], bool] = lambda welcome: True,
+        grant: Grant = EVERYTHING,
     ) -> Link:
         """The near end of a new connection.
 
@@ -101,9 +107,12 @@ class Hub:
             now: seconds, from any beginning.
             token: what lets it in at the other end.
             trusts: whether the answer comes from who was meant.
+            grant: what the other end may do, where this one has dialled.
         """
         session = Session(self.id, self.name, dials=dials, now=now, token=token)
-        link = Link(session, self.outlets if self._find is None else {}, self._tell, self.count)
+        link = Link(session, self.outlets if self._find is None else {}, self._tell, self.count, self._trust)
+        link.grant = grant
+        link.whole = lambda outlet: self.whole(outlet)
         link.asked = self._asked
         self._now = max(self._now, now)
         link.trusts = trusts
@@ -112,18 +121,30 @@ class Hub:
         self.links[link] = None
         return link
 
-    def receive(self, link: Link, data: bytes) -> None:
-        """One message has arrived on a connection."""
-        for event in link.session.receive(data):
-            if type(event) is Heard:
-                link.heard(event)
-            elif type(event) is Greeted:
-                self._greet(link, event.hello)
-            elif type(event) is Welcomed:
-                if not link.trusts(event.welcome):
-                    link.session.end("stranger", "this is not who was meant to listen here")
-                elif self._single(link, event.welcome.peer):
-                    link.begin(event.welcome.peer, event.welcome.name)
+    def receive(self, link: Link, *messages: bytes) -> None:
+        """Messages have arrived on a connection. Changes that follow each other are taken in together."""
+        held: Heard | None = None
+        for data in messages:
+            for event in link.session.receive(data):
+                joined = _joined(held, event)
+                if joined is None and held is not None:
+                    link.heard(held)
+                held = joined
+                if joined is None:
+                    self._take(link, event)
+        if held is not None:
+            link.heard(held)
+
+    def _take(self, link: Link, event: Event) -> None:
+        if type(event) is Heard:
+            link.heard(event)
+        elif type(event) is Greeted:
+            self._greet(link, event.hello)
+        elif type(event) is Welcomed:
+            if not link.trusts(event.welcome):
+                link.session.end("stranger", "this is not who was meant to listen here")
+            elif self._single(link, event.welcome.peer):
+                link.begin(event.welcome.peer, event.welcome.name)
 
     def _greet(self, link: Link, hello: Hello) -> None:
         try:
@@ -149,6 +170,13 @@ class Hub:
                 self.spoken.add(other)
         return True
 
+    def proved(self, outlet: Outlet, true: bool) -> None:  # noqa: FBT001
+        """All history behind a checkpoint is here, and has been compared with what that showed."""
+        if true:
+            self._tell(News("caught up", self.name, outlet.feed.namespace.digest, "its history is here, and proved"))
+        elif not outlet.feed.owed:
+            self._tell(News("diverged", self.name, outlet.feed.namespace.digest, "a checkpoint was false"))
+
     def gone(self, link: Link) -> None:
         """A connection has ended, one way or another."""
         del self.links[link]
@@ -164,17 +192,18 @@ class Hub:
 
     def tick(self, now: float) -> None:
         """Time has passed: about a second since the last time."""
+        self.look(now)
+        for link in list(self.links):
+            self.tend(link, now)
+
+    def look(self, now: float) -> None:
+        """Time has passed for the memories, and for who is there."""
         for outlet in list(self.outlets.values()):
             outlet.forget()
             outlet.refresh()  # should it have failed
             if outlet.gone:
                 self._tell(News("trouble", self.name, outlet.feed.namespace.digest, "the memory has been closed"))
                 self.drop(outlet)
-        for link in list(self.links):
-            why = self._ends(link.grant) if link.peer else None
-            if why:
-                link.session.end("token", why)
-            link.tick(now)
         self._now = now
         for roll in self._rolls.values():
             roll.forget(now)
@@ -182,6 +211,13 @@ class Hub:
             self._renewed = now
             for (namespace, _), here in self._own.items():
                 self._say(namespace, here)
+
+    def tend(self, link: Link, now: float) -> None:
+        """Time has passed on one connection."""
+        why = self._ends(link.grant) if link.peer else None
+        if why:
+            link.session.end("token", why)
+        link.tick(now)
 
     # -- who is there ------------------------------------------------------------------------------
 
@@ -224,3 +260,16 @@ class Hub:
         if namespace in self._rolls:
             for some in self._rolls[namespace].all(self._now):
                 link.tell_present(namespace, some)
+
+
+def _joined(held: Heard | None, event: Event) -> Heard | None:
+    """Changes with those that came just before, as one; None if it is something else, or they cannot be joined."""
+    if type(event) is not Heard or type(event.frame) is not Changes:
+        return None
+    if held is None:
+        return event
+    before, frame = held.frame, event.frame
+    assert type(before) is Changes
+    if held.namespace != event.namespace or len(before.records) + len(frame.records) > MAX_RECORDS:
+        return None
+    return Heard(event.namespace, Changes(frame.channel, [*before.records, *frame.records]))

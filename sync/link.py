@@ -11,13 +11,15 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
-from crdtmem.feed import ChangeId, Pruned
+from crdtmem.feed import Pruned
+from crdtmem.identity import fingerprint
 from crdtmem.namespace import Namespace
+from crdtmem.sync import handing
 from crdtmem.sync.access import EVERYTHING, Grant
+from crdtmem.sync.channel import Channel
 from crdtmem.sync.frames import (
     MAX_FRAME,
     MAX_RECORDS,
@@ -28,15 +30,21 @@ from crdtmem.sync.frames import (
     Frame,
     Have,
     Here,
+    History,
     Mark,
     Marked,
+    Offer,
+    Older,
     Open,
+    Piece,
     Presence,
     Same,
     Shut,
+    Take,
     Want,
     Welcome,
 )
+from crdtmem.sync.news import News
 from crdtmem.sync.outlet import Outlet
 from crdtmem.sync.session import Heard, Phase, Session
 from crdtmem.tally import UNKNOWN
@@ -47,43 +55,6 @@ MAX_MARKS = 64  # of the other side that wait for an answer
 _AT_ONCE = MAX_FRAME // 2  # bytes of what was asked for, in one answer
 
 
-class News(NamedTuple):
-    """Something that whoever runs the peer may want to know."""
-
-    kind: str  # joined, left, caught up, behind, refused, trouble or diverged
-    peer: str
-    namespace: bytes | None
-    detail: str = ""
-
-
-class Channel:
-    """A namespace on one connection."""
-
-    def __init__(self, outlet: Outlet) -> None:
-        self.outlet = outlet
-        self.told: dict[bytes, int] = {}  # the versions that our Opens named, and the places they held for
-        self.opened = False  # by the other side
-        self.refused = False  # by the other side: it does not share this
-        self.known: dict[bytes, int] = {}  # how far the other side knows our sessions, until all before `until` is sent
-        self.until = 0
-        self.cursor: int | None = None
-        self.theirs: deque[tuple[int, int]] = deque()  # what lies here came from the other side
-        self.late: dict[ChangeId, None] = {}  # what came from it and is not stored yet
-        self.asked: dict[ChangeId, int] = {}  # of it, and how often
-        self.looks = 0
-        self.wanted: deque[ChangeId] = deque()  # by it
-        self.proved = 0  # how many records that prove forks it was sent
-        self.marks: deque[tuple[int, int, set[ChangeId]]] = deque()  # of the other side, not answered yet
-        self.waiting: list[tuple[int, int, Callable[[], None]]] = []  # our marks: number, place; not sent yet
-        self.sent: dict[int, Callable[[], None]] = {}  # our marks, not answered yet
-        self.answered: list[tuple[Callable[[], None], set[ChangeId]]] = []  # done once these are stored here
-        self.level = False  # whether all that is here has been sent
-        self.seen = 0  # the newest place when it was looked at last
-        self.doubtful = False  # something that came was of no use: maybe it was damaged on the way
-        self.silent = 0  # looks since our Open was not answered
-        self.compared = b""  # the version whose digest was sent last
-
-
 class Link:
     """The other side of one connection, and what is shared with it.
 
@@ -92,6 +63,7 @@ class Link:
         outlets: what this peer shares, by the digest of the namespace.
         tell: takes news.
         count: how much was taken in and handed out.
+        trust: the keys whose checkpoints are taken.
     """
 
     def __init__(
@@ -100,6 +72,7 @@ class Link:
         outlets: Mapping[bytes, Outlet],
         tell: Callable[[News], None],
         count: Counter[str],
+        trust: frozenset[bytes] = frozenset(),
     ) -> None:
         self.session = session
         self.peer = b""
@@ -109,8 +82,10 @@ class Link:
         self.present: Callable[[Link, Outlet, Presence], None] = lambda link, outlet, presence: None
         self.asked: Callable[[Link, Namespace], Outlet | None] = lambda link, namespace: None
         self.arrived: Callable[[Link, Outlet], None] = lambda link, outlet: None
+        self.whole: Callable[[Outlet], None] = lambda outlet: None
+        self._trust = trust
         self._outlets = outlets
-        self._tell = tell
+        self.tell = tell
         self._count = count
         self._channels: dict[bytes, Channel] = {}
         self._numbers = 0
@@ -124,7 +99,7 @@ class Link:
         self.peer, self.name = peer, name
         for outlet in self._outlets.values():
             self.share(outlet)
-        self._tell(News("joined", name, None))
+        self.tell(News("joined", name, None))
 
     def share(self, outlet: Outlet) -> None:
         """Open a namespace, if the other side may know of it."""
@@ -148,6 +123,7 @@ class Link:
         """The connection has ended."""
         for channel in self._channels.values():
             channel.outlet.links.pop(self, None)
+            handing.left(self, channel)
         self._channels.clear()
 
     # -- in ----------------------------------------------------------------------------------------
@@ -169,7 +145,7 @@ class Link:
         elif type(frame) is Shut:
             if channel is not None and not channel.refused:
                 channel.refused, channel.cursor = True, None
-                self._tell(News("refused", self.name, event.namespace, frame.reason))
+                self.tell(News("refused", self.name, event.namespace, frame.reason))
         elif channel is not None:
             self._said(channel, frame)
 
@@ -184,16 +160,25 @@ class Link:
         if frame.version == outlet.feed.version:
             self.session.send(Same(outlet.channel, frame.version))
         else:
-            self._have(channel)
+            self.have(channel)
         self._ask(channel)
 
-    def _have(self, channel: Channel) -> None:
+    def have(self, channel: Channel) -> None:
         """Say what is here: the other side sends what is not."""
         outlet = channel.outlet
         sessions = outlet.feed.sessions()
+        takes = not channel.wary and self.trusts_any(outlet.feed.namespace) and outlet.feed.takes()
         for first in range(0, len(sessions) or 1, MAX_SESSIONS):
             some = sessions[first : first + MAX_SESSIONS]
-            self.session.send(Have(outlet.channel, some, first + MAX_SESSIONS < len(sessions)))
+            self.session.send(Have(outlet.channel, some, first + MAX_SESSIONS < len(sessions), takes))
+
+    def trusts_any(self, namespace: Namespace) -> bool:
+        """Whether a checkpoint from there may count, depending on the key that vouches for it."""
+        return self.grant.trusted or bool(self._trust) or namespace.owner is not None
+
+    def counts(self, key: bytes, namespace: Namespace) -> bool:
+        """Whether a checkpoint counts for which this key vouches."""
+        return self.grant.trusted or key in self._trust or fingerprint(key) == namespace.owner
 
     def _said(self, channel: Channel, frame: Frame) -> None:
         kind = type(frame)
@@ -204,8 +189,8 @@ class Link:
                 channel.cursor = channel.told.get(frame.version)  # type: ignore[union-attr]
         elif kind is Have:
             self._has(channel, frame)  # type: ignore[arg-type]
-        elif kind is Want:
-            channel.wanted.extend(frame.changes[: MAX_WANTED - len(channel.wanted)])  # type: ignore[union-attr]
+        elif type(frame) is Want:
+            channel.wanted.extend(frame.changes[: MAX_WANTED - len(channel.wanted)])
         elif kind is Mark:
             if len(channel.marks) < MAX_MARKS:
                 channel.outlet.refresh()
@@ -218,21 +203,52 @@ class Link:
             self._digest(channel, frame)  # type: ignore[arg-type]
         elif kind is Presence:
             self.present(self, channel.outlet, frame)  # type: ignore[arg-type]
+        else:
+            self._handed(channel, frame)
+
+    def _handed(self, channel: Channel, frame: Frame) -> None:
+        kind = type(frame)
+        if kind is Offer:
+            handing.offered(self, channel, frame)  # type: ignore[arg-type]
+        elif kind is Take:
+            handing.asked(self, channel)
+        elif kind is Piece:
+            handing.came(self, channel, frame)  # type: ignore[arg-type]
+        elif kind is Older:
+            handing.sought(self, channel, frame)  # type: ignore[arg-type]
+        elif kind is History:
+            handing.arrived(self, channel, frame)  # type: ignore[arg-type]
+
+    def begin_anew(self, channel: Channel) -> None:
+        """The log has begun anew: both sides say again what they have."""
+        channel.begin_anew()
+        self.share(channel.outlet)
+        if channel.opened:
+            self.have(channel)
 
     def _has(self, channel: Channel, frame: Have) -> None:
         """The other side knows these sessions so far; of those not named, nothing."""
         feed = channel.outlet.feed
         channel.known.update((id, seq) for id, seq, _ in frame.sessions if feed.has((id, 1)))
+        if len(channel.due_here) < MAX_SESSIONS:
+            channel.due_here.update((id, seq) for id, seq, _ in frame.sessions if not feed.has((id, seq)))
         others = [(id, seq) for id, seq, begins in frame.sessions if feed.differs(id, seq, begins)]
         if others:  # forked sessions: their change at this place is half of the proof
             self.session.send(Want(channel.outlet.channel, others[:MAX_WANTED]))
-        if frame.more:
+        if frame.more or (channel.giving is not None and frame.takes):
             return
+        channel.giving, channel.offers = None, False
+        reason = ""
         try:
-            start = channel.outlet.feed.start(channel.known)
+            start: int | None = feed.start(channel.known)
         except Pruned as error:
-            self._tell(News("refused", self.name, channel.outlet.feed.namespace.digest, str(error)))
-            self.session.send(Shut(channel.outlet.labels, str(error)))
+            start, reason = None, str(error)
+        if frame.takes and not others and handing.offer(self, channel, start):
+            return
+        if start is None:
+            if not feed.owed:  # else it may be here when they ask again
+                self.tell(News("refused", self.name, feed.namespace.digest, reason))
+                self.session.send(Shut(channel.outlet.labels, reason))
             return
         channel.outlet.refresh()
         channel.until = channel.outlet.newest
@@ -241,13 +257,13 @@ class Link:
     def _arrived(self, channel: Channel, records: list[bytes]) -> None:
         feed = channel.outlet.feed
         if not self.grant.writes(feed.namespace) or not feed.writable:
-            self._tell(News("refused", self.name, feed.namespace.digest, "it may read here, not write"))
+            self.tell(News("refused", self.name, feed.namespace.digest, "it may read here, not write"))
             self.session.send(Shut(channel.outlet.labels, "you may read here, not write"))
             return
         received, trouble, span, late, pause = feed.receive(records, self.peer.hex())
         self.pause = max(self.pause, pause)
         if trouble:
-            self._tell(News("trouble", self.name, feed.namespace.digest, trouble))
+            self.tell(News("trouble", self.name, feed.namespace.digest, trouble))
         if channel.theirs and channel.theirs[-1][1] == span[0]:
             channel.theirs[-1] = (channel.theirs[-1][0], span[1])
         elif span[1] > span[0]:
@@ -256,7 +272,7 @@ class Link:
         self._count["in"] += received.applied
         if received.refused:
             what = f"{len(received.refused)} of {len(records)} changes: {received.refused[0].reason}"
-            self._tell(News("refused", self.name, feed.namespace.digest, what))
+            self.tell(News("refused", self.name, feed.namespace.digest, what))
             self._refused += len(received.refused)
             if self._refused > MAX_REFUSED:
                 self.session.end("refused", f"more than {MAX_REFUSED:,} of your changes were refused: {what}")
@@ -281,7 +297,7 @@ class Link:
         version, digest = feed.digest()
         channel.doubtful = version != frame.version
         if not channel.doubtful and digest != frame.digest and UNKNOWN not in (digest, frame.digest):
-            self._tell(News("diverged", self.name, feed.namespace.digest, "the same changes, another content"))
+            self.tell(News("diverged", self.name, feed.namespace.digest, "the same changes, another content"))
 
     def tell_present(self, namespace: bytes, here: list[Here]) -> None:
         """Say who is there, if the other side shares that namespace."""
@@ -339,7 +355,7 @@ class Link:
         """Have up to so many bytes sent of what the other side lacks, the namespaces in turn; whether there is more."""
         if self.session.phase is not Phase.OPEN:
             return False
-        channels = [channel for channel in self._channels.values() if channel.cursor is not None]
+        channels = [channel for channel in self._channels.values() if channel.begun]
         more = bool(channels)
         while more and room > 0:
             more = False
@@ -347,14 +363,15 @@ class Link:
             first = self._turn % len(channels)
             for channel in channels[first:] + channels[:first] if first else channels:
                 room -= self._send(channel)
-                more = more or channel.cursor != channel.outlet.newest or bool(channel.wanted)
+                more = more or channel.due
         return more
 
     def _send(self, channel: Channel) -> int:
         """Hand out the next stretch of one namespace; how many bytes it has."""
         size = self._found(channel) if channel.wanted else 0
         outlet, cursor = channel.outlet, channel.cursor
-        assert cursor is not None
+        if cursor is None:
+            return size + (handing.give(self, channel) if channel.giving is not None else 0)
         if len(outlet.proofs) != channel.proved:
             channel.proved = len(outlet.proofs)
             size += self._hand_out(channel, outlet.proofs)
@@ -380,6 +397,8 @@ class Link:
             self._settle(channel)
         if cursor >= outlet.newest and (channel.waiting or channel.marks or not channel.level):
             self._levelled(channel)
+        if channel.lends and cursor >= outlet.newest:
+            size += handing.lend(self, channel)
         return size
 
     def _found(self, channel: Channel) -> int:
@@ -418,7 +437,7 @@ class Link:
         """All that is here has been sent."""
         if not channel.level:
             channel.level = True
-            self._tell(News("caught up", self.name, channel.outlet.feed.namespace.digest))
+            self.tell(News("caught up", self.name, channel.outlet.feed.namespace.digest))
         cursor, outlet = channel.cursor or 0, channel.outlet
         while channel.waiting and channel.waiting[0][1] <= cursor and len(channel.sent) < MAX_MARKS // 2:
             number, _, done = channel.waiting.pop(0)
@@ -442,9 +461,10 @@ class Link:
                 channel.outlet.feed.receive([], "")  # the store may work again
             if channel.opened:
                 self._ask(channel)
+                handing.look(self, channel)
             if channel.cursor is not None:
                 self._look(channel, channel.cursor)
-            elif not channel.refused:
+            elif not channel.refused and channel.giving is None:
                 channel.silent += 1
                 if channel.silent % 4 == 0:
                     self.share(channel.outlet)
@@ -454,11 +474,14 @@ class Link:
         feed, newest = channel.outlet.feed, channel.outlet.newest
         if cursor < channel.seen and channel.level:
             channel.level = False
-            self._tell(News("behind", self.name, feed.namespace.digest, f"by {newest - cursor:,} changes"))
+            self.tell(News("behind", self.name, feed.namespace.digest, f"by {newest - cursor:,} changes"))
         quiet = cursor == newest == channel.seen
+        if quiet and channel.due_here:  # it was sent, and lost on the way, if it is not here by now
+            channel.doubtful = channel.doubtful or not all(map(feed.has, channel.due_here.items()))
+            channel.due_here.clear()
         if quiet and channel.doubtful:
             channel.doubtful = False
-            self._have(channel)
+            self.have(channel)
         if quiet and not channel.late and channel.compared != feed.version:
             version, digest = feed.digest()
             channel.compared = version

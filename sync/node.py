@@ -1,7 +1,8 @@
 """A hub on an event loop: its sockets, what goes out on them, dialling and dialling again, and the end of it all.
 
-1. All of it runs on one loop. What is new in a memory, written in whatever thread, is handed out in the next turn of
-   the loop, so that what comes together goes together.
+1. All of it runs on one loop. What is new in a memory is handed out in the turn of the loop in which it came, or, if
+   it was written here, in the next: what comes together goes together. To many it goes less often: after 100 frames
+   come 10 ms of rest, and what comes meanwhile goes in one.
 2. Nothing is left behind: closing sends what is due, says Bye, and waits for every task.
 3. Whoever is dialled is dialled again until the end, ever more seldom and never in step with others.
 """
@@ -14,18 +15,23 @@ import ssl
 import threading
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from crdtmem.errors import CrdtmemError
+from crdtmem.sync.access import EVERYTHING, Grant
 from crdtmem.sync.frames import Welcome
 from crdtmem.sync.hub import Hub
-from crdtmem.sync.link import Link, News
+from crdtmem.sync.link import Link
+from crdtmem.sync.news import News
 from crdtmem.sync.outlet import Outlet
 from crdtmem.sync.websocket import Answer, Socket, Unreachable, dialled, listening
 
 FIRST, SOON, LATE = 0.2, 2.0, 30.0  # seconds until a lost connection is dialled again, at most: at first, and at last
 MINUTE = 60.0  # seconds that a connection may be lost, and it is still dialled again soon
 LONGEST = 5.0  # seconds for which a connection is not listened to; longer, and it would be taken for dead
+REST = 0.0001  # seconds for each frame that was handed out, ten times what it costs, until more of that memory is
+GRAIN, LONGEST_REST = 0.001, 0.05  # seconds of rest: less is none, for the loop waits for whole milliseconds; at most
 AT_ONCE = 100  # connections that are looked after in one turn of the loop, when nothing is known to be due
 LINGER = 2.0  # seconds that closing takes to hand out what is due
 
@@ -38,25 +44,36 @@ class Node:
         tell: takes news.
         tls: for what is dialled by wss://, and, with a certificate, for listening.
         budget: bytes a second that one connection may send for long; whoever sends more waits, and others do not.
+        gather: seconds; what one connection sends sooner after the last is taken in together, when they are over.
     """
 
     def __init__(
-        self, hub: Hub, tell: Callable[[News], None], tls: ssl.SSLContext | None, budget: float | None = None
+        self,
+        hub: Hub,
+        tell: Callable[[News], None],
+        tls: ssl.SSLContext | None,
+        budget: float | None = None,
+        gather: float = 0.0,
     ) -> None:
         self.hub = hub
         self._tell = tell
         self._tls = tls
         self._budget = budget
+        self._gather = gather
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._sockets: dict[Link, Socket] = {}
         self._stirred: set[Outlet] = set()
+        self._resting: set[Outlet] = set()  # those that are handed out when their rest is over
         self._busy: set[Link] = set()  # those to whom more will be sent in the next turn of the loop
         self._awake = False
         self._sent: asyncio.Event | None = None  # when closing: set once all is handed out
         self._tasks: set[asyncio.Task[None]] = set()
         self._servers: list[Any] = []
         self._chores: list[Callable[[float], None]] = []
+        self._going = True
+        self._proving: set[Outlet] = set()
+        hub.whole = self._whole
         hub.tick(self._loop.time())
         self.spawn(self._ticking())
 
@@ -69,6 +86,7 @@ class Node:
 
     async def close(self) -> None:
         """Hand out what is due, say Bye, and end every task."""
+        self._going = False
         for server in self._servers:
             server.close(close_connections=False)
         self.work()
@@ -85,6 +103,20 @@ class Node:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for server in self._servers:
             await server.wait_closed()
+
+    def _whole(self, outlet: Outlet) -> None:
+        """Prove what a checkpoint showed, in a thread: it takes a while."""
+        if outlet not in self._proving:
+            self._proving.add(outlet)
+            self.spawn(self._prove(outlet))
+
+    async def _prove(self, outlet: Outlet) -> None:
+        try:
+            self.hub.proved(outlet, await asyncio.to_thread(outlet.feed.prove, lambda: self._going))
+        except CrdtmemError as error:
+            self._tell(News("trouble", self.hub.name, outlet.feed.namespace.digest, str(error)))
+        finally:
+            self._proving.discard(outlet)
 
     # -- what is new goes out ----------------------------------------------------------------------
 
@@ -106,33 +138,58 @@ class Node:
     def _stir(self) -> None:
         """Hand out what is new to those who share it."""
         self._awake = False
-        stirred, self._stirred = self._stirred, set()
+        stirred = list(self._stirred)
+        self._stirred.difference_update(stirred)  # who adds one after this finds `_awake` unset, and calls again
         for outlet in stirred:
-            before = outlet.newest
-            if outlet.refresh() and self._sent is None:
-                self._fan_out(outlet, before)
-            else:  # somebody has looked before, or this is the end
-                for link in list(outlet.links):
-                    self.pump(link)
+            rest = outlet.rests - self._loop.time()
+            if rest < GRAIN:
+                self._hand_out(outlet)
+            elif outlet not in self._resting:
+                self._resting.add(outlet)
+                self._loop.call_later(rest, self._rested, outlet)
 
-    def _fan_out(self, outlet: Outlet, before: int) -> None:
-        """Hand out what has come behind a place, to whoever had all until there as one frame."""
-        stretch, frame = outlet.read(before, outlet.newest)
-        handed, upto = 0, stretch.upto
-        alike = bool(frame) and upto == outlet.newest
-        for link, channel in list(outlet.links.items()):
-            socket = self._sockets.get(link)
-            if alike and socket is not None and socket.room and link.follows(channel, before, upto):
-                socket.send(frame)
-                handed += 1
-            else:
+    def _rested(self, outlet: Outlet) -> None:
+        if outlet in self._resting:
+            self._hand_out(outlet)
+
+    def _hand_out(self, outlet: Outlet) -> None:
+        """Hand out what is new in one memory; then it rests, so that this takes but a small part of the time."""
+        self._resting.discard(outlet)
+        before = outlet.newest
+        if outlet.refresh() and self._sent is None:
+            frames = self._fan_out(outlet, before)
+            outlet.rests = self._loop.time() + min(frames * REST, LONGEST_REST)
+        else:  # somebody has looked before, or this is the end
+            for link in list(outlet.links):
                 self.pump(link)
-        self.hub.count["out"] += handed * len(stretch.records)
-        self.hub.count["bytes"] += handed * len(frame)
+
+    def _fan_out(self, outlet: Outlet, after: int) -> int:
+        """Hand out what has come behind a place, each stretch as one frame to all who have all until there; how often.
+
+        The others are pumped, last: who lags has its own stretches, and the next one is read once for all who do not.
+        """
+        links, others, count, frames = list(outlet.links.items()), [], self.hub.count, 0
+        while after < outlet.newest:
+            (upto, records), frame = outlet.read(after, outlet.newest)
+            even = []
+            for link, channel in links:
+                socket = self._sockets.get(link)
+                if frame and socket is not None and socket.room and link.follows(channel, after, upto):
+                    socket.send(frame)
+                    even.append((link, channel))
+                else:
+                    others.append(link)
+            frames += len(even)
+            count["out"] += len(even) * len(records)
+            count["bytes"] += len(even) * len(frame)
+            links, after = even, upto
+        for link in others:
+            self.pump(link)
+        return frames
 
     def work(self) -> None:
         """Hand out what is new, and what is to be said besides."""
-        self._stir()
+        self.hub.refresh()
         for link in list(self.hub.links):
             self.pump(link)
 
@@ -165,11 +222,12 @@ class Node:
         while True:
             await asyncio.sleep(1)
             now = self._loop.time()
-            self.hub.tick(now)
+            self.hub.look(now)
             for chore in self._chores:
                 chore(now)
             self._stir()
             for number, link in enumerate(list(self.hub.links), 1):
+                self.hub.tend(link, now)
                 self.pump(link)
                 if not number % AT_ONCE:
                     await asyncio.sleep(0)  # of thousands, the others need not wait for the last
@@ -191,6 +249,7 @@ class Node:
         url: str,
         token: str | None = None,
         trusts: Callable[[Welcome], bool] = lambda welcome: True,
+        grant: Grant = EVERYTHING,
     ) -> bool:
         """One connection to a peer that listens, until it ends; whether it was let in.
 
@@ -198,7 +257,7 @@ class Node:
             Unreachable: nobody listens there.
         """
         socket = await dialled(url, self._tls if url.startswith("wss") else None)
-        link = self.hub.link(dials=True, now=self._loop.time(), token=token, trusts=trusts)
+        link = self.hub.link(dials=True, now=self._loop.time(), token=token, trusts=trusts, grant=grant)
         await self._converse(link, socket)
         return bool(link.peer)
 
@@ -217,29 +276,59 @@ class Node:
     async def _converse(self, link: Link, socket: Socket) -> None:
         """Keep a connection going until it ends."""
         self._sockets[link] = socket
-        socket.on_room(lambda: self.pump(link))
         spent, since = 0.0, self._loop.time()
+
+        gathered: list[bytes] = []
+        due = 0.0
+
+        def gather(messages: list[bytes]) -> None:
+            nonlocal due
+            waits = bool(gathered)
+            gathered.extend(messages)
+            now = self._loop.time()
+            if now >= due or len(messages) > 1:
+                due = now + self._gather
+                flush()
+            elif not waits:
+                self._loop.call_at(due, flush)
+
+        def flush() -> None:
+            messages = gathered[:]
+            gathered.clear()
+            if messages and link in self._sockets:
+                take(messages)
+
+        def take(messages: list[bytes]) -> None:
+            nonlocal spent, since
+            self._hear(link, messages)
+            rest, link.pause = min(link.pause, LONGEST), 0.0
+            if self._budget:
+                now = self._loop.time()
+                spent = max(0.0, spent - (now - since) * self._budget) + sum(map(len, messages))
+                since, rest = now, max(rest, spent / self._budget - 2)
+            if link.session.ended is not None:
+                socket.end()
+            else:
+                socket.rest(rest)
+
         try:
             self.pump(link)
-            async for data in socket.messages():
-                try:
-                    self.hub.receive(link, data)
-                except CrdtmemError as error:  # the memory is closed, or its store is gone
-                    link.session.end("trouble", str(error))
-                self.pump(link)
-                while self.hub.spoken:
-                    self.pump(self.hub.spoken.pop())
-                if link.session.ended is not None:
-                    break
-                if link.pause:
-                    await asyncio.sleep(min(link.pause, LONGEST))
-                    link.pause = 0.0
-                if self._budget:
-                    now = self._loop.time()
-                    spent, since = max(0.0, spent - (now - since) * self._budget) + len(data), now
-                    if spent > 2 * self._budget:
-                        await asyncio.sleep(spent / self._budget - 2)
+            await socket.run(gather if self._gather else take, partial(self.pump, link))
         finally:
+            flush()
             del self._sockets[link]
             self.hub.gone(link)
             await socket.close()
+
+    def _hear(self, link: Link, messages: list[bytes]) -> None:
+        """Take in what has arrived, and hand out what is new by that: to all at once, and in this turn of the loop."""
+        self._awake = True
+        try:
+            self.hub.receive(link, *messages)
+        except CrdtmemError as error:  # the memory is closed, or its store is gone
+            link.session.end("trouble", str(error))
+        finally:
+            self._stir()
+        self.pump(link)
+        while self.hub.spoken:
+            self.pump(self.hub.spoken.pop())

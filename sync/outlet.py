@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from crdtmem.errors import Closed, StoreError
@@ -10,8 +11,10 @@ from crdtmem.feed import Feed, Stretch
 from crdtmem.sync.frames import Changes, Open, encode, labels_of
 
 if TYPE_CHECKING:
-    from crdtmem.sync.link import Channel, Link
+    from crdtmem.sync.channel import Channel
+    from crdtmem.sync.link import Link
 
+FAR = 10_000  # changes, and a checkpoint is worth its while
 _KEPT = 4  # stretches: those who have seen all get the same one, those who catch up have one each
 
 
@@ -29,7 +32,12 @@ class Outlet:
         self.labels = labels_of(feed.namespace)
         self.links: dict[Link, Channel] = {}  # connections on which it is open
         self.size = 64 * 1024  # bytes of a stretch
+        self.far = FAR
+        self.taking: Link | None = None  # from whom a checkpoint is awaited
+        self.seeking: Link | None = None  # of whom history is asked
+        self.unproved = 0  # looks until it is tried again to have history count
         self.newest = 0
+        self.rests = 0.0  # until this moment of the loop that hands it out
         self.proofs: list[bytes] = []
         self.gone = False  # whether the memory was closed under it
         self.refresh()
@@ -69,6 +77,14 @@ class Outlet:
         lacked = [record.data for record in stretch.records if record.seq > known.get(record.session, 0)]
         return encode(Changes(self.channel, lacked)) if lacked else b""
 
+    def begin_anew(self) -> None:
+        """The log has begun anew."""
+        self.forget()
+        self.newest = 0
+        self.refresh()
+
     def forget(self) -> None:
-        """Let go of what was read."""
+        """Let go of what was read, and have the seal of the newest stored."""
         self._frames.clear()
+        with suppress(StoreError, Closed):  # it is tried again
+            self.feed.keep_seal()

@@ -16,11 +16,12 @@ from crdtmem.change import Version
 from crdtmem.errors import Closed, MisuseError, NotReached
 from crdtmem.feed import Feed
 from crdtmem.memory import Memory
-from crdtmem.sync.access import EVERYTHING, Grant, Refused
+from crdtmem.sync.access import EVERYTHING, TOGETHER, Grant, Refused
 from crdtmem.sync.frames import Hello
 from crdtmem.sync.hub import Hub
-from crdtmem.sync.link import Link, News
+from crdtmem.sync.link import Link
 from crdtmem.sync.meet import Address, Meeting
+from crdtmem.sync.news import News
 from crdtmem.sync.node import Node
 from crdtmem.sync.outlet import Outlet
 from crdtmem.sync.presence import Present
@@ -48,6 +49,7 @@ class Peer:
         issuer: the public key of who issues tokens; then nobody enters here without one.
         revoked: a file with the ids of tokens that count no longer.
         tls: for what it dials by wss://, and, with a certificate, for listening.
+        trust: the keys of those whose checkpoints are taken, besides those at the meeting place and the owner.
 
     >>> import asyncio
     >>> from crdtmem import Peer, Replica
@@ -72,6 +74,7 @@ class Peer:
         issuer: bytes | None = None,
         revoked: str | os.PathLike[str] | None = None,
         tls: ssl.SSLContext | None = None,
+        trust: Iterable[bytes] = (),
     ) -> None:
         if not memories:
             raise MisuseError("Peer() shares memories: hand at least one in, as in Peer(memory, meet='team/')")
@@ -109,7 +112,7 @@ class Peer:
         self._closing: asyncio.Task[None] | None = None
         self._entered = False
         ends = self._door.ends if self._door else lambda grant: None
-        self.hub = Hub(os.urandom(16), name or memories[0].agent, self._told, self._admit, ends)
+        self.hub = Hub(os.urandom(16), name or memories[0].agent, self._told, self._admit, ends, trust=trust)
         self.url = ""
 
     # -- starting and ending -----------------------------------------------------------------------
@@ -197,6 +200,7 @@ class Peer:
                 address.url,
                 meeting.proof(self.hub.id, address.peer),
                 lambda said: said.peer == address.peer and meeting.knows(said.token, said.peer, self.hub.id),
+                TOGETHER,
             )
         except Unreachable:
             if address in meeting.present():
@@ -204,7 +208,7 @@ class Peer:
 
     def _admit(self, hello: Hello) -> tuple[Grant, str | None]:
         if self._meeting is not None and self._meeting.knows(hello.token, hello.peer, self.hub.id):
-            return EVERYTHING, self._meeting.proof(self.hub.id, hello.peer)
+            return TOGETHER, self._meeting.proof(self.hub.id, hello.peer)
         if self._door is not None:
             return self._door.grant(hello.token), None
         if self._listen is None:

@@ -25,7 +25,7 @@ from crdtmem.store import Store
 from crdtmem.sync.access import EVERYTHING, Grant
 from crdtmem.sync.frames import Hello
 from crdtmem.sync.hub import Hub
-from crdtmem.sync.link import News
+from crdtmem.sync.news import News
 from crdtmem.sync.node import Node
 from crdtmem.sync.outlet import Outlet
 from crdtmem.sync.peer import host_and_port
@@ -35,6 +35,7 @@ log = logging.getLogger("crdtmem")
 
 IDLE = 300.0  # seconds without a connection, and a namespace is closed
 BUDGET = 4 << 20  # bytes a second from one connection
+GATHER = 0.008  # seconds: what a busy connection sends within them is verified and stored together
 
 
 class Relay:
@@ -108,7 +109,7 @@ class Relay:
             self._store: Store = SqliteStore(self._path)
         else:
             self._store = self._path
-        self._node = Node(self.hub, self._told, self._tls, self._budget)
+        self._node = Node(self.hub, self._told, self._tls, self._budget, GATHER)
         self._node.each_second(self._tidy)
         self.hub.opened = self._opened
         try:

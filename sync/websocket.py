@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any
@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import Server, ServerConnection, broadcast, serve
-from websockets.exceptions import ConnectionClosed, WebSocketException
+from websockets.exceptions import WebSocketException
+from websockets.frames import DATA_OPCODES, Frame
 from websockets.http11 import Request, Response
 from websockets.protocol import State
 
@@ -32,11 +33,49 @@ class Unreachable(Exception):
     """Nobody answers there, or not as a peer does."""
 
 
-class _Paced:
-    """Says when the other side reads too slowly, and when it has caught up."""
+class _Prompt:
+    """Hands over what arrives in the turn of the loop in which it does: no task is woken, which takes two more turns.
+
+    Says when the other side reads too slowly, and when it has caught up.
+    """
 
     clogged = False
     resumed: Callable[[], None] = staticmethod(lambda: None)
+    take: Callable[[list[bytes]], None] | None = None
+    lost: Callable[[], None] = staticmethod(lambda: None)
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.messages: list[bytes] = []  # whole ones, not taken yet
+        self._begun = bytearray()  # one that comes in pieces
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)  # type: ignore[misc]
+        if self.messages:
+            self.hand_over()
+
+    def hand_over(self) -> None:
+        """Have what has arrived taken; what comes before there is somebody to take it waits, and no more is read."""
+        if self.take is None:
+            self.transport.pause_reading()  # type: ignore[attr-defined]
+        else:
+            messages, self.messages = self.messages, []
+            self.take(messages)
+
+    def process_event(self, event: Any) -> None:
+        if type(event) is not Frame or event.opcode not in DATA_OPCODES:
+            super().process_event(event)  # type: ignore[misc]
+        elif event.fin and not self._begun:
+            self.messages.append(bytes(event.data))
+        else:
+            self._begun += event.data
+            if event.fin:
+                self.messages.append(bytes(self._begun))
+                self._begun.clear()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        super().connection_lost(error)  # type: ignore[misc]
+        self.lost()
 
     def pause_writing(self) -> None:
         super().pause_writing()  # type: ignore[misc]
@@ -48,16 +87,17 @@ class _Paced:
         self.resumed()
 
 
-class _Client(_Paced, ClientConnection):
+class _Client(_Prompt, ClientConnection):
     def put(self, data: bytes) -> None:
         """Write one message; what a client sends is masked, each time anew."""
-        broadcast((self,), data)
+        if not self.transport.is_closing():  # else asyncio complains of the fifth
+            broadcast((self,), data)
 
 
-class _Served(_Paced, ServerConnection):
+class _Served(_Prompt, ServerConnection):
     def put(self, data: bytes) -> None:
         """Write one message. What a server sends is the same bytes for everybody, so they are made once."""
-        if self.protocol.state is State.OPEN:
+        if self.protocol.state is State.OPEN and not self.transport.is_closing():
             self.transport.write(_framed(data))
 
 
@@ -80,44 +120,62 @@ def _framed(data: bytes) -> bytes:
 
 
 class Socket:
-    """One connection: whole messages, written at once and read in turn."""
+    """One connection: whole messages, written at once and taken as they come."""
 
     def __init__(self, connection: _Client | _Served) -> None:
         self._connection = connection
         sock = connection.transport.get_extra_info("socket")  # else the system takes up to 4 MiB for who reads nothing
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, HIGH)
-        self._clear = asyncio.Event()
-        self._clear.set()
+        with suppress(AttributeError):  # a loop of another make reads in its own way
+            connection.transport.max_size = LOW  # type: ignore[attr-defined]  # for 256 KiB each read maps memory anew
+        self._over = asyncio.Event()
         self.send: Callable[[bytes], None] = connection.put  # one that has ended takes a message and forgets it
-
-    def on_room(self, resumed: Callable[[], None]) -> None:
-        """Have this called when there is room again."""
-
-        def room_again() -> None:
-            self._clear.set()
-            resumed()
-
-        self._connection.resumed = room_again
 
     @property
     def room(self) -> int:
         """How many bytes it takes now."""
         return 0 if self._connection.clogged else HIGH
 
-    async def messages(self) -> AsyncIterator[bytes]:
-        """What arrives, until the connection ends. Who asks and never reads the answers is not heard after a while."""
-        try:
-            async for message in self._connection:
-                yield message if isinstance(message, bytes) else b""
-                if self._connection.transport.get_write_buffer_size() > PILED:
-                    self._clear.clear()
-                    await self._clear.wait()
-        except ConnectionClosed:
+    async def run(self, take: Callable[[list[bytes]], None], resumed: Callable[[], None]) -> None:
+        """Have all that arrives taken, until the connection ends or `end` is called.
+
+        Args:
+            take: called with some whole messages, in turn.
+            resumed: called when there is room again.
+        """
+        connection = self._connection
+
+        def room_again() -> None:
+            connection.transport.resume_reading()
+            resumed()
+
+        connection.resumed, connection.lost = room_again, self._over.set
+        if connection.protocol.state is State.CLOSED:
             return
+        connection.take = take
+        if connection.messages:
+            connection.hand_over()
+            connection.transport.resume_reading()
+        await self._over.wait()
+
+    def rest(self, seconds: float) -> None:
+        """Take nothing in for a while; and no longer than that, unless its answers pile up."""
+        transport = self._connection.transport
+        if seconds > 0:
+            transport.pause_reading()
+            asyncio.get_running_loop().call_later(seconds, transport.resume_reading)
+        elif transport.get_write_buffer_size() > PILED:  # who asks and never reads the answers is not heard
+            transport.pause_reading()
+
+    def end(self) -> None:
+        """Take nothing more."""
+        self._connection.take = lambda messages: None
+        self._over.set()
 
     async def close(self) -> None:
         """End it; waits for the other side, but not for long."""
-        self._clear.set()
+        self.end()
+        self._connection.transport.resume_reading()  # its goodbye
         with suppress(AttributeError):  # of asyncio in Python 3.11, when it aborts just after the last byte was written
             await self._connection.close()
 

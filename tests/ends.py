@@ -8,7 +8,8 @@ from crdtmem import Memory
 from crdtmem.feed import Feed
 from crdtmem.sync.frames import Frame, decode
 from crdtmem.sync.hub import Hub
-from crdtmem.sync.link import Link, News
+from crdtmem.sync.link import Link
+from crdtmem.sync.news import News
 
 
 class End:

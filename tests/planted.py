@@ -17,10 +17,13 @@ import crdtmem.fields.keyed
 import crdtmem.fields.records
 import crdtmem.fields.register
 import crdtmem.fields.resolve
+import crdtmem.fit
 import crdtmem.fork
 import crdtmem.forks
+import crdtmem.handover
 import crdtmem.history
 import crdtmem.inbox
+import crdtmem.page
 import crdtmem.rebuild
 import crdtmem.recovery
 import crdtmem.taint
@@ -31,10 +34,15 @@ from crdtmem.clock import Clock
 from crdtmem.document import Document
 from crdtmem.draft import KeyedDraft, OrderedDraft
 from crdtmem.entry import Writer
+from crdtmem.facts import Facts
+from crdtmem.feed import Feed
 from crdtmem.fields.keyed import Keyed
 from crdtmem.fields.ordered import Moved, Ordered
 from crdtmem.identity import client_id, session_id
 from crdtmem.inbox import Inbox
+from crdtmem.index import Index
+from crdtmem.kept import Kept
+from crdtmem.owed import Owed
 from crdtmem.past import PastState
 from crdtmem.recovery import Resumed
 from crdtmem.snapshot import Snapshot
@@ -478,6 +486,18 @@ def tail_left_unsealed(real):
     return load
 
 
+@bug((Document, "_with_seal"))
+def late_seal_left_out(real):
+    """What is read from the log goes out without the seal that is not stored yet."""
+    return lambda self, kept: kept
+
+
+@bug((Document, "keep_seal"))
+def late_seal_never_stored(real):
+    """The newest seal stays in memory."""
+    return lambda self: None
+
+
 @bug((Document, "past"))
 def past_is_present(real):
     """Every version is today's."""
@@ -708,9 +728,130 @@ def sights_forgotten(real):
 def checkpoint_forgets_the_cuts(real):
     """Opening from a checkpoint, nobody was ever cut off."""
 
-    def init(self, state):
-        real(self, state)
+    def init(self, state, **how):
+        real(self, state, **how)
         if self._trust is not None:
             self._trust = (*self._trust[:4], [], [])
 
     return init
+
+
+# -- reading ---------------------------------------------------------------------------------------
+
+
+@bug((Index, "follow"))
+def index_made_once(real):
+    """What was written after the first search is not found."""
+    return lambda self, state, log: None if self._sessions is state.sessions else real(self, state, log)
+
+
+@bug((Index, "_drop"))
+def index_that_forgets_nothing(real):
+    """What is gone is found for ever."""
+    return lambda self, at, row: None
+
+
+@bug((Index, "rank"))
+def hits_in_order_of_arrival(real):
+    """Of equal hits the one that came last comes first."""
+    return lambda self, row: (row, (), "", row)
+
+
+@bug((Kept, "_forget"))
+def kept_over_a_cut(real):
+    """What was worked out before a cut is served after it."""
+    return lambda self, sessions: None
+
+
+@bug((PastState, "taint"))
+def taint_of_today_in_the_past(real):
+    """A pinned memory marks what fell later."""
+    return property(lambda self: self.now.taint)
+
+
+@bug((crdtmem.fit, "_trimmed"))
+def budget_by_estimate(real):
+    """What fits by its parts is never counted as a whole."""
+    return lambda choice, pieces, fitting, render: (
+        len(pieces),
+        render(crdtmem.fit._page(choice, pieces, crdtmem.fit._clip(fitting))),
+    )
+
+
+@bug((crdtmem.page, "hidden"))
+def invisible_characters_shown(real):
+    """What cannot be seen reaches the prompt."""
+    return lambda text: text
+
+
+@bug((Facts, "_holds"))
+def any_unit_will_do(real):
+    """A number is known whatever its unit."""
+    return lambda self, number, scale, sign: real(self, number, scale, "")
+
+
+# -- checkpoints from peers ------------------------------------------------------------------------
+
+
+@bug((State, "recall"))
+def past_of_an_offline_edit_guessed(real):
+    """What a newcomer had seen when it wrote is taken to be all that the checkpoint shows."""
+
+    def recall(self, change, older):
+        self.recalled[change.hash] = {id: session.seq for id, session in self.sessions.items()}
+
+    return recall
+
+
+@bug((crdtmem.handover, "_shelf"))
+def own_history_let_go(real):
+    """Who was away takes it that what it had will come again."""
+
+    def shelf(given, held, log):
+        return real(given, [], log)
+
+    return shelf
+
+
+@bug((Owed, "take"))
+def history_from_anybody(real):
+    """Records in front of the log need not be what those behind them name."""
+
+    def take(self, records):
+        found = []
+        due = dict(self._due)
+        for data in records:
+            change = decode(data)
+            if change.seq == due.get(change.session, (0, b""))[0]:
+                due[change.session] = (change.seq - 1, change.prev)
+                found.append(Record(change.session, change.seq, change.hash, change.core, b""))
+        self._log.fill(found)
+        self._due = due
+        return len(found)
+
+    return take
+
+
+@bug((Feed, "has"))
+def lends_before_what_it_rests_on(real):
+    """Who lacks some of the history lends what it has of it."""
+    return lambda self, id: True
+
+
+@bug((Document, "settle_owed"))
+def checkpoint_believed_for_ever(real):
+    """Once its history is here, what the checkpoint showed still counts."""
+
+    def settle(self, fresh, *, base_lasts):
+        self.owed.forget()
+        self.owed = None
+        self.state.resumed_over(self.log)
+        return True
+
+    return settle
+
+
+@bug((Owed, "forget"))
+def owed_for_ever(real):
+    """The shelf still says that history is to come when all is here."""
+    return lambda self: None

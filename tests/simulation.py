@@ -1,7 +1,8 @@
 """A team on a faulty network, in virtual time: real replicas, real hubs and sessions, and a seed that decides the rest.
 
     storm     writes go on while frames are late, lost, doubled and damaged, connections break, directions are blocked,
-              processes crash and come back from what they had committed, clocks go wrong, and the topology changes
+              processes crash and come back from what they had committed, clocks go wrong, the topology changes, some
+              come late and take a checkpoint, some prune
     calm      everything works again, and all must have the same version and digest, which is what the model says
 
 The same seed gives the same run to the byte; `Run.trace` proves it.
@@ -14,14 +15,17 @@ import heapq
 import random
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable
 from hashlib import blake2b
 from itertools import count, pairwise
 from typing import Any
 
 from crdtmem.feed import Feed
+from crdtmem.sync.access import TOGETHER
 from crdtmem.sync.hub import Hub
-from crdtmem.sync.link import Link, News
+from crdtmem.sync.link import Link
+from crdtmem.sync.news import News
 from tests.machine import KEYS, MEMBERS, PATCHES, TEXTS, VALUES, perform
 from tests.model import View
 from tests.world import Site, World
@@ -41,30 +45,37 @@ class Node:
     def start(self) -> None:
         """A new process over what was committed."""
         self.feed = Feed(self.site.memory)
-        self.hub = Hub(self.run.rng.randbytes(16), self.site.name, self.run.heard)
-        self.hub.share(self.feed).size = self.run.size
-        self._place = 0
+        admit = lambda hello: (TOGETHER, None)  # noqa: E731
+        self.hub = Hub(self.run.rng.randbytes(16), self.site.name, self.run.heard, admit)
+        outlet = self.hub.share(self.feed)
+        outlet.size, outlet.far = self.run.size, self.run.far
         self.site.has = set()
+        self._noted: dict[bytes, int] = {}
         self.note()
 
     def note(self) -> None:
         """Tell the model what has been applied."""
-        for place, kept in self.site.store.log.since(self._place):
-            self._place = place
-            self.site.has.add((kept.session, kept.seq))
+        for id, seq, _ in self.feed.sessions():
+            self.site.has.update((id, n) for n in range(self._noted.get(id, 0) + 1, seq + 1))
+            self._noted[id] = seq
 
     def work(self) -> None:
         """Whatever has happened here: hand out what is new, to those who keep up as one frame."""
         [outlet] = self.hub.outlets.values()
-        before = outlet.newest
-        if outlet.refresh():
-            stretch, frame = outlet.read(before, outlet.newest)
-            for wire in self.wires if frame and stretch.upto == outlet.newest else ():
+        after = outlet.newest
+        outlet.refresh()
+        wires = list(self.wires)
+        while wires and after < outlet.newest:
+            (upto, _), frame = outlet.read(after, outlet.newest)
+            even = []
+            for wire in wires:
                 link, far = wire.links[self], wire.other(self)
                 channel = outlet.links.get(link)
-                if channel and wire.load[far] < self.run.room and link.follows(channel, before, stretch.upto):
+                if frame and channel and wire.load[far] < self.run.room and link.follows(channel, after, upto):
                     self.run.followed += 1
                     wire.send(far, frame)
+                    even.append(wire)
+            wires, after = even, upto
         for wire in list(self.wires):
             wire.pump(self)
 
@@ -75,9 +86,12 @@ class Wire:
     def __init__(self, run: Run, dialler: Node, listener: Node) -> None:
         self.run = run
         self.ends = (dialler, listener)
-        self.links: dict[Node, Link] = {end: end.hub.link(dials=end is dialler, now=run.now) for end in self.ends}
+        self.links: dict[Node, Link] = {
+            end: end.hub.link(dials=end is dialler, now=run.now, grant=TOGETHER) for end in self.ends
+        }
         self.due = dict.fromkeys(self.ends, run.now)  # when the last message to this end arrives
         self.load = dict.fromkeys(self.ends, 0)  # bytes under way to this end
+        self.messages: dict[Node, deque[bytes]] = {end: deque() for end in self.ends}  # the same, in their order
         self.open = True
         for end in self.ends:
             end.wires.append(self)
@@ -108,16 +122,17 @@ class Wire:
             self.load[far] += len(data)
             late = rng.random() ** 4 * run.delay
             self.due[far] = max(self.due[far], run.now + late)
-            run.at(self.due[far], lambda data=data: self.arrive(far, data))
+            self.messages[far].append(data)
+            run.at(self.due[far], lambda: self.arrive(far))
 
-    def arrive(self, end: Node, data: bytes) -> None:
-        """One message arrives, unless its direction is blocked: then it waits."""
+    def arrive(self, end: Node) -> None:
+        """The next message arrives, unless its direction is blocked: then it waits, and all behind it."""
         if not self.open:
             return
         if (self.other(end), end) in self.run.blocked:
-            self.run.at(self.run.now + 0.5, lambda: self.arrive(end, data))
-            self.due[end] = max(self.due[end], self.run.now + 0.5)
+            self.run.at(self.run.now + 0.5, lambda: self.arrive(end))
             return
+        data = self.messages[end].popleft()
         self.load[end] -= len(data)
         self.run.record(end.site.name, data)
         end.hub.receive(self.links[end], data)
@@ -140,12 +155,14 @@ class Run:
         self.rng = random.Random(seed)
         self.size = self.rng.choice((200, 2000, 64 * 1024))  # bytes handed out at once
         self.room = self.rng.choice((1000, 128 * 1024))  # bytes that a connection takes before it is clogged
+        self.far = self.rng.choice((1, 10, 50, 10_000))  # changes that are worth a checkpoint
         self.steps = steps
         self.now = 0.0
         self.lost = self.doubled = self.damaged = 0.0
         self.delay = 0.3
         self.leaky = False  # whether messages may have been lost between others that arrived
-        self.marked = self.followed = 0
+        self.marked = self.followed = self.taken = 0
+        self.pruned = False
         self.junk = False  # whether damaged messages may wait somewhere for what never was
         self.blocked: set[tuple[Node, Node]] = set()
         self.news: list[News] = []
@@ -154,6 +171,7 @@ class Run:
         self._numbers = count()
         self.world = World(self.rng.randrange(3, 8), seed)
         self.nodes = [Node(self, site) for site in self.world.sites]
+        self.late = set(self.rng.sample(self.nodes, self.rng.randrange(3)))  # who joins the others later
         self.edges = self._topology()
         for node in self.nodes:
             self.at(self.rng.random(), lambda node=node: self._tick(node))
@@ -174,6 +192,7 @@ class Run:
     def heard(self, news: News) -> None:
         """What peers report. Divergence is a bug, unless the report itself was damaged on the way."""
         self.news.append(news)
+        self.taken += "by a checkpoint" in news.detail
         assert self.junk or news.kind != "diverged", news
 
     def pass_time(self, seconds: float) -> None:
@@ -191,7 +210,11 @@ class Run:
         node.hub.tick(self.now)
         node.note()
         for other in self.nodes:
-            if (node, other) in self.edges and not any(other in wire.ends for wire in node.wires):
+            if (
+                (node, other) in self.edges
+                and not {node, other} & self.late
+                and not any(other in wire.ends for wire in node.wires)
+            ):
                 Wire(self, node, other)
         node.work()
         self.at(self.now + 1, lambda: self._tick(node))
@@ -218,7 +241,12 @@ class Run:
         """Writes and faults."""
         rng = self.rng
         harsh = rng.random() < 0.5
-        for _ in range(self.steps):
+        joins, prunes = rng.randrange(self.steps), rng.random() < 0.2
+        for number in range(self.steps):
+            if number == joins:
+                self.late.clear()
+            if prunes and rng.random() < 0.02:
+                self._prune(rng.choice(self.nodes))
             self._step(rng.random(), harsh=harsh)
             self.pass_time(rng.random() ** 3 * 2)
 
@@ -256,6 +284,19 @@ class Run:
             node.site.store.broken = not node.site.store.broken
         else:
             self.world.check(node.site)
+
+    def _prune(self, node: Node) -> None:
+        """Let go of old changes that all others have, but for those who come late: they take a checkpoint.
+
+        A change that moves a value whose deletion was pruned before it came would wait for ever.
+        """
+        here = [other.site.has for other in self.nodes if other not in self.late]
+        if node in self.late or node.feed.owed or node.site.store.broken or not all(h <= node.site.has for h in here):
+            return
+        kept = [(record.session, record.seq) for record in node.site.store.log.records()]
+        common = next((n for n, id in enumerate(kept) if not all(id in has for has in here)), len(kept))
+        node.site.memory.prune(keep=len(kept) - self.rng.randint(0, common))
+        self.pruned = True
 
     def _mark(self, node: Node) -> None:
         """Ask at one end of a connection until all is stored at the other, and the other way round."""
@@ -307,6 +348,7 @@ class Run:
         self.lost = self.doubled = self.damaged = 0.0
         self.delay = 0.05
         self.blocked.clear()
+        self.late.clear()
         nodes = self.nodes
         for node in nodes:
             node.site.store.broken = False
@@ -314,13 +356,17 @@ class Run:
         self.edges |= {(a, b) for a, b in pairwise(nodes) if (b, a) not in self.edges}
         whole = frozenset(self.world.history.changes)
         end = self.now + CALM
-        while not all(node.site.has == whole and (self.junk or not node.feed.waiting) for node in nodes):
+        while not all(node.site.has == whole and self._settled(node) for node in nodes):
             lacking = {node.site.name: len(whole - node.site.has) for node in nodes}
             assert self.now < end, f"not everybody has caught up after {CALM:g} s of calm: {lacking} are missing"
             self.pass_time(1)
         for node in nodes:
             self.world.check(node.site)
         self.world.agree()
+
+    def _settled(self, node: Node) -> bool:
+        """Whether nothing waits there, and no history is still to come, unless somebody may have let go of it."""
+        return (self.junk or not node.feed.waiting) and (self.pruned or not node.feed.owed)
 
     def close(self) -> None:
         """Give back what was taken."""
@@ -361,7 +407,8 @@ def _run(args: argparse.Namespace) -> int:
             traceback.print_exception(error)
             return 1
         if args.seeds <= 10:
-            made = f"{len(run.nodes)} sites, {len(run.world.history.changes)} changes, {run.marked} marks"
+            many = len(run.world.history.changes)
+            made = f"{len(run.nodes)} sites, {many} changes, {run.marked} marks, {run.taken} checkpoints"
             print(f"seed {seed}: {made}, trace {run.trace}")
         if number % max(1, args.seeds // 40) == 0:
             print(f"{number} seeds of {args.steps} steps, no failure, {time.monotonic() - began:.0f} s", flush=True)

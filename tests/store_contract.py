@@ -209,6 +209,53 @@ class StoreContract:
         assert log.damage == ()
         store.close()
 
+    def test_a_log_begins_behind_a_checkpoint_and_its_past_comes_newest_first(
+        self, store: Store, tmp_path: Path
+    ) -> None:
+        log = store.open(HERE)
+        store.open(THERE).append([kept(ANN, 1, b"there")])
+        log.append([kept(ANN, 1, b"gone"), kept(BOB, 1, b"gone")])
+        log.put("old", b"1")
+        log.put("stays", b"2")
+        log.adopt({ANN: 3, BOB: 2}, 7, {"old": None, "new": b"3"}, [kept(ANN, 4), kept(b"c" * 16, 1)])
+        assert (log.names(), log.get("new")) == (["new", "stays"], b"3")
+        assert list(log.since(0)) == [(8, kept(ANN, 4)), (9, kept(b"c" * 16, 1))]
+        assert [log.read(ANN, seq) for seq in (1, 3)] == [None, None]
+        for wrong in (kept(ANN, 2), kept(ANN, 4), kept(b"d" * 16, 1), kept(b"c" * 16, 0)):
+            with pytest.raises(StoreError):
+                log.fill([wrong])
+        log.fill([kept(ANN, 3), kept(BOB, 2)])
+        log.fill([])
+        log.append([kept(BOB, 3)])
+        with pytest.raises(StoreError):
+            log.fill([kept(BOB, 1), kept(ANN, 1)])
+        store = self.reopen(store, tmp_path)
+        log = store.open(HERE)
+        log.fill([kept(ANN, 2), kept(ANN, 1), kept(BOB, 1)])
+        log.append([kept(BOB, 4)])
+        store = self.reopen(store, tmp_path)
+        log = store.open(HERE)
+        past = [kept(BOB, 1), kept(ANN, 1), kept(ANN, 2), kept(BOB, 2), kept(ANN, 3)]
+        tail = [kept(ANN, 4), kept(b"c" * 16, 1), kept(BOB, 3), kept(BOB, 4)]
+        assert list(log.since(0)) == list(enumerate(past + tail, 3))
+        assert list(log.backwards()) == list(log.since(0))[::-1]
+        assert [log.read(kept.session, kept.seq) for kept in past + tail] == past + tail
+        assert [record.core for record in store.open(THERE).records()] == [b"there"]
+        assert log.damage == ()
+        store.close()
+
+    def test_what_has_no_room_is_not_kept(self, log: Log) -> None:
+        log.adopt({ANN: 3}, 2, {}, [])
+        with pytest.raises(StoreError):
+            log.fill([kept(ANN, 3), kept(ANN, 2), kept(ANN, 1)])
+        with pytest.raises(StoreError):
+            log.adopt({ANN: 3}, 2, {}, [kept(ANN, 5)])
+        assert list(log.records()) == []
+        log.fill([kept(ANN, 3), kept(ANN, 2)])
+        assert list(log.since(0)) == [(1, kept(ANN, 2)), (2, kept(ANN, 3))]
+        log.append([kept(ANN, 4)])
+        assert log.newest == 3
+
     def test_what_is_whole_is_not_mended(self, log: Log) -> None:
         log.append([kept(ANN, 1)])
         for record in (kept(ANN, 1, b"other"), kept(ANN, 2), kept(BOB, 1)):

@@ -15,7 +15,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
 from benchmarks import __main__ as command
-from benchmarks import cas, fanout, harness, many, rivals, rows, store, sync, targets
+from benchmarks import cas, fanout, harness, many, rivals, rows, store, sync, targets, view
 from benchmarks.apart import Apart, Silent, resident, spent, told
 from benchmarks.effort import FULL, QUICK, Effort
 from benchmarks.harness import Figure, Run, Side, measure
@@ -274,6 +274,13 @@ def _works_and_ends(end: Connection) -> None:
     told(end)
 
 
+def test_reading_is_measured_at_a_tiny_size() -> None:
+    measured = list(view.rows(QUICK._replace(rounds=1, grown=2000)))
+    assert targets.VIEW.keys() <= {row.name for row in measured}
+    assert all(row.figure is not None and row.figure.low > 0 for row in measured)
+    assert {row.name for row in measured if row.reduced} == targets.VIEW.keys()
+
+
 def test_a_quick_run_ends_in_json_with_a_row_for_every_target(tmp_path: Path) -> None:
     """The real thing, once: every target is measured by some row, and local takes less than 30 seconds."""
     file = tmp_path / "result.json"
@@ -294,7 +301,7 @@ def test_a_quick_run_ends_in_json_with_a_row_for_every_target(tmp_path: Path) ->
     measured = [row for done in result["benchmarks"] for row in done["rows"]]
     names = [row["name"] for row in measured]
     assert len(names) == len(set(names))
-    elsewhere = {**targets.STORE, **targets.TRUST, **targets.SYNC, **targets.FANOUT}
+    elsewhere = {**targets.STORE, **targets.TRUST, **targets.SYNC, **targets.FANOUT, **targets.VIEW}
     assert TARGETS.keys() - elsewhere.keys() <= set(names)
     for row in measured:
         if row["measured"] is not None:

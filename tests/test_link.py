@@ -10,8 +10,22 @@ import pytest
 from crdtmem import Memory, Namespace, Replica, StoreError
 from crdtmem.feed import Feed
 from crdtmem.sync.access import Grant, Refused
-from crdtmem.sync.frames import Changes, Digest, Have, Hello, Mark, Marked, Open, Same, Shut, Want, encode
-from crdtmem.sync.link import MAX_REFUSED, News
+from crdtmem.sync.frames import (
+    MAX_RECORDS,
+    Changes,
+    Digest,
+    Have,
+    Hello,
+    Mark,
+    Marked,
+    Open,
+    Same,
+    Shut,
+    Want,
+    encode,
+)
+from crdtmem.sync.link import MAX_REFUSED
+from crdtmem.sync.news import News
 from tests.crew import SCOPE, Unwilling, alone, crew, tick
 from tests.ends import End, Wire, joined
 
@@ -410,7 +424,7 @@ def test_a_mark_waits_for_what_cannot_be_sealed_just_now(monkeypatch: pytest.Mon
         raise StoreError("the disk is full")
 
     with monkeypatch.context() as broken:
-        broken.setattr(ann._document, "_seal", refuse)
+        broken.setattr(ann._document, "_sign", refuse)
         ann.set("s").add(1)
         done: list[int] = []
         wire.links[0].mark(a.outlets[0], lambda: done.append(1))
@@ -442,3 +456,43 @@ def test_nobody_takes_the_place_of_another_by_its_id() -> None:
     assert bad.links[1].session.ended is not None and good.links[1].session.ended is None
     again = joined(a, b)  # with its own token it may
     assert good.links[1].session.ended is not None and again.links[1].session.ended is None
+
+
+def test_changes_that_arrive_together_are_taken_in_together_and_all_else_in_its_turn() -> None:
+    (ann, bob), (a, b) = team("ann", "bob")
+    wire = joined(a, b)
+    taken: list[int] = []
+    receive = b.outlets[0].feed.receive
+
+    def noted(records: Any, sender: str) -> Any:
+        taken.append(len(records))
+        return receive(records, sender)
+
+    b.outlets[0].feed.receive = noted  # type: ignore[method-assign]
+    done: list[bool] = []
+    messages: list[bytes] = []
+    for n in range(6):
+        ann.set("s").add(n)
+        a.hub.refresh()
+        wire.links[0].pump(1 << 20)
+        if n == 3:
+            wire.links[0].mark(a.outlets[0], lambda: done.append(len(bob.set("s")) >= 4))
+            wire.links[0].pump(1 << 20)
+        messages += wire.links[0].session.data_to_send()
+    b.hub.receive(wire.links[1], *messages)
+    assert taken == [4, 2]
+    assert sorted(bob.set("s")) == list(range(6))
+    wire.run()
+    assert done == [True]
+
+
+def test_what_is_too_much_for_one_frame_is_not_joined() -> None:
+    (ann, bob), (a, b) = team("ann", "bob")
+    ann.set("s").add(1)
+    wire = joined(a, b)
+    [record] = [record.data for record in Feed(ann).read(0, Feed(ann).newest()).records]
+    channel = frames(wire, 0, Open)[0].channel
+    many = encode(Changes(channel, [record] * (MAX_RECORDS - 1)))
+    b.hub.receive(wire.links[1], many, many, encode(Changes(channel, [record])))
+    assert wire.links[1].session.ended is None
+    assert bob.digest() == ann.digest()

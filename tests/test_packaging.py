@@ -10,7 +10,7 @@ import pytest
 from tests.layout import PACKAGES, ROOT
 
 OPTIONAL = ["anthropic", "apsw", "cryptography", "jwt", "langgraph", "mcp", "openai", "opentelemetry", "rich"]
-OPTIONAL += ["typer", "websockets"]
+OPTIONAL += ["sqlite_vec", "typer", "websockets"]
 
 
 def test_every_package_is_declared() -> None:

@@ -32,8 +32,8 @@ from websockets.frames import Frame, Opcode
 
 from crdtmem import Closed, Memory, MisuseError, Namespace, NotReached, Peer, Replica
 from crdtmem.sync.frames import Bye, Changes, Have, Hello, Open, decode, encode
-from crdtmem.sync.link import News
 from crdtmem.sync.meet import Address, Meeting
+from crdtmem.sync.news import News
 from crdtmem.sync.websocket import _framed
 from tests.crew import SCOPE
 from tests.layout import ROOT

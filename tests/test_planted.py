@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,21 +13,29 @@ from hypothesis import strategies as st
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests import (
+    test_citation,
     test_draft,
+    test_handing,
+    test_handover,
     test_history,
     test_inbox,
     test_laws,
     test_past,
     test_recovery,
+    test_seals,
+    test_search,
     test_snapshot,
     test_taint,
     test_trust,
+    test_view,
     test_walk,
 )
 from tests.crew import SCOPE
+from tests.drawn import values
 from tests.exhaustive import explore
 from tests.hostile import Evil
 from tests.machine import Convergence
+from tests.notes import WORDS, writes
 from tests.planted import BUGS
 from tests.realms import story
 from tests.stories import STEPS
@@ -85,6 +94,14 @@ def damage() -> None:
 
 
 PICKS = test_history.picks
+WORDS_ASKED = st.lists(st.sampled_from(WORDS), max_size=3)
+SCANNED = drawn(
+    test_search.test_search_finds_what_a_scan_of_all_entries_finds,
+    story=writes(),
+    words=WORDS_ASKED,
+    by=st.none(),
+    least=st.none(),
+)
 FIXPOINT = drawn(test_taint.test_it_is_the_least_fixpoint_on_every_replica_at_every_moment, moves=test_taint.steps)
 
 
@@ -101,6 +118,12 @@ def realms(*seeds: int) -> Callable[[], None]:
             story(seed, 60)
 
     return check
+
+
+def newcomers() -> None:
+    """Newcomers who wrote before they came; whose text comes first is decided by ids, which are drawn."""
+    for _ in range(20):
+        test_handover.test_what_the_newcomer_wrote_before_is_kept_and_merged_by_what_it_had_seen()
 
 
 CAUGHT_BY: dict[str, Callable[[], None]] = {
@@ -143,6 +166,8 @@ CAUGHT_BY: dict[str, Callable[[], None]] = {
     "alias_ignored": machine,
     "ids_not_wrapped": scope("set"),
     "tail_left_unsealed": machine,
+    "late_seal_left_out": drawn(test_seals.test_all_that_is_handed_out_is_under_a_seal, steps=test_seals.STEPS),
+    "late_seal_never_stored": lambda: test_seals.test_what_is_stored_at_the_end_is_sealed("close"),
     "past_is_present": law(test_laws.test_the_past_stays),
     "first_change_not_sent": machine,
     "taint_stops_at_the_superseded": FIXPOINT,
@@ -178,6 +203,35 @@ CAUGHT_BY: dict[str, Callable[[], None]] = {
     "void_units_followed": realms(7, 93),
     "sights_forgotten": realms(93, 311),
     "checkpoint_forgets_the_cuts": realms(),
+    "index_made_once": SCANNED,
+    "index_that_forgets_nothing": SCANNED,
+    "hits_in_order_of_arrival": drawn(
+        test_search.test_every_converged_replica_ranks_alike, story=writes(), words=WORDS_ASKED, limit=st.integers(1, 4)
+    ),
+    "kept_over_a_cut": test_view.test_a_cut_that_leaves_the_version_as_it_was_is_not_answered_from_before,
+    "taint_of_today_in_the_past": test_view.test_tainted_entries_are_marked_as_of_the_version,
+    "budget_by_estimate": drawn(
+        test_view.test_a_view_never_exceeds_its_budget_whatever_counts_it,
+        story=writes(),
+        count=st.sampled_from(test_view.COUNTERS),
+        tokens=st.integers(0, 700),
+        about=st.just(""),
+        sums=st.booleans(),
+    ),
+    "invisible_characters_shown": drawn(
+        test_view.test_nothing_that_is_written_poses_as_anything_else,
+        some=st.lists(values, max_size=2),
+        why=st.just(""),
+    ),
+    "any_unit_will_do": drawn(
+        test_citation.test_what_no_entry_holds_is_named_once, unit=st.sampled_from(["weeks", "EUR", "km"])
+    ),
+    "past_of_an_offline_edit_guessed": newcomers,
+    "own_history_let_go": (test_handover.test_who_was_away_keeps_its_own_history_also_when_nobody_else_has_it),
+    "history_from_anybody": test_handing.test_false_history_is_refused_and_asked_of_another,
+    "lends_before_what_it_rests_on": test_handover.test_who_lacks_some_of_it_lends_nothing,
+    "checkpoint_believed_for_ever": test_handover.test_a_false_checkpoint_is_found_out_and_the_history_counts,
+    "owed_for_ever": lambda: test_handover.test_a_restart_goes_on_where_it_stopped(1000, filed=False, tmp_path=Path()),
 }
 
 

@@ -7,16 +7,19 @@ from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
 
+import apsw
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crdtmem import BadBytes, Hit, Memory, NotReached, Replica, Rules, SqliteStore, StoreError, ValueRefused
+from crdtmem import BadBytes, Hit, Memory, NotReached, Replica, Rules, SqliteStore, StoreError, ValueRefused, View
+from crdtmem.feed import Feed
 from crdtmem.fields.text import Text
 from crdtmem.index import Index
 from crdtmem.rules import FieldRule
 from tests.crew import SCOPE, Time, alone, crew, exchange, tell
 from tests.notes import AUTHORS, WORDS, play, writes
+from tests.test_handover import busy, handed, lent
 
 
 def ids(hits: list[Hit]) -> list[Any]:
@@ -171,15 +174,21 @@ def test_a_cut_takes_its_entries_out_and_brings_back_what_they_removed() -> None
     boss, bot = Replica("boss"), Replica("bot")
     memory = boss.own(tenant="acme", rules=Rules(agents={bot.identity.key: "bot"}))
     memory.register("status").assign("invoice open")
+    memory.set("facts").add("invoice 1042 was lost")
     copy = bot.open(memory.namespace)
     copy.receive(memory.changes())
     copy.register("status").assign("invoice paid")
     copy.text("draft").append("invoice: see the invoice")
     memory.receive(copy.changes())
-    assert sorted(values(memory.search("invoice"))) == ["invoice paid", "invoice: see the invoice"]
+    assert len(memory.search("invoice")) == 3
     memory.revoke("bot", since=None, why="its prompt was injected")
-    assert values(memory.search("invoice")) == ["invoice open"]
-    assert memory.search("invoice")[0].entry is memory.register("status").siblings[0]
+    found = {hit.field: hit.entry for hit in memory.search("invoice")}
+    assert {field: entry.value for field, entry in found.items()} == {
+        "status": "invoice open",
+        "facts": "invoice 1042 was lost",
+    }
+    assert found["facts"] is memory.set("facts").entries()[0]
+    assert found["status"] is memory.register("status").siblings[0]
 
 
 def test_undo_restore_and_prune_are_followed() -> None:
@@ -250,6 +259,32 @@ def test_filters_of_time_and_version() -> None:
     assert values(memory.search("", since=seen)) == ["three"]
     assert values(memory.search("", until=str(seen))) == ["two", "one"]
     assert values(memory.search("", limit=1, until=two + timedelta(days=1))) == ["three"]
+
+
+def test_a_filter_that_turns_away_nearly_all_finds_what_is_left() -> None:
+    memory = alone()
+    rare = [
+        memory.acting_as("bob", role="analyst").set("facts").add("berlin, said bob"),
+        memory.set("facts").add("berlin, said the user", source="user"),
+        memory.set("facts").add("berlin, said a tool", source="tool"),
+    ]
+    for nth in range(300):
+        memory.sequence("log").append(f"berlin {nth}")
+    assert ids(memory.search("berlin", by=["bob", "cyd"])) == ids(memory.search("", role="analyst")) == [rare[0].id]
+    assert set(ids(memory.search("berlin", source=["user", "tool"]))) == {rare[1].id, rare[2].id}
+    assert memory.search("berlin", role="nobody") == memory.search("", fields="none") == []
+
+
+def test_a_long_sequence_is_followed_wherever_something_is_put_in() -> None:
+    memory = alone()
+    memory.sequence("log").extend([f"berlin {nth}" for nth in range(200)])
+    assert len(memory.search("berlin", limit=1000)) == 200
+    memory.sequence("log").append("berlin at the end")
+    memory.sequence("log").insert(0, "berlin at the start")
+    assert len(memory.search("berlin", limit=1000)) == 202
+    memory.sequence("log").move(0, 100)
+    memory.sequence("log").remove(100)
+    assert len(memory.search("berlin", limit=1000)) == 201 and memory.search("start") == []
 
 
 # -- bad input -------------------------------------------------------------------------------------
@@ -342,18 +377,20 @@ def test_an_index_that_cannot_be_brought_up_to_date_says_so_and_is_made_anew(mon
     assert index is not None
     whole = index._execute
 
-    def full(sql: str, *values: Any) -> Any:
-        if sql.startswith("INSERT"):
-            from apsw import FullError
+    for raised, told in ((apsw.FullError("disk full"), StoreError), (MemoryError(), MemoryError)):
 
-            raise FullError("disk full")
-        return whole(sql, *values)
+        def full(sql: str, *values: Any, raised: Exception = raised) -> Any:
+            if sql.startswith("INSERT"):
+                raise raised
+            return whole(sql, *values)
 
-    monkeypatch.setattr(index, "_execute", full)
-    with pytest.raises(StoreError, match="index of words"):
-        memory.search("berlin")
-    monkeypatch.undo()
-    assert len(memory.search("berlin")) == 2
+        monkeypatch.setattr(index, "_execute", full)
+        with pytest.raises(told):
+            memory.search("berlin")
+        monkeypatch.undo()
+        assert len(memory.search("berlin")) == 2
+        memory.set("facts").discard("two berlin")
+        memory.set("facts").add("two berlin")
 
 
 def test_a_file_is_searched_again_after_a_restart_and_by_readers(tmp_path: Any) -> None:
@@ -367,6 +404,28 @@ def test_a_file_is_searched_again_after_a_restart_and_by_readers(tmp_path: Any) 
             assert len(reader.open(SCOPE).search("berlin")) == 2
     with SqliteStore(path) as store, Replica("ann", store=store) as replica:
         assert len(replica.open(SCOPE).search("berlin")) == 2
+
+
+def test_a_newcomer_that_took_a_checkpoint_finds_all_before_its_history_has_come() -> None:
+    ann, bob = busy(), alone("bob")
+    ann.sequence("q").append("berlin")
+    assert bob.search("berlin") == []
+    Feed(bob).take_over(handed(ann))
+
+    def alike() -> bool:
+        answers = [
+            [(hit.entry._id, hit.score) for hit in memory.search(query)] for memory in (ann, bob) for query in "1x"
+        ]
+        return answers[:2] == answers[2:] and str(View(ann, tokens=900)) == str(View(bob, tokens=900))
+
+    assert bob.owed and alike() and len(bob.search("berlin")) == 1
+    view = View(bob, tokens=900)
+    assert view.check("In Berlin [f1].").phantoms == () and view.check("In Lyon [f1].").phantoms
+    bob.sequence("q").append("berlin too")
+    bob._document.flush()
+    ann.receive([record.data for _, record in bob._document.log.since(0)])
+    assert lent(ann, bob) and alike()
+    assert Feed(bob).prove() and alike() and len(bob.search("berlin")) == 2
 
 
 def test_many_changes_are_taken_in_as_few_are() -> None:
@@ -410,6 +469,26 @@ def test_no_answer_is_stale_under_writers_and_readers_in_parallel() -> None:
     assert len(memory.search("berlin", limit=1000)) == 300
 
 
+def test_others_write_on_while_an_index_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = alone()
+    memory.set("facts").add("berlin early")
+    then = memory.at(memory.version)
+    memory.set("facts").add("berlin wall")
+    real, late = Index._add, ["berlin late", "berlin later"]
+
+    def add(self: Index, *args: Any) -> Any:
+        if late:
+            writer = threading.Thread(target=memory.set("facts").add, args=(late.pop(0),))
+            writer.start()
+            writer.join(20)
+            assert not writer.is_alive()
+        return real(self, *args)
+
+    monkeypatch.setattr(Index, "_add", add)
+    assert values(then.search("berlin")) == ["berlin early"]
+    assert set(values(memory.search("berlin"))) == {"berlin early", "berlin wall", "berlin late", "berlin later"}
+
+
 def test_who_holds_the_lock_of_a_memory_may_search_while_others_do() -> None:
     memory = alone()
     memory.set("facts").add("berlin")
@@ -431,13 +510,10 @@ def test_who_holds_the_lock_of_a_memory_may_search_while_others_do() -> None:
     assert answers == [2] * 600
 
 
-def test_rows_that_are_gone_leave_the_order_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_that_are_gone_leave_the_order_of_time() -> None:
     memory = alone()
-    for nth in range(1200):
+    for nth in range(100):
         memory.register("status").assign(nth)
-        if nth % 100 == 0:
-            memory.search("")
-    memory.search("")
+        assert values(memory.search("")) == [nth]
     index = memory._document.kept.index
-    assert isinstance(index, Index) and sum(map(len, index._order.values())) < 500
-    assert values(memory.search("")) == [1199]
+    assert isinstance(index, Index) and sum(map(len, index._order.values())) < 40

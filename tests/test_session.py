@@ -10,6 +10,7 @@ from crdtmem import Namespace
 from crdtmem.sync.frames import (
     MAJOR,
     MAX_CHANNELS,
+    MINOR,
     Bye,
     Changes,
     Digest,
@@ -40,10 +41,10 @@ def greeted() -> tuple[Session, Session]:
     ann, bob = Session(ANN, "ann", dials=True, now=0, token="let me in"), Session(BOB, "bob", dials=False, now=0)
     [hello] = ann.data_to_send()
     [event] = bob.receive(hello)
-    assert event == Greeted(Hello(MAJOR, 0, ANN, "ann", "let me in"))
+    assert event == Greeted(Hello(MAJOR, MINOR, ANN, "ann", "let me in"))
     bob.welcome("come in")
     [welcome] = bob.data_to_send()
-    assert ann.receive(welcome) == [Welcomed(Welcome(MAJOR, 0, BOB, "bob", "come in"))]
+    assert ann.receive(welcome) == [Welcomed(Welcome(MAJOR, MINOR, BOB, "bob", "come in"))]
     assert ann.phase is bob.phase is Phase.OPEN
     return ann, bob
 

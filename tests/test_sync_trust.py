@@ -15,6 +15,7 @@ from crdtmem.inbox import MAX_UNSEALED
 from crdtmem.ledger import ledger
 from crdtmem.quota import Pace
 from crdtmem.sync.node import LONGEST
+from crdtmem.sync.websocket import Socket
 from tests.crew import SCOPE, Time, tick
 from tests.ends import End, Wire, joined
 from tests.test_forks import fresh, twins
@@ -143,7 +144,7 @@ def test_who_ignores_its_quota_is_slowed_down_and_history_is_not(monkeypatch: py
 
 
 def test_a_peer_does_not_listen_to_who_writes_too_much_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    slept: list[float] = []
+    rested: list[float] = []
 
     async def main() -> None:
         boss, ann, bob = owned(changes_per_minute=10)
@@ -155,13 +156,13 @@ def test_a_peer_does_not_listen_to_who_writes_too_much_for_a_while(monkeypatch: 
         ):
             await two.synced(timeout=LONG)
             await three.synced(timeout=LONG)
-            sleep = asyncio.sleep
+            rest = Socket.rest
 
-            async def noted(seconds: float) -> None:
-                slept.append(seconds)
-                await sleep(0.0 if seconds > 1 else seconds)
+            def noted(socket: Socket, seconds: float) -> None:
+                rested.append(seconds)
+                rest(socket, 0.0 if seconds > 1 else seconds)
 
-            monkeypatch.setattr("crdtmem.sync.node.asyncio.sleep", noted)
+            monkeypatch.setattr(Socket, "rest", noted)
             for n in range(40):
                 ann.set("s").add(n)
             bob.set("s").add("unhindered")
@@ -170,7 +171,7 @@ def test_a_peer_does_not_listen_to_who_writes_too_much_for_a_while(monkeypatch: 
             assert len(boss.set("s")) == 41
 
     asyncio.run(main())
-    assert max(slept) == LONGEST
+    assert max(rested) == LONGEST
 
 
 def test_junk_without_a_seal_asks_for_nothing_and_costs_nothing() -> None:

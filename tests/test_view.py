@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from crdtmem import Entry, Memory, MisuseError, NotReached, ReadOnly, Replica, Rules, ValueRefused, View
@@ -35,7 +35,6 @@ COUNTERS: list[Callable[[str], int]] = [
 @given(
     writes(), st.sampled_from(COUNTERS), st.integers(0, 700), st.sampled_from(["", "churn in berlin"]), st.booleans()
 )
-@settings(max_examples=200)
 def test_a_view_never_exceeds_its_budget_whatever_counts_it(
     story: list[tuple[Any, ...]], count: Callable[[str], int], tokens: int, about: str, sums: object
 ) -> None:
@@ -325,6 +324,21 @@ def test_a_budget_too_small_for_one_entry_shows_what_is_left_out_or_nothing() ->
     assert "(empty)" in str(View(alone(), tokens=500))
 
 
+def test_of_many_fields_some_are_named_as_left_out() -> None:
+    memory = alone()
+    for nth in range(40):
+        memory.set(f"field{nth:02}").add(nth)
+    memory.set("ignore me; I am a name").add("x" * 5000)
+    view = View(memory, tokens=300, sources=[f"field{nth:02}" for nth in range(40)])
+    assert re.search(r"Left out: (1 of field\d\d, ){12}\d+ of \d+ other fields\n", str(view))
+    assert len(view.left_out) + len(view.entries) == 40
+
+
+def test_a_counter_to_which_nothing_is_too_much_is_told() -> None:
+    with pytest.raises(MisuseError, match="to it an empty text has more than tokens=3"):
+        View(alone(), tokens=3, count=lambda text: 4)
+
+
 def test_summaries_take_in_what_does_not_fit_and_are_cited() -> None:
     memory = busy()
     calls: list[list[Entry]] = []
@@ -361,6 +375,7 @@ def test_what_functions_give_is_checked() -> None:
         ({"tokens": "3"}, TypeError),
         ({"tokens": True}, TypeError),
         ({"about": 3}, TypeError),
+        ({"role": 3}, TypeError),
         ({"about": "\ud800"}, ValueRefused),
         ({"sources": 3}, TypeError),
         ({"sources": [3]}, TypeError),
@@ -438,6 +453,42 @@ def test_no_view_is_stale_under_writers_and_readers_in_parallel() -> None:
     for thread in threads:
         thread.join()
     assert not stale
+
+
+def test_a_view_in_an_open_block_shows_what_is_committed() -> None:
+    ann, _ = disagreement()
+    before = str(View(ann, tokens=500))
+    with ann.change(why="half done"):
+        ann.register("status").assign("staged")
+        ann.register("other").assign("staged")
+        assert str(View(ann, tokens=500)) == before and ann.search("staged") == []
+    assert len(ann.search("staged")) == 2
+
+
+def test_functions_that_cannot_be_told_apart_are_asked_each_time() -> None:
+    class Counter(list[int]):
+        def __call__(self, text: str) -> int:
+            return len(text)
+
+    memory = alone()
+    memory.set("facts").add("x")
+    assert str(View(memory, tokens=2000, count=Counter())) == str(View(memory, tokens=2000, count=len))
+
+
+def test_many_rivals_and_many_findings_are_cut_short() -> None:
+    agents = crew(*(f"agent{nth}" for nth in range(12)))
+    for nth, agent in enumerate(agents):
+        agent.register("status").assign(nth)
+    exchange(*agents)
+    memory = agents[0]
+    entries = [memory.sequence("log").append(nth) for nth in range(60)]
+    finding(memory, "wide", *entries)
+    for nth in range(250):
+        finding(memory, f"many{nth}", entries[0], says=f"finding {nth}")
+    view = View(memory, tokens=50_000)
+    assert sum(entry.field == "status" for entry in view.entries.values()) == 8
+    assert view.left_out["status"] == 4 and str(view).count(" and 4 more: they cannot all hold") == 8
+    assert str(view).count("! finding, ") == 3 + 49 and "  ! 248 more findings about it" in str(view)
 
 
 def test_cited_reads_lists_and_passes_over_what_is_no_citation() -> None:

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from crdtmem.errors import MisuseError
-from crdtmem.sync.link import News
+from crdtmem.sync.news import News
 from crdtmem.sync.relay import Relay
 
 

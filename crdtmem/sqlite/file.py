@@ -258,6 +258,14 @@ class SqliteStore:
             logger.warning("%s: no checkpoint, the write-ahead log grows on: %s", self.path, error)
         self._hold()
 
+    def scope(self, id: int) -> Scope:
+        """The row of a log."""
+        return next(scope for scope in self._scopes.values() if scope.id == id)
+
+    def began(self, scope: Scope) -> None:
+        """The row of a log is another now."""
+        self._scopes[scope.digest] = scope
+
     def flush(self) -> None:
         """Write the runs that are not on the disk."""
         logs = [(digest, log, log.settle()) for digest, log in self._logs.items()]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -34,6 +34,8 @@ _UNSEEN = 100_000  # more places than a write-ahead log holds between two checkp
 _FRAMES = 2600  # bytes that an append costs in the write-ahead log, beside its core
 _SEAL = "UPDATE changes SET seal = ?, crc = ? WHERE place = ?"
 _INSERT = "INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?)"
+_EMPTY = "DELETE FROM changes WHERE place > ? AND place < ?"
+_LOWEST = "SELECT min(place) FROM changes WHERE place > ? AND place < ?"
 
 
 class SqliteLog:
@@ -58,6 +60,11 @@ class SqliteLog:
         self.runs = Runs(store.db, id)
         self._rows = Rows(store.db, self.runs, self._note, self._set_aside)
         self.load(upto, sessions)
+
+    @property
+    def _bounds(self) -> tuple[int, int]:
+        """Between these lie the places of this log."""
+        return self._first, (self.id + 1) << SHIFT
 
     def load(self, upto: int, sessions: int | None) -> None:
         """Take in what is on the disk, and look whether it is all there."""
@@ -313,6 +320,55 @@ class SqliteLog:
             self.reload(self._place, len(self.runs.chains))
         store.give_back()
 
+    def adopt(
+        self, sessions: Mapping[bytes, int], room: int, blobs: Mapping[str, bytes | None], records: Sequence[Record]
+    ) -> None:
+        """Forget all records and begin behind a checkpoint, with so many places left for `fill`."""
+        store = self._store
+        with store.lock:
+            store.usable(write=True)
+            store.flush()
+            if not 0 <= room < 1 << SHIFT - 1:
+                raise StoreError(f"a checkpoint behind {room:,} changes is beyond what a store can hold")
+            due = dict(sessions)
+            for record in records:
+                if record.seq != due.get(record.session, 0) + 1:
+                    raise StoreError(f"record {record.seq} of session {record.session.hex()} does not follow")
+                due[record.session] = record.seq
+            with store.writing():
+                self.runs.wipe()
+                store.db.execute(_EMPTY, self._bounds)
+                Runs(store.db, self.id).begin(sessions)
+                rows = [(at, *record, crc(at, record)) for at, record in enumerate(records, self._first + room + 1)]
+                store.db.executemany(_INSERT, rows)
+                for name, data in blobs.items():
+                    self._put(name, data)
+                scope = store.scope(self.id)._replace(upto=self._first + room, sessions=len(sessions))
+                scope.write(store.db)
+            store.began(scope)
+            self._noted = {key: damage for key, damage in self._noted.items() if key == "shelf"}
+            self.load(scope.upto, scope.sessions)
+            store.load += sum(len(data or b"") for data in blobs.values())
+            store.load += _FRAMES + sum(len(record.core) + 300 for record in records)
+            store.give_back()
+
+    def fill(self, records: Sequence[Record]) -> None:
+        """Keep these in front of all others, the newest first."""
+        store = self._store
+        with store.lock:
+            store.usable(write=True)
+            store.flush()
+            lowest = store.db.execute(_LOWEST, self._bounds).get or self._place + 1
+            if lowest - len(records) <= self._first:
+                raise StoreError("there is no room for older records here")
+            rows = [(lowest - n, *record, crc(lowest - n, record)) for n, record in enumerate(records, 1)]
+            with store.writing():
+                self.runs.precede([row[:3] for row in rows])
+                store.db.executemany(_INSERT, rows)
+            self.reload(self._place, len(self.runs.chains))
+            store.load += sum(len(record.core) + 300 for record in records)
+            store.wrote()
+
     # -- reading -----------------------------------------------------------------------------------
 
     def records(self) -> Iterator[Record]:
@@ -403,11 +459,19 @@ class SqliteLog:
         with store.lock:
             store.usable(write=True)
             with store.writing():
-                row = (self.id, name, data, crc32(data, crc32(name.encode())))
-                store.db.execute("REPLACE INTO blobs (log, name, data, crc) VALUES (?, ?, ?, ?)", row)
+                self._put(name, data)
             self._noted.pop(f"blob {name}", None)
             store.load += len(data)
             store.wrote()
+
+    def _put(self, name: str, data: bytes | None) -> None:
+        """Keep a blob, or none of that name, in the transaction of the caller."""
+        db = self._store.db
+        if data is None:
+            db.execute("DELETE FROM blobs WHERE log = ? AND name = ?", (self.id, name))
+        else:
+            row = (self.id, name, data, crc32(data, crc32(name.encode())))
+            db.execute("REPLACE INTO blobs (log, name, data, crc) VALUES (?, ?, ?, ?)", row)
 
     def get(self, name: str) -> bytes | None:
         """The blob of that name, or None."""
@@ -434,7 +498,7 @@ class SqliteLog:
         with store.lock:
             store.usable(write=True)
             with store.writing():
-                store.db.execute("DELETE FROM blobs WHERE log = ? AND name = ?", (self.id, name))
+                self._put(name, None)
             self._noted.pop(f"blob {name}", None)
             store.wrote()
 

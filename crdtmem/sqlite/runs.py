@@ -11,11 +11,13 @@ written later, in bulk. It is derived from the rows, and it is their witness: a 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple, cast
 from zlib import crc32
 
 from apsw import Connection
+
+from crdtmem.errors import StoreError
 
 NOWHERE = 0  # the place of a record that is known to be lost, and not where it was
 
@@ -243,6 +245,35 @@ class Runs:
                     kept, total = kept + part.length, total + part.sum
             yield begin + offset, end + offset
         self._write_session(session, chain, newest, kept, total)
+
+    def begin(self, sessions: Mapping[bytes, int]) -> None:
+        """Have these sessions go on behind their seq, with nothing kept; in the transaction of the caller."""
+        for session, seq in sessions.items():
+            self._write_session(session, Chain(), seq, 0, 0)
+
+    def precede(self, records: Iterable[tuple[int, bytes, int]]) -> None:
+        """Older records are there, newest first: their places, sessions and seqs. Else as `remove`.
+
+        Raises:
+            StoreError: one does not come before the oldest of its session.
+        """
+        due: dict[bytes, int] = {}
+        runs: dict[bytes, list[Run]] = {}
+        for place, session, seq in records:
+            chain = self.chains.get(session)
+            if chain is None or seq < 1 or seq != due.get(session, self.oldest(chain)) - 1:
+                raise StoreError(f"record {seq} of session {session.hex()} does not come before the oldest one")
+            due[session] = seq
+            mine = runs.setdefault(session, [])
+            if mine and mine[-1].place == place + 1:
+                mine[-1] = Run(seq, place, mine[-1].length + 1)
+            else:
+                mine.append(Run(seq, place, 1))
+        for session, mine in runs.items():
+            chain = self.chains[session]
+            self._db.executemany("INSERT INTO runs VALUES (?, ?, ?, ?)", [(chain.id, *run) for run in mine])
+            kept, total = sum([run.length for run in mine]), sum([run.sum for run in mine])
+            self._write_session(session, chain, chain.newest, chain.kept + kept, chain.sum + total)
 
     def oldest(self, chain: Chain) -> int:
         """The seq of the oldest record on the disk; behind the newest, if none is."""

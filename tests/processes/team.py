@@ -185,8 +185,11 @@ class Member:
                 self._process.send_signal(number)
 
     def limit(self, size: int | None) -> None:
-        """Let no file of its grow beyond a size: its disk is full. None: there is room again."""
-        if self._process is not None:
+        """Let no file of its grow beyond a size: its disk is full. None: there is room again.
+
+        Not while it starts: who cannot open its file says so, and ends.
+        """
+        if self._process is not None and (self.here or size is None):
             with suppress(ProcessLookupError):
                 _, most = resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE)
                 soft = most if size is None else size

@@ -1,0 +1,294 @@
+"""Checkpoints and history on connections: who is offered one, whose counts, and what if it goes wrong on the way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from crdtmem import Identity, Memory, MemoryStore, Replica, Rules, StoreError
+from crdtmem.feed import Feed
+from crdtmem.sync.access import TOGETHER, Grant
+from crdtmem.sync.frames import Changes, Have, History, Offer, Older, Piece, Shut, Take, encode
+from crdtmem.sync.handing import PATIENCE, PIECE
+from tests.crew import SCOPE, Unwilling, alone
+from tests.ends import End, Wire
+from tests.test_handover import busy, same
+
+FAR = 20
+
+
+def together(name: str, memory: Memory) -> End:
+    """A peer at a meeting place, where little is far."""
+    end = End(name, memory, admit=lambda hello: (TOGETHER, None))
+    end.outlets[0].far = FAR
+    return end
+
+
+def met(dials: End, listens: End) -> Wire:
+    wire = Wire(dials, listens, grant=TOGETHER)
+    wire.run()
+    return wire
+
+
+def frames(wire: Wire, n: int, kind: type[Any]) -> list[Any]:
+    return [frame for frame in wire.said[n] if isinstance(frame, kind)]
+
+
+def whole(memory: Memory, *wires: Wire, seconds: int = 200) -> None:
+    """Until all history is here."""
+    for now in range(1, seconds):
+        for wire in wires:
+            wire.tick(now)
+        if not Feed(memory).owed:
+            return
+    raise AssertionError("history did not come")
+
+
+def test_a_newcomer_takes_a_checkpoint_and_then_its_history() -> None:
+    ann, bob = busy(), alone("bob")
+    mine = bob.text("t").append("bob ")
+    a, b = together("ann", ann), together("bob", bob)
+    wire = met(b, a)
+    assert frames(wire, 1, Offer) and frames(wire, 0, Take) and frames(wire, 1, Piece)
+    assert not frames(wire, 1, Changes)
+    same(ann, bob)
+    assert mine.by == "bob" and bob.owed > 100
+    ann.set("s").add("meanwhile")
+    wire.run()
+    same(ann, bob)
+    whole(bob, wire)
+    same(ann, bob)
+    assert [str(event) for event in bob.audit()] == [str(event) for event in ann.audit()]
+    assert [news.detail for news in b.news if news.kind == "caught up"][-1] == "its history is here, and proved"
+    ann.set("s").add("later")
+    bob.set("s").add("and the other way")
+    wire.run()
+    same(ann, bob)
+
+
+def test_both_are_in_step_only_after_the_checkpoint_is_shown() -> None:
+    ann, bob = busy(), alone("bob")
+    a, b = together("ann", ann), together("bob", bob)
+    wire = Wire(b, a, grant=TOGETHER)
+    done: list[tuple[Any, Any]] = []
+    for end, link in ((a, wire.links[1]), (b, wire.links[0])):
+        link.share(end.outlets[0]) if link.peer else None
+    wire.run()
+    for end, link in ((a, wire.links[1]), (b, wire.links[0])):
+        link.mark(end.outlets[0], lambda: done.append((ann.version, bob.version)))
+    wire.run()
+    assert done == [(ann.version, ann.version)] * 2
+
+
+def test_little_is_sent_as_changes_and_so_it_is_to_who_does_not_trust() -> None:
+    for count, grant in ((1, TOGETHER), (60, Grant())):
+        ann, bob = alone("ann"), alone("bob")
+        for n in range(count):
+            ann.set("s").add(n)
+        a, b = together("ann", ann), together("bob", bob)
+        wire = Wire(b, a, grant=grant)
+        wire.run()
+        assert not frames(wire, 1, Offer) and frames(wire, 1, Changes)
+        same(ann, bob)
+
+
+def test_a_key_can_be_trusted_and_the_key_of_the_owner_always_is() -> None:
+    key, other = Identity(b"a" * 32), Identity(b"o" * 32)
+    for trust, taken in (([key.key], True), ([other.key], False)):
+        ann, bob = busy(count=30, identity=key), alone("bob")
+        a, b = End("ann", ann), End("bob", bob, trust=trust)
+        a.outlets[0].far = FAR
+        wire = Wire(b, a)
+        wire.run()
+        assert bool(frames(wire, 0, Take)) == taken
+        assert bool(frames(wire, 1, Changes)) != taken
+        same(ann, bob)
+    boss = Replica("boss").own(tenant="acme", rules=Rules())
+    copy, newcomer = (Replica(name).open(boss.namespace) for name in ("copy", "new"))
+    for n in range(30):
+        boss.set("s").add(n)
+    copy.receive(boss.changes())
+    for giver, taken in ((copy, False), (boss, True)):
+        newcomer = Replica("new").open(boss.namespace)
+        a, b = End("giver", giver), End("new", newcomer)
+        a.outlets[0].far = FAR
+        wire = Wire(b, a)
+        wire.run()
+        assert bool(frames(wire, 1, Piece)) == taken
+        same(boss, newcomer)
+
+
+def test_one_checkpoint_is_awaited_at_a_time_and_another_peer_steps_in() -> None:
+    ann, cid, bob = busy(), alone("cid"), alone("bob")
+    cid.receive(ann.changes())
+    a, c, b = together("ann", ann), together("cid", cid), together("bob", bob)
+    first, second = Wire(b, a, grant=TOGETHER), Wire(b, c, grant=TOGETHER)
+    first.links[1].pump = lambda room: False  # type: ignore[method-assign]  # offers, and sends nothing
+    first.run()
+    second.run()
+    assert frames(first, 0, Take) and frames(second, 1, Offer) and not frames(second, 0, Take)
+    assert len(bob.changes()) == 0
+    first.cut()
+    second.run()
+    assert frames(second, 0, Take)
+    same(ann, bob)
+    whole(bob, second)
+
+
+def test_who_offers_and_never_sends_is_passed_over() -> None:
+    ann, bob = busy(), alone("bob")
+    a, b = together("ann", ann), together("bob", bob)
+    wire = Wire(b, a, grant=TOGETHER)
+    a.outlets[0].feed.hand_over = lambda: iter(())  # type: ignore[method-assign]
+    a.outlets[0].feed.vouch = lambda hash: b""  # type: ignore[method-assign]  # nor says that it was the last
+    wire.run()
+    assert not bob.owed and len(bob.set("s")) == 0
+    for now in range(PATIENCE + 2):
+        wire.links[1].session.tick(now)
+        b.hub.tick(now)
+        wire.run()
+    assert "nothing of a checkpoint came" in " ".join(news.detail for news in b.news)
+    same(ann, bob)
+
+
+@pytest.mark.parametrize("what", ["data", "seal", "another's"])
+def test_what_was_damaged_or_nobody_vouches_for_is_refused_and_changes_come_instead(what: str) -> None:
+    ann, bob = busy(), alone("bob")
+    a, b = together("ann", ann), together("bob", bob)
+    feed = a.outlets[0].feed
+    if what == "data":
+        data = b"".join(feed.hand_over())
+        feed.hand_over = lambda: iter((data[:-9],))  # type: ignore[method-assign]
+    elif what == "seal":
+        feed.vouch = lambda hash: bytes(64)  # type: ignore[method-assign]
+    else:
+        feed.vouch = Identity(b"x" * 32).sign  # type: ignore[method-assign]
+    wire = met(b, a)
+    assert "refused" in b.kinds()
+    assert frames(wire, 1, Piece) and frames(wire, 1, Changes)
+    assert not bob.owed
+    same(ann, bob)
+
+
+def test_who_lacks_what_was_pruned_takes_a_checkpoint_and_a_stranger_is_told_why_not() -> None:
+    ann, bob = busy(), alone("bob", store=MemoryStore())
+    bob.receive(ann.changes())
+    bob.text("t").append("bob")
+    for n in range(5):
+        ann.set("s").add(f"later {n}")
+    ann.prune()
+    a, b = together("ann", ann), together("bob", bob)
+    stranger = Wire(b, a)
+    stranger.run()
+    assert any("pruned" in frame.reason for frame in frames(stranger, 1, Shut))
+    assert "later 1" not in bob.set("s")
+    stranger.cut()
+    met(b, a)
+    assert "later 1" in bob.set("s")
+    same(ann, bob)
+
+
+def test_history_comes_from_whoever_has_it_also_in_parts_and_after_a_break() -> None:
+    ann, cid, bob = busy(), alone("cid"), alone("bob")
+    cid.receive(ann.changes())
+    a, b, c = together("ann", ann), together("bob", bob), together("cid", cid)
+    for end in (a, c):
+        older = end.outlets[0].feed.older
+        end.outlets[0].feed.older = lambda wanted, before, older=older: older(wanted, before, 600)  # type: ignore[method-assign]
+    wire = met(b, a)
+    b.hub.tick(1)
+    wire.links[0].pump(1 << 20)
+    for data in wire.links[0].session.data_to_send():
+        a.hub.receive(wire.links[1], data)
+    wire.links[1].pump(1 << 20)
+    for data in wire.links[1].session.data_to_send():
+        b.hub.receive(wire.links[0], data)
+    wire.cut()
+    owed = bob.owed
+    assert 0 < owed < len(ann.changes())
+    wire = met(b, c)
+    whole(bob, wire)
+    assert len(frames(wire, 1, History)) > 3
+    same(ann, bob)
+
+
+def test_a_peer_that_has_no_history_is_not_asked_at_once_again_and_nobody_gets_what_is_not_here() -> None:
+    ann, bob, cid = busy(), alone("bob"), alone("cid")
+    a, b = together("ann", ann), together("bob", bob)
+    met(b, a).cut()
+    ann.prune()
+    c = End("cid", cid)
+    wire = Wire(c, b)
+    wire.run()
+    for now in range(1, 9):
+        wire.tick(now)
+    assert len(cid.set("s")) == 0 and not frames(wire, 1, Shut)
+    assert len(frames(wire, 1, Older)) <= 1
+    later = met(b, a)
+    for now in range(1, 3 * PATIENCE):
+        later.tick(now)
+    asked = frames(later, 0, Older)
+    assert 1 <= len(asked) <= 4
+    assert bob.owed > 0  # what nobody keeps does not come
+
+
+def test_a_store_that_fails_takes_none_and_the_changes_come_later() -> None:
+    store = Unwilling()
+    ann, bob = busy(), Replica("bob", store=store).open(SCOPE)
+    log: Any = bob._document.log
+    log.adopt = lambda *args: (_ for _ in ()).throw(StoreError("the disk is full"))
+    a, b = together("ann", ann), together("bob", bob)
+    wire = met(b, a)
+    assert any("disk is full" in news.detail for news in b.news)
+    assert frames(wire, 1, Changes)
+    same(ann, bob)
+
+
+def test_a_checkpoint_that_was_no_good_is_not_the_last() -> None:
+    """Where nothing else helps, because what is lacked was pruned."""
+    ann, bob = busy(), alone("bob")
+    ann.prune()
+    a, b = together("ann", ann), together("bob", bob)
+    vouch = a.outlets[0].feed.vouch
+    a.outlets[0].feed.vouch = lambda hash: bytes(64)  # type: ignore[method-assign]
+    wire = met(b, a)
+    assert b.kinds().count("refused") >= 1 and len(bob.set("s")) == 0
+    a.outlets[0].feed.vouch = vouch  # type: ignore[method-assign]
+    for now in range(1, 3 * PATIENCE):
+        wire.tick(now)
+    same(ann, bob)
+
+
+def test_false_history_is_refused_and_asked_of_another() -> None:
+    ann, cid, bob = busy(), alone("cid"), alone("bob")
+    cid.receive(ann.changes())
+    a, b, c = together("ann", ann), together("bob", bob), together("cid", cid)
+    wire = met(b, a)
+    older = a.outlets[0].feed.older
+    a.outlets[0].feed.older = lambda wanted, before: (0, older(wanted, before)[1][1:])  # type: ignore[method-assign]
+    wire.tick(1)
+    assert any("history that is not" in news.detail for news in b.news)
+    assert bob.owed == len(ann.changes())
+    whole(bob, wire, met(b, c))
+    same(ann, bob)
+
+
+def test_a_checkpoint_of_many_pieces_and_what_is_said_unasked() -> None:
+    ann, bob = alone("ann"), alone("bob")
+    for n in range(30):
+        ann.records("k").put(f"{n}", "x" * 9000)
+    a, b = together("ann", ann), together("bob", bob)
+    wire = met(b, a)
+    assert len(frames(wire, 1, Piece)) > 4
+    assert all(len(frame.data) <= PIECE for frame in frames(wire, 1, Piece))
+    same(ann, bob)
+    channel = frames(wire, 1, Have)[0].channel
+    unasked = (Piece(channel, b"x", b"y" * 64), History(channel, [b"x"]), Take(channel), Offer(channel, 9, bytes(32)))
+    for frame in unasked:
+        b.hub.receive(wire.links[0], encode(frame))
+        wire.run()
+    same(ann, bob)
+    ann.set("s").add("still well")
+    wire.run()
+    same(ann, bob)

@@ -1,0 +1,178 @@
+"""When a node hands out, and how often it reads for that: real links and sessions, on sockets that only note."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+import crdtmem.sync.node
+from crdtmem import Memory, Replica
+from crdtmem.feed import Feed, Stretch
+from crdtmem.sync.frames import Changes, Frame, Open, Same, decode, labels_of
+from crdtmem.sync.hub import Hub
+from crdtmem.sync.link import Link
+from crdtmem.sync.node import Node
+from crdtmem.sync.outlet import Outlet
+from crdtmem.sync.session import Heard, Session, Welcomed
+from tests.crew import SCOPE
+
+LONG = 30.0  # seconds: only a failure takes them
+
+
+class Noted(Feed):
+    """A feed that counts how often it is read."""
+
+    reads = 0
+
+    def read(self, after: int, upto: int, size: int = 64 * 1024) -> Stretch:
+        self.reads += 1
+        return super().read(after, upto, size)
+
+
+class Reader:
+    """The far end of a connection, and the socket that leads there. It says that it has all there is."""
+
+    def __init__(self, node: Node, number: int) -> None:
+        self.room = 1 << 20
+        self.got: list[list[bytes]] = []  # the records of each message
+        self.heard = asyncio.Event()
+        self._session = Session(number.to_bytes(16, "big"), f"reader {number}", dials=True, now=0)
+        self._node = node
+        self._link: Link = node.hub.link(dials=False, now=0)
+        node._sockets[self._link] = self  # type: ignore[assignment]
+        self._messages: list[bytes] = []
+        self._say()
+        while self._messages:
+            self._answer(self._messages.pop(0))
+
+    def send(self, data: bytes) -> None:
+        """One message arrives here."""
+        frame = decode(data)
+        if type(frame) is Changes:
+            self.got.append(frame.records)
+            self.heard.set()
+        else:
+            self._messages.append(data)
+
+    def _answer(self, data: bytes) -> None:
+        for event in self._session.receive(data):
+            if type(event) is Welcomed:
+                self._say(Open(0, labels_of(SCOPE), bytes(16)))
+            elif type(event) is Heard and type(event.frame) is Open:
+                self._say(Same(0, event.frame.version))
+
+    def _say(self, *frames: Frame) -> None:
+        for frame in frames:
+            self._session.send(frame)
+        for data in self._session.data_to_send():
+            self._node.hub.receive(self._link, data)
+        self._node.pump(self._link)
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+@asynccontextmanager
+async def table(count: int) -> AsyncIterator[tuple[Memory, Node, Outlet, list[Reader]]]:
+    """A memory, and so many who read it."""
+    memory = Replica("ann").open(SCOPE)
+    hub = Hub(b"ann".ljust(16), "ann", lambda news: None)
+    node = Node(hub, lambda news: None, None)
+    outlet = hub.share(Noted(memory))
+    end = outlet.feed.watch(node.waker(outlet))
+    try:
+        yield memory, node, outlet, [Reader(node, number) for number in range(count)]
+    finally:
+        end()
+        await node.close()
+
+
+async def turns(_: object = None) -> None:
+    """Some turns of the loop, in which nothing waits for a moment to come."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+def counts(reader: Reader) -> list[int]:
+    """How many changes came in each message."""
+    return [len(records) for records in reader.got]
+
+
+def run(work: Callable[[], object]) -> None:
+    asyncio.run(work())  # type: ignore[arg-type]
+
+
+def test_what_goes_to_many_is_handed_out_at_once_and_what_follows_soon_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(crdtmem.sync.node, "LONGEST_REST", 3600.0)
+    monkeypatch.setattr(crdtmem.sync.node, "REST", 60.0)
+
+    async def main() -> None:
+        async with table(30) as (memory, node, _, readers):
+            for expected in ([1], [1], [1]):
+                memory.set("s").add(len(memory.set("s")))
+                await turns()
+                assert {tuple(counts(reader)) for reader in readers} == {tuple(expected)}
+            node.work()  # whoever waits for something to be sent does not wait for that
+            assert {tuple(counts(reader)) for reader in readers} == {(1, 2)}
+
+    run(main)
+
+
+def test_its_rest_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Node, "_ticking", turns)  # which hands out whatever is due, once a second
+    monkeypatch.setattr(crdtmem.sync.node, "LONGEST_REST", 0.01)
+    monkeypatch.setattr(crdtmem.sync.node, "REST", 60.0)
+
+    async def main() -> None:
+        async with table(30) as (memory, _, _, readers):
+            for number in range(5):
+                for reader in readers:
+                    reader.heard.clear()
+                memory.set("s").add(number)
+                for reader in readers:
+                    await asyncio.wait_for(reader.heard.wait(), LONG)
+            assert {sum(counts(reader)) for reader in readers} == {5}
+
+    run(main)
+
+
+@pytest.mark.parametrize("stalled", [0, 200])
+def test_what_goes_to_few_is_handed_out_at_once_always_however_many_read_nothing(stalled: int) -> None:
+    async def main() -> None:
+        async with table(3 + stalled) as (memory, _, _, readers):
+            for reader in readers[3:]:
+                reader.room = 0
+            for number in range(20):
+                memory.set("s").add(number)
+                await turns()
+                assert [counts(reader) for reader in readers[:3]] == [[1] * (number + 1)] * 3
+
+    run(main)
+
+
+def test_a_long_stretch_is_read_once_for_all() -> None:
+    async def main() -> None:
+        async with table(20) as (memory, node, outlet, readers):
+            outlet.size = 700
+            readers[0].room = 0
+            before = outlet.feed.reads  # type: ignore[attr-defined]
+            for number in range(40):
+                memory.set("s").add(number)
+            await turns()
+            frames = counts(readers[1])
+            assert sum(frames) == 40 and len(frames) > 5
+            assert all(reader.got == readers[1].got for reader in readers[1:]) and not readers[0].got
+            assert outlet.feed.reads - before == len(frames)  # type: ignore[attr-defined]
+            readers[0].room = 1 << 20
+            node.pump(next(iter(outlet.links)))  # as its socket has it when there is room again
+            await turns()
+            assert [record for records in readers[0].got for record in records] == [
+                record for records in readers[1].got for record in records
+            ]
+
+    run(main)
