@@ -78,9 +78,8 @@ def _lasting(name: str, place: Place, effort: Effort, *, synced: tuple[bool, boo
         return Row(name, POSTGRES, None, note=note)
     try:
         with ExitStack() as running:
-            theirs = running.enter_context(
-                PostgresStore.from_conn_string(running.enter_context(postgres(fsync=synced[1])))
-            )
+            server = running.enter_context(postgres(fsync=synced[1]))
+            theirs = running.enter_context(PostgresStore.from_conn_string(server))
             theirs.setup()
             _filled(theirs)
 
