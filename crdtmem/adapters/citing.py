@@ -131,7 +131,7 @@ class Citations:
         if explanation.tainted:
             state.append("TAINTED")
         said = explanation.said
-        told = "what it said is not known here" if said is None else self.event(said).split("] ", 1)[1]
+        told = "what it said is not known here" if said is None else _told(said)
         relation = {0: "", 1: "it rests on: ", -1: "it supports: "}[max(-1, min(1, depth))]
         lines = [f"[{self.of(explanation.entry)}] {relation}{', '.join(state)}: {told}"]
         lines += ["  " + self.event(event) for event in explanation.later]
@@ -145,16 +145,19 @@ class Citations:
 
     def event(self, event: Event) -> str:
         """An event in one line: when, who, what was done, where, why."""
-        mark = "" if event.entry is None else f"[{self.of(event.entry)}] "
-        where = name(event.field) if event.key is None else f"{name(event.field)}[{shown(event.key)}]"
-        said = [f"{event.when:%Y-%m-%d %H:%M:%S} {author(event.by, event.role)} {event.action} {where}"]
-        if event.value is not None:
-            said.append(shown(event.value))
-        if event.why:
-            said.append(f"why: {shown(event.why)}")
-        if event.note:
-            said.append(f"({event.note})")
-        return mark + " ".join(said)
+        return _told(event) if event.entry is None else f"[{self.of(event.entry)}] {_told(event)}"
+
+
+def _told(event: Event) -> str:
+    where = name(event.field) if event.key is None else f"{name(event.field)}[{shown(event.key)}]"
+    said = [f"{event.when:%Y-%m-%d %H:%M:%S} {author(event.by, event.role)} {event.action} {where}"]
+    if event.value is not None:
+        said.append(shown(event.value))
+    if event.why:
+        said.append(f"why: {shown(event.why)}")
+    if event.note:
+        said.append(f"({event.note})")
+    return " ".join(said)
 
 
 def _short(lines: list[str]) -> str:
