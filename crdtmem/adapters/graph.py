@@ -90,13 +90,14 @@ class Graph:
     def create_entities(self, entities: Sequence[Entity], **about: Any) -> list[Entity]:
         """Those that are new, with what is said of them; names that exist already are left as they are."""
         made: dict[str, Entity] = {}
+        seen = self.memory.version  # a type that comes in meanwhile stands beside ours
         with together(self.memory, **about):
             for entity in entities:
                 name = entity["name"]
                 if name in made or name in self._types:
                     continue
                 said = list(dict.fromkeys(entity["observations"]))
-                self._types.put(name, entity["entityType"])
+                self._types.put(name, entity["entityType"], seen=seen)
                 for content in said:
                     self._said.add({"entity": name, "content": content})
                 made[name] = {"name": name, "entityType": entity["entityType"], "observations": said}
@@ -161,7 +162,7 @@ class Graph:
     # -- reading -----------------------------------------------------------------------------------
 
     def read(self) -> Shown:
-        """All of it, oldest first."""
+        """All of it, oldest first. What is given is kept for the next who asks: do not change it."""
         if self.memory._draft() is not None:
             return self._all()  # what an open block has written is no version yet
         version = self.memory.version
