@@ -405,6 +405,15 @@ def test_over_http_several_clients_share_a_server_that_ends_in_order(number: sig
     asyncio.run(main())
 
 
+def test_without_the_package_it_says_what_to_install(tmp_path: Path) -> None:
+    script = "import sys; sys.modules['mcp'] = sys.modules['mcp_types'] = None; from crdtmem.cli import main; main()"
+    ran = subprocess.run(
+        [sys.executable, "-c", script, "mcp", "--meet", "team"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert ran.returncode == 1 and "pip install 'crdtmem[mcp]'" in ran.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_http_is_for_this_machine_only() -> None:
     with pytest.raises(MisuseError, match="asks nobody who they are"):
         serve.listening("0.0.0.0:0")
