@@ -31,7 +31,7 @@ from crdtmem.entry import About, Entry, Writer
 from crdtmem.errors import NotReached, ReadOnly, StoreError, UpgradeNeeded
 from crdtmem.forks import Equivocation, Fork
 from crdtmem.identity import Identity, client_id, session_id
-from crdtmem.inbox import FORKED, SEAL_BYTES, SEAL_EVERY, Inbox, Received, Refusal
+from crdtmem.inbox import FORKED, Inbox, Received, Refusal
 from crdtmem.kept import Kept
 from crdtmem.namespace import Namespace
 from crdtmem.notify import Batch, Callback, Notifier, Watch
@@ -41,13 +41,13 @@ from crdtmem.past import PastState
 from crdtmem.quota import Pace
 from crdtmem.rebuild import Renewed, become, came_and_went, renewed
 from crdtmem.recovery import collection_paused
+from crdtmem.seals import Seals
 from crdtmem.snapshot import Snapshot
 from crdtmem.state import Effect, Placed, State, introduced
 from crdtmem.store import Damage, Record, Store
 
 log = logging.getLogger("crdtmem")
 MAX_DEPS = 1000
-SMALL = 4096  # bytes of a foreign record that is kept at hand: a relay has thousands of documents
 _PATIENCE = 1.0  # seconds between two attempts to make a state anew whose log is damaged
 _record = tuple.__new__  # a NamedTuple's own constructor costs three times as much
 
@@ -105,12 +105,8 @@ class Document:
         self._moved = threading.Condition(self.lock)
         self._waiters = 0
         self._session: Writer | None = None
-        self._sealed: dict[bytes, int] = {}  # how far our sessions are sealed, where more may follow
         self._forks: dict[bytes, Fork] = {}
         self._pace = Pace()
-        self._unsealed = 0  # bytes of our changes since the last seal that is stored
-        self._newest: Record | None = None  # the newest record of the log, where it is not too large to be kept here
-        self._unkept: Record | None = None  # our newest change, sealed, where its seal is not stored yet
         self._patience = 0.0  # not before this moment the stale state is tried to be made anew once more
         self.observer: Observer | None = None
         self.kept = Kept()
@@ -127,7 +123,8 @@ class Document:
                 found = self._resumed()
         sessions = self.state.sessions
         mine = self._identity.key
-        self._sealed = {id: seq for id, seq in found.sealed.items() if id in sessions and sessions[id].key == mine}
+        sealed = {id: seq for id, seq in found.sealed.items() if id in sessions and sessions[id].key == mine}
+        self._seals = Seals(self.log, self._identity, sealed)
         self._inbox = Inbox(self.state)
         for fork in self._forks.values():
             self._inbox.rivals.keep(fork)
@@ -264,13 +261,11 @@ class Document:
             if observer is not None:
                 told(observer.committed, failed, started, self.state, drafts, actor, said, error)
             raise
-        self._newest = kept
-        self._unsealed += len(change.core)
+        self._seals.wrote(kept)
         effect = self.state.apply(change, staged, self.log.newest if change.deps or intro else 0)
         if intro is not None:
             self._session = self.state.sessions[session.id]
-            self._sealed[session.id] = 0
-        if self._unsealed > SEAL_BYTES:
+        if self._seals.heavy:
             with suppress(StoreError):  # the write is made; it is sealed with the next
                 self._seal()
         anew = self._renew() if self.state.stale and self._tired() else None
@@ -338,7 +333,7 @@ class Document:
         except BaseException:
             self._inbox.keep(changes, sender)
             raise
-        self._newest = kept[-1] if len(kept[-1].core) <= SMALL else None
+        self._seals.took(kept[-1])
         applied = self._apply(changes, effects, refused, wanted=self.observer is not None)
         if applied < len(changes):
             self._put_back(changes[applied:], sender)
@@ -355,7 +350,7 @@ class Document:
             self._inbox.rivals.keep(fork)
             self._inbox.rivals.forget(fork.session)
             self.state.fork(fork.session, fork.seq)
-            self._sealed.pop(fork.session, None)
+            self._seals.end(fork.session)
             if self._session is writer:
                 self._session = None
             refused.append(Refusal(FORKED, fork.session, fork.seq))
@@ -390,7 +385,7 @@ class Document:
         for fork in self._forks.values():
             if self.log.writable and self.log.read(fork.session, fork.seq) is not None:
                 self.log.cut(fork.session, fork.seq)
-                self._newest = None
+                self._seals.moved()
                 self.audit.forget()
         if self._session is not None:
             self._session = self.state.sessions.get(self._session.id)
@@ -438,7 +433,7 @@ class Document:
             first.setdefault(change.session, change.seq)
         for session, seq in first.items():
             self.log.cut(session, seq)
-        self._newest = None
+        self._seals.moved()
         self._inbox.keep(changes, sender)
 
     def begun_anew(self, anew: Renewed, *, checkpoint: bool) -> None:
@@ -448,7 +443,7 @@ class Document:
             anew: what came and went.
             checkpoint: whether to make one at once, because opening could not do again what was done now.
         """
-        self._newest = None
+        self._seals.moved()
         self.audit.forget()
         self._owe()
         if self._session is not None:
@@ -568,35 +563,27 @@ class Document:
         """Seal what we wrote, so that `between` and `find` can hand it out; the place of the newest record."""
         with self.lock:
             self.usable()
-            self._sign()
+            self._seals.sign(self.state.sessions, self._session)
             return self.log.newest
 
     def between(self, after: int, upto: int, size: int) -> tuple[tuple[Record, ...], int]:
         """The records behind one place, up to another or to so many bytes but at least one; and how far these go."""
         with self.lock:
-            if upto == after + 1 and self._newest is not None and upto == self.log.newest:
-                return (self._newest,), upto  # as it mostly is: each change is handed out once it is made
             found: list[Record] = []
             reached = after
-            for place, kept in self.log.since(after):
+            for place, kept in self._seals.between(after, upto):
                 size -= len(kept.core) + 72
-                if place > upto or (found and size < 0):
-                    break
-                found.append(self._with_seal(kept))
+                if found and size < 0:
+                    return tuple(found), reached
+                found.append(kept)
                 reached = place
-            else:
-                reached = upto
-            return tuple(found), reached if found else upto
+            return tuple(found), upto
 
     def find(self, session: bytes, seq: int) -> Record | None:
         """One record, if it is here."""
         with self.lock:
             kept = self.log.read(session, seq)
-            return None if kept is None else self._with_seal(kept)
-
-    def _with_seal(self, kept: Record) -> Record:
-        sealed = self._unkept
-        return sealed if sealed is not None and sealed.hash == kept.hash else kept
+            return None if kept is None else self._seals.sealed(kept)
 
     def wake_up(self, waker: Callable[[], None]) -> Callable[[], None]:
         """Have this called after every change of ours and every received batch, under the lock; gives what ends it."""
@@ -611,45 +598,12 @@ class Document:
 
     def _seal(self) -> None:
         """Seal what we wrote, for good."""
-        self._sign()
-        self.keep_seal()
+        self._seals.seal(self.state.sessions, self._session)
 
     def keep_seal(self) -> None:
         """Store the seal that is not stored yet, if there is one."""
         with self.lock:
-            if self._unkept is not None:
-                self.log.seal(self._unkept.session, self._unkept.seq, self._unkept.seal)
-                self._unkept, self._unsealed = None, 0
-
-    def _sign(self) -> None:
-        """Seal what we wrote since the last time: its newest change, and every 64th on the way.
-
-        Where the session goes on, the newest is not stored yet: mostly another one stands for it soon (decision 13).
-        """
-        for id, sealed in list(self._sealed.items()):
-            newest = self.state.sessions[id].seq
-            goes_on = self._session is not None and self._session.id == id
-            for seq in range(sealed + 1, newest + 1):
-                if seq == newest and goes_on:
-                    self._hold(id, seq)
-                elif seq == newest or seq % SEAL_EVERY == 0:
-                    hash = self.state.sessions[id].hash if seq == newest else self._kept(id, seq).hash
-                    self.log.seal(id, seq, self._identity.sign(hash))
-            if newest % SEAL_EVERY == 0:
-                self.keep_seal()
-            self._sealed[id] = newest
-            if not goes_on:
-                self._newest = None  # maybe it was its
-                del self._sealed[id]
-
-    def _hold(self, session: bytes, seq: int) -> None:
-        """Seal a change here alone."""
-        last = self._newest
-        kept = last if last is not None and last[:2] == (session, seq) else self.log.read(session, seq)
-        if kept is not None:  # else it is damaged: nobody is handed it, and it comes back with its seal
-            self._unkept = kept._replace(seal=self._identity.sign(kept.hash))
-            if kept is last:
-                self._newest = self._unkept
+            self._seals.keep()
 
     # -- versions ----------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 It holds what the state shows and nothing else. Before each answer it looks at the changes that came since, and does for
 the entries they name what the state says of these now: so verdicts, undoings and retractions need no second telling.
 What it followed is counted. Where that does not fit the state, because a cut, a fork or damage made it anew, all of it
-is compared with the state, at 1 us an entry that is there already and 6 us for one that is not.
+is compared with the state, at 1 us an entry that is there already and 10 us for one that is not.
 
 It lives in memory, as the state does: made from that when something is first searched. See decision 16.
 

@@ -214,7 +214,7 @@ def _now(document: Any) -> Index:
 
 
 def _then(document: Any) -> Index:
-    """The index of a memory as it was, locked: made at 6 us an entry, and kept under its version."""
+    """The index of a memory as it was, locked: made at 10 us an entry, and kept under its version."""
     state = document.state
     with state.lock:
         document.usable()

@@ -95,8 +95,11 @@ class View:
     @property
     def left_out(self) -> Mapping[str, int]:
         """How many entries of each field are neither shown nor summed up."""
-        left = sorted((field, size) for (field, _), size in self._made.left.items() if size)
-        return MappingProxyType(dict(left))
+        left: dict[str, int] = {}
+        for (field, _), size in sorted(self._made.left.items()):
+            if size:
+                left[field] = left.get(field, 0) + size  # a name may stand for two fields, of two types
+        return MappingProxyType(left)
 
     def __str__(self) -> str:
         return self._made.markdown
@@ -132,6 +135,7 @@ class View:
 def _found(memory: Memory, wish: Wish, fitting: Fitting) -> Fitted:
     """What is kept for these arguments at this version, or else made."""
     document: Any = memory._document
+    document.usable()
     pinned = isinstance(document, Pinned)
     live = document.state.now if pinned else document.state
     if not isinstance(fitting.count, Hashable) or not isinstance(fitting.summarise, Hashable):

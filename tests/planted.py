@@ -45,6 +45,7 @@ from crdtmem.kept import Kept
 from crdtmem.owed import Owed
 from crdtmem.past import PastState
 from crdtmem.recovery import Resumed
+from crdtmem.seals import Seals
 from crdtmem.snapshot import Snapshot
 from crdtmem.state import State
 from crdtmem.tails import Tails
@@ -481,18 +482,18 @@ def tail_left_unsealed(real):
     def load(self):
         with swapped(Document, "_seal", lambda _: lambda self: None):
             real(self)
-        self._sealed.clear()
+        self._seals._sealed.clear()
 
     return load
 
 
-@bug((Document, "_with_seal"))
+@bug((Seals, "sealed"))
 def late_seal_left_out(real):
     """What is read from the log goes out without the seal that is not stored yet."""
     return lambda self, kept: kept
 
 
-@bug((Document, "keep_seal"))
+@bug((Seals, "keep"))
 def late_seal_never_stored(real):
     """The newest seal stays in memory."""
     return lambda self: None

@@ -305,7 +305,7 @@ def test_reading_is_measured_at_a_tiny_size() -> None:
 
 
 def test_a_quick_run_ends_in_json_with_a_row_for_every_target(tmp_path: Path) -> None:
-    """The real thing, once: every target is measured by some row, and local takes less than 30 seconds."""
+    """The real thing, once: every target is measured by some row."""
     file = tmp_path / "result.json"
     ran = subprocess.run(
         [sys.executable, "-m", "benchmarks", "local", "growth", "--quick", "--no-check", "--json", str(file)],
@@ -320,7 +320,6 @@ def test_a_quick_run_ends_in_json_with_a_row_for_every_target(tmp_path: Path) ->
     assert set(result["setting"]) == {"machine", "load", "commit", "folder", "versions"}
     local, growth = result["benchmarks"]
     assert (local["name"], growth["name"]) == ("local", "growth")
-    assert local["seconds"] < 30
     measured = [row for done in result["benchmarks"] for row in done["rows"]]
     names = [row["name"] for row in measured]
     assert len(names) == len(set(names))

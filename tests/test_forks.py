@@ -40,7 +40,7 @@ def twins(store: MemoryStore | None = None) -> tuple[Memory, Memory]:
     session = one._document._session
     assert session is not None
     two._document._session = two._document.state.sessions[session.id]
-    two._document._sealed[session.id] = session.seq
+    two._document._seals._sealed[session.id] = session.seq
     return one, two
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import crdtmem.document
+import crdtmem.seals
 from crdtmem import Memory, MemoryStore, Record, Replica, SqliteStore, StoreError
 from crdtmem.change import decode
 from crdtmem.feed import Feed
@@ -146,7 +146,7 @@ def test_what_is_stored_at_the_end_is_sealed(end: str) -> None:
 
 
 def test_large_changes_do_not_go_without_a_stored_seal_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crdtmem.document, "SEAL_BYTES", 10_000)
+    monkeypatch.setattr(crdtmem.seals, "SEAL_BYTES", 10_000)
     memory = Replica("ann").open(SCOPE)
     feed = Feed(memory)
     for number in range(20):

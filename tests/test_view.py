@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crdtmem import Entry, Memory, MisuseError, NotReached, ReadOnly, Replica, Rules, ValueRefused, View
+from crdtmem import Closed, Entry, Memory, MisuseError, NotReached, ReadOnly, Replica, Rules, ValueRefused, View
 from crdtmem.change import RECORDS
 from crdtmem.chosen import squashed
 from crdtmem.fields.records import _put
@@ -499,6 +499,28 @@ def test_cited_reads_lists_and_passes_over_what_is_no_citation() -> None:
     one, two, three = (view.entries[id] for id in ("f1", "f2", "f3"))
     assert view.cited("As [f2] and [F1; f3, f2] say, not [f9], f1, [g1] or [f1x].") == [two, one, three]
     assert view.cited("") == []
+
+
+def test_one_name_may_stand_for_two_fields() -> None:
+    ann, bob = crew("ann", "bob")
+    ann.set("notes").add("x" * 3000)
+    bob.sequence("notes").append("y" * 3000)
+    exchange(ann, bob)
+    assert View(ann, tokens=10).left_out == {"notes": 2}
+    text = str(View(ann, tokens=9000))
+    assert "## notes (set)" in text and "## notes (sequence)" in text
+
+
+def test_a_closed_replica_shows_nothing_more() -> None:
+    replica = Replica("ann")
+    memory = replica.open(SCOPE)
+    memory.set("facts").add("x")
+    view = View(memory, tokens=300)
+    replica.close()
+    for ask in (lambda: View(memory, tokens=300), lambda: memory.search("x"), lambda: view.check("x")):
+        with pytest.raises(Closed):
+            ask()
+    assert "[f1]" in str(view)
 
 
 def test_messages_are_of_the_user() -> None:

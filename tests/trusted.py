@@ -114,7 +114,7 @@ class Realm:
             twin.store = copied(site.store)
             twin.open()
             twin.memory._document._session = twin.state.sessions[session.id]
-            twin.memory._document._sealed[session.id] = session.seq
+            twin.memory._document._seals._sealed[session.id] = session.seq
             self.sites.append(twin)
 
     def forks(self) -> dict[bytes, int]:
