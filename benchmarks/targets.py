@@ -12,6 +12,8 @@ CONTENDING = "x 8 CAS loops"  # the time of a write, beside eight that contend f
 ECHO = "x half an echo"  # the median of half the time that one websocket message takes there and back
 Y = "x y-websocket"  # processor time of the server for each change that reached a reader
 PYCRDT = "x pycrdt-websocket"
+IN_MEMORY = "x InMemoryStore"  # LangGraph's stores, through the same calls
+POSTGRES = "x PostgresStore"
 
 
 class Target(NamedTuple):
@@ -78,12 +80,10 @@ TRUST: Mapping[str, Target] = {
     "judging a small ordered change": Target(8, "us"),
 }
 
-VIEW: Mapping[str, Target] = {
-    "full-text query": Target(20, "ms"),
-    "index upkeep": Target(30, "us a write"),
-    "view of 4,000 tokens, cold": WAIT,
-    "view of 4,000 tokens, nothing changed": Target(5, "ms"),
-    "check of 2,000 words": Target(200, "ms"),
+ADAPTERS: Mapping[str, Target] = {
+    "store put": Target(2, IN_MEMORY),
+    "store get": Target(5, "us"),
+    "store put, lasting, both as they come": Target(0.1, POSTGRES),
 }
 
 COHERENCE: Mapping[str, Target] = {
@@ -108,9 +108,18 @@ COHERENCE: Mapping[str, Target] = {
     "review of an unchanged memory": Target(0, "judgements"),
 }
 
+VIEW: Mapping[str, Target] = {
+    "full-text query": Target(20, "ms"),
+    "index upkeep": Target(30, "us a write"),
+    "view of 4,000 tokens, cold": WAIT,
+    "view of 4,000 tokens, nothing changed": Target(5, "ms"),
+    "check of 2,000 words": Target(200, "ms"),
+}
+
 TARGETS: Mapping[str, Target] = {
     **COHERENCE,
     **TRUST,
+    **ADAPTERS,
     **VIEW,
     "set.add, with why": WRITE,
     "register.assign, with why": WRITE,

@@ -59,6 +59,7 @@ from crdtmem.store import Damage, MemoryStore, Record, Store
 from crdtmem.timeline import Timeline
 
 if TYPE_CHECKING:
+    from crdtmem.adapters.tools import tools
     from crdtmem.citation import Check, check
     from crdtmem.coherence.review import review
     from crdtmem.search import Hit
@@ -125,6 +126,7 @@ __all__ = [
     "Watch",
     "check",
     "review",
+    "tools",
 ]
 
 logging.getLogger("crdtmem").addHandler(logging.NullHandler())
@@ -138,6 +140,7 @@ _LATER = {
     "SqliteStore": "sqlite",
     "View": "view",
     "review": "coherence",
+    "tools": "adapters.tools",
 }  # loaded on first use
 
 

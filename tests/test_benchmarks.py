@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import apsw
@@ -15,7 +16,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
 from benchmarks import __main__ as command
-from benchmarks import cas, fanout, harness, many, rivals, rows, store, sync, targets, view
+from benchmarks import adapters, cas, fanout, harness, many, postgres, rivals, rows, store, sync, targets, view
 from benchmarks.apart import Apart, Silent, resident, spent, told
 from benchmarks.effort import FULL, QUICK, Effort
 from benchmarks.harness import Figure, Run, Side, measure
@@ -234,6 +235,28 @@ def test_a_tiny_fan_out_has_a_row_for_every_target_and_names_the_servers_that_ar
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_tiny_run_of_the_adapters_has_a_row_for_every_target_and_says_that_postgres_is_absent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nowhere(name: str) -> str:
+        raise postgres.Absent(f"no {name} here")
+
+    monkeypatch.setattr(postgres, "program", nowhere)
+    monkeypatch.setitem(sys.modules, "langgraph.store.postgres", SimpleNamespace(PostgresStore=Nowhere))
+    measured = {row.name: row for row in adapters.rows(TINY._replace(folder=str(tmp_path)))}
+    assert set(targets.ADAPTERS) <= measured.keys()
+    for name, row in measured.items():
+        if "lasting" in name:
+            assert (row.figure, row.note) == (None, "no initdb here")
+        else:
+            assert row.figure is not None and row.figure.median > 0
+    assert list(tmp_path.iterdir()) == []
+
+
+class Nowhere:
+    """Stands for a package that is not installed where the tests run."""
+
+
 def test_a_wire_speaks_websocket() -> None:
     """Messages of all lengths of a length, both ways, and an answer to a ping."""
     sizes = (0, 1, 125, 126, 65_535, 65_536, 1_000_000)
@@ -300,15 +323,9 @@ def test_a_quick_run_ends_in_json_with_a_row_for_every_target(tmp_path: Path) ->
     measured = [row for done in result["benchmarks"] for row in done["rows"]]
     names = [row["name"] for row in measured]
     assert len(names) == len(set(names))
-    elsewhere = {
-        **targets.STORE,
-        **targets.TRUST,
-        **targets.SYNC,
-        **targets.FANOUT,
-        **targets.VIEW,
-        **targets.COHERENCE,
-    }
-    assert TARGETS.keys() - elsewhere.keys() <= set(names)
+    rooms = (targets.STORE, targets.TRUST, targets.SYNC, targets.FANOUT, targets.VIEW)
+    elsewhere = {name for room in (*rooms, targets.ADAPTERS, targets.COHERENCE) for name in room}
+    assert TARGETS.keys() - elsewhere <= set(names)
     for row in measured:
         if row["measured"] is not None:
             assert row["measured"]["low"] <= row["measured"]["median"] <= row["measured"]["high"]

@@ -16,10 +16,23 @@ from types import ModuleType
 import pytest
 
 from tests.layout import MODULES, ROOT
+from tests.provider import Turn, provider
 
 FREE = {"json", "mermaid", "sh", "text", "toml"}
 FOLDERS = ["benchmarks", "coherence", "docs", "sync", "tests"]
 PAGES = sorted([*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in (ROOT / folder).rglob("*.md"))])
+
+# What the model says on pages that talk to one.
+SCRIPTS: dict[str, list[Turn]] = {
+    "docs/tools.md": [
+        [("recall", {"query": "churn"}), ("remember", {"fact": "Churn is 4.7 %.", "why": "the user said so"})],
+        "Noted: churn is 4.7 %.",
+    ],
+    "docs/memory-tool.md": [
+        [("memory", {"command": "create", "path": "/memories/likes.md", "file_text": "coffee\n"})],
+        "I have noted that you like coffee.",
+    ],
+}
 
 
 def python_blocks(page: str) -> Iterator[str]:
@@ -46,8 +59,12 @@ def test_the_blocks_of_a_page_run(path: Path, tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     namespace = ModuleType("page")
     monkeypatch.setitem(sys.modules, "page", namespace)
-    for block in python_blocks(path.read_text()):
-        exec(compile(block, path, "exec"), vars(namespace))
+    with provider(SCRIPTS.get(str(path.relative_to(ROOT)), [""])) as local:
+        for name, where in (("ANTHROPIC", local.url), ("OPENAI", f"{local.url}/v1")):
+            monkeypatch.setenv(f"{name}_BASE_URL", where)
+            monkeypatch.setenv(f"{name}_API_KEY", "none")
+        for block in python_blocks(path.read_text()):
+            exec(compile(block, path, "exec"), vars(namespace))
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from crdtmem import CrdtmemError, __version__
-from crdtmem.cli import relay, token
+from crdtmem.cli import mcp, relay, token
 
 app = typer.Typer(
     name="crdtmem",
@@ -18,6 +18,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.command("relay")(relay.run)
+app.command("mcp")(mcp.run)
 app.command("token")(token.issue_one)
 app.command("identity")(token.identity)
 

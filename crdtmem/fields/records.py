@@ -76,7 +76,8 @@ class Records(Field[T], MutableMapping[str, T]):
 
     def siblings(self, key: str) -> list[Entry]:
         """Every live entry under a key, oldest first: whole values and patches."""
-        return oldest_first(self._memory._shown(self._at, key))
+        seen = self._memory._shown(self._at, key)
+        return oldest_first(seen) if len(seen) > 1 else list(seen)
 
     def __getitem__(self, key: str) -> T:
         found = self.get(key, _ABSENT)

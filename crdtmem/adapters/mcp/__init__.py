@@ -1,0 +1,5 @@
+"""An MCP server over a memory: what the reference memory server offers, and what a shared memory adds to it."""
+
+from crdtmem.adapters.mcp.server import MemoryServer
+
+__all__ = ["MemoryServer"]
