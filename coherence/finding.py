@@ -82,6 +82,11 @@ class Finding:
         told |= {"resolution": dict(self.resolution)} if self.resolution is not None else {}
         return told | ({"proposal": dict(self.proposal)} if self.proposal is not None else {})
 
+    @property
+    def reopened(self) -> bool:
+        """Whether it was settled, and what it rested on has fallen since."""
+        return self.status == OPEN and self.filed is not None and self.filed.value["status"] != OPEN
+
     def __str__(self) -> str:
         return f"{self.tier} {self.kind}, {self.status}: {self.says}"
 

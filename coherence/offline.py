@@ -48,6 +48,7 @@ CERTAIN, SUSPECT = "certain", "suspect"
 
 VERSIONS = 0.7  # so close, and so long, are two versions of one text rather than two statements
 LONG = 12
+SHORT = 8  # stems of a statement that says one thing
 ENOUGH = 7  # points that make a suspicion
 
 # (kind of clue, how it was found) -> points, and points where a side says that it names some of several
@@ -80,8 +81,12 @@ POINTS: dict[tuple[str, str], tuple[int, int]] = {
     (EXCLUSIVE, "words"): (4, 2),
     (STATUS, "words:close"): (8, 6),
     (STATUS, "words"): (4, 2),
+    (STATUS, "words:tight"): (10, 8),
+    (EXCLUSIVE, "words:tight"): (10, 6),
+    (ANTONYM, "words:tight"): (10, 6),
+    (NEGATION, "words:tight"): (10, 10),
     (ORDERING, "swapped"): (14, 14),
-    (QUANTIFIER, "words:close"): (8, 8),
+    (QUANTIFIER, "words:close"): (11, 11),
     (ANTONYM, "words:close"): (6, 4),
     (ANTONYM, "words"): (2, 1),
     (ANTONYM, "aligned"): (10, 6),
@@ -207,14 +212,21 @@ def _other_question(mine: frozenset[str], theirs: frozenset[str]) -> bool:
 def _weighed(mine: Read, theirs: Read, near: float) -> Verdict:
     """Two statements about one subject: clues add up."""
     if _elsewhere(mine.said, theirs.said, versions=False):
-        return NOTHING
+        return _claimed(mine.said, theirs.said)
     found: dict[tuple[str, str], Clue] = {}
     many = mine.among or theirs.among
-    close = closeness(mine.words, theirs.words) >= 0.4
+    size = max(len(mine.said.content), len(theirs.said.content))
+    how_close = (
+        ":tight" if near >= 0.5 and size <= SHORT else ":close" if closeness(mine.words, theirs.words) >= 0.4 else ""
+    )
     for clue in by_slots(mine, theirs):
         found.setdefault((clue.kind, clue.how), clue)
     for clue in by_words(mine, theirs):
-        how = f"{clue.how}:close" if close and clue.how in ("words", "kinds") else clue.how
+        how = clue.how
+        if how == "kinds" or (clue.kind == QUANTIFIER and how_close):
+            how += ":close" if how_close else ""
+        elif how == "words" and (clue.kind != NEGATION or near >= 0.8):
+            how += how_close
         found.setdefault((clue.kind, how), clue)
     if near >= 0.5:
         for clue in aligned(mine.said, theirs.said):
@@ -266,6 +278,16 @@ def _elsewhere(mine: Statement, theirs: Statement, *, versions: bool) -> bool:
     left, right = mine.subject - theirs.content, theirs.subject - mine.content
     related = any(alike(x, y) or opposite(x, y) for x in left for y in right)
     return bool(left and right and mine.subject & theirs.subject) and not related
+
+
+def _claimed(mine: Statement, theirs: Statement) -> Verdict:
+    """Two names for what only one can be: the rest is the same, and has room for one by what it means."""
+    left, right = mine.lead - theirs.content, theirs.lead - mine.content
+    rest = mine.content - left
+    named = left and right and all(name.isalpha() for name in left | right)
+    if named and rest == theirs.content - right and not rest.isdisjoint(once()):
+        return _contradiction(Clue(ENTITY, "claimed", " ".join(sorted(left)), " ".join(sorted(right))), SUSPECT)
+    return NOTHING
 
 
 def _othertime(mine: Statement, theirs: Statement) -> bool:

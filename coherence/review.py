@@ -88,7 +88,10 @@ class Report:
         return not self.coverage.unasked and not self.coverage.cut
 
     def file(self) -> list[Entry]:
-        """Write the findings that nobody has filed into the memory, and what the judge said; what was written."""
+        """Write the findings that nobody has filed into the memory, and what the judge said; what was written.
+
+        One whose resolution has fallen is written as open again, for readers who look at the record alone.
+        """
         known = {one.id: one for one in findings(self._memory)}
         written = []
         for one in self.findings:
@@ -96,6 +99,8 @@ class Report:
             firmer = before is not None and before.tier == SUSPECT and one.tier == CERTAIN and before.status == "open"
             if before is None or firmer:
                 written.append(finding.file(self._memory, one))
+            elif before.reopened:
+                written.append(finding.file(self._memory, before))
         held = self._memory._view((RECORDS, JUDGED))
         for key, told in sorted(self._remember.items()):
             if not held.live(key):

@@ -101,6 +101,8 @@ def statement(text: str) -> Statement:
 def _lead(tokens: tuple[Token, ...], *, capital: bool) -> Iterator[str]:
     """What identifies the subject: names, and numbers that stand behind a word, like "gate 3"."""
     seen = 0
+    if tokens and tokens[0].word in _SPEAKING:
+        return  # "we use Redis": the subject is said already
     for at, token in enumerate(tokens):
         if (token.kind == LINK and token.word in AUXILIARIES) or seen == 4:
             return
@@ -109,6 +111,9 @@ def _lead(tokens: tuple[Token, ...], *, capital: bool) -> Iterator[str]:
         counted = token.kind == NUMBER and at and tokens[at - 1].kind in (WORD, NAME) and not tokens[at - 1].after
         if named or (counted and token.quantity is not None and not token.quantity.unit):
             yield token.stem
+
+
+_SPEAKING = frozenset(["we", "i", "you", "he", "she", "it", "they", "this", "that", "these", "those", "there"])
 
 
 def _subject(tokens: tuple[Token, ...]) -> Iterator[str]:

@@ -63,8 +63,13 @@ def test_a_finding_opened_resolved_and_reopened_by_a_retraction() -> None:
     assert settled.resolution == {"how": "keep", "keep": str(one.id), "why": "the register says so"}
     assert review(ann).coherent is True
     ann.retract(register, why="it was last year's")
-    assert [f.status for f in findings(ann)] == ["open"]
+    [again] = findings(ann)
+    assert (again.status, again.reopened) == ("open", True)
     assert review(ann).coherent is False
+    [written] = review(ann).file()
+    assert written.value["status"] == "open"  # for those who read the record alone
+    assert not findings(ann)[0].reopened
+    assert review(ann).file() == []
 
 
 def test_a_resolution_falls_with_a_premise_that_is_replaced() -> None:
