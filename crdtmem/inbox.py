@@ -244,7 +244,7 @@ class Inbox:
             if before is None:
                 held = self._room.get(first.prev)
                 broken = first.prev if held is None else held.awaits
-                if broken and broken not in self._room and broken not in news:
+                if broken and broken != hash and broken not in self._room and broken not in news:
                     self._break(path, news, broken)
                     return []
                 assert held is not None

@@ -2,12 +2,14 @@
 
 import random
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from msgpack import packb, unpackb
 
-from crdtmem import Memory, Namespace, Received, Replica, UpgradeNeeded
+from crdtmem import BadBytes, Memory, Namespace, Received, Replica, UpgradeNeeded
 from crdtmem import inbox as door
+from crdtmem.change import decode
 from tests.crew import SCOPE, Time, alone, crew
 from tests.hostile import COUNTER, RECORDS, SEQUENCE, SET, TEXT, Evil, container
 
@@ -471,3 +473,31 @@ def test_two_adds_for_one_key_are_refused_except_in_counters(evil: Evil) -> None
         refuses(memory, [evil.write(part, advance=False)], "two adds for one key")
     assert memory.receive([evil.write(evil.part(COUNTER, "n", [[1], [3]], []))]).applied == 1
     assert memory.counter("n").value == 3
+
+
+def test_a_false_end_of_a_chain_does_not_hold_up_the_true_one() -> None:
+    """What a chain broke off at when last looked may be here by now, though its false end was all that heard of it."""
+    ann, bob = alone("ann"), alone("bob")
+    records = []
+    for n in range(4):
+        known = ann.version
+        ann.set("s").add(n)
+        records += ann.changes(known)
+    first, second, third, fourth = records
+    bare = unsealed(second)
+    true = decode(third)
+    for at in range(len(third) * 8):
+        false = bytearray(third)
+        false[at // 8] ^= 1 << at % 8
+        with suppress(BadBytes):
+            change = decode(bytes(false))
+            if change[:3] == true[:3] and change.prev == true.prev and change.hash != true.hash and change.seq == 3:
+                break
+    else:
+        raise AssertionError("no false change")
+    bob.receive([bare], "cid")
+    bob.receive([bytes(false)], "cid")
+    bob.receive([fourth], "cid")
+    assert len(bob.receive([first], "dan").refused) == 1
+    bob.receive([third], "eve")
+    assert bob.digest() == ann.digest()
