@@ -495,9 +495,9 @@ def test_a_false_end_of_a_chain_does_not_hold_up_the_true_one() -> None:
                 break
     else:
         raise AssertionError("no false change")
-    bob.receive([bare], "cid")
-    bob.receive([bytes(false)], "cid")
-    bob.receive([fourth], "cid")
-    assert len(bob.receive([first], "dan").refused) == 1
-    bob.receive([third], "eve")
+    bob.receive([bare], sender="cid")
+    bob.receive([bytes(false)], sender="cid")
+    bob.receive([fourth], sender="cid")
+    assert len(bob.receive([first], sender="dan").refused) == 1
+    bob.receive([third], sender="eve")
     assert bob.digest() == ann.digest()
