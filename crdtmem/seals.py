@@ -77,7 +77,7 @@ class Seals:
                     self._hold(id, seq)
                 elif seq == newest or seq % SEAL_EVERY == 0:
                     self._log.seal(id, seq, self._identity.sign(self._hash(sessions[id], seq)))
-            if newest % SEAL_EVERY == 0:
+            if newest % SEAL_EVERY == 0 or not goes_on:  # of a session that has ended no later seal will stand for it
                 self.keep()
             self._sealed[id] = newest
             if not goes_on:

@@ -19,7 +19,7 @@ from crdtmem.feed import Feed
 from crdtmem.identity import Identity, verify
 from crdtmem.inbox import SEAL_EVERY
 from crdtmem.store import Log
-from tests.crew import SCOPE
+from tests.crew import SCOPE, Unwilling
 
 KEY = bytes(32)
 
@@ -220,6 +220,24 @@ def test_a_record_at_hand_is_the_one_that_is_stored(tmp_path: Path) -> None:
         with SqliteStore(tmp_path / "ann.db", readonly=True) as seen:
             stored: list[Record] = list(seen.open(SCOPE).records())
     assert stored[-1] == at_hand
+
+
+def test_a_session_that_ends_with_a_failed_write_is_sealed_to_its_last_change() -> None:
+    """Its newest seal was not stored yet; what is written next is in another session."""
+    store = Unwilling()
+    ann, bob = Replica("ann", store=store).open(SCOPE), Replica("bob").open(SCOPE)
+    mine, theirs = Feed(ann), Feed(bob)
+    ann.set("s").add("before")
+    mine.newest()
+    store.full = True
+    with pytest.raises(StoreError):
+        ann.set("s").add("lost")
+    store.full = False
+    ann.set("s").add("after")
+    stretch = mine.read(0, mine.newest())
+    arrival = theirs.receive([record.data for record in stretch.records], "ann")
+    assert arrival.received.waiting == 0
+    assert bob.set("s") == {"before", "after"}
 
 
 @pytest.mark.parametrize("beyond", [False, True])
