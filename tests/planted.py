@@ -128,7 +128,7 @@ def sibling_dropped(real):
         came, went = real(self, *args)
         if self.kind == REGISTER:
             for entry in self.live(None)[:-1]:
-                self._take(entry)
+                self.by_key[None] = self._take(entry, self.by_key[None])
         return came, went
 
     return apply

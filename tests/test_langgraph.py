@@ -321,7 +321,7 @@ def test_a_query_ranks_by_meaning_and_what_has_none_comes_last() -> None:
     assert [hit.score is None for hit in store.search(("n",), query="bb")] == [False, False, False, True]
     assert [hit.key for hit in store.search(("n",), query="bb", filter={"text": {"$ne": "c"}}, limit=1)] == ["b"]
     store.put(("n",), "a", {"text": "bbbbbb"})  # its vector is made anew
-    assert [hit.key for hit in store.search(("n",), query="b", limit=2, offset=0)] == ["c", "a"]
+    assert [hit.key for hit in store.search(("n",), query="b", limit=2, offset=0)] == ["a", "c"]  # equals; a is newer
     assert store.search(("n",), query="b", limit=1, offset=3)[0].key == "d"
 
 

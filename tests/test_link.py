@@ -9,6 +9,7 @@ import pytest
 
 from crdtmem import Memory, Namespace, Replica, StoreError
 from crdtmem.feed import Feed
+from crdtmem.seals import Seals
 from crdtmem.sync.access import Grant, Refused
 from crdtmem.sync.frames import (
     MAX_RECORDS,
@@ -420,11 +421,11 @@ def test_a_mark_waits_for_what_cannot_be_sealed_just_now(monkeypatch: pytest.Mon
     (ann, bob), (a, b) = team("ann", "bob")
     wire = joined(a, b)
 
-    def refuse() -> None:
+    def refuse(*_: object) -> None:
         raise StoreError("the disk is full")
 
     with monkeypatch.context() as broken:
-        broken.setattr(ann._document, "_sign", refuse)
+        broken.setattr(Seals, "sign", refuse)
         ann.set("s").add(1)
         done: list[int] = []
         wire.links[0].mark(a.outlets[0], lambda: done.append(1))

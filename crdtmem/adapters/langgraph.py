@@ -224,12 +224,12 @@ class CrdtmemStore(BaseStore):
         return [_hit(one.item, score) for one, score in ranked[op.offset : op.offset + op.limit]]
 
     def _candidates(self, ops: list[Op]) -> dict[int, list[Candidate]]:
-        """What each search with a query is to rank; and what is no longer there is forgotten."""
+        """What each search with a query is to rank, of equals the newer first; what is no longer there is forgotten."""
         found: dict[int, list[Candidate]] = {}
         if self._vectors is not None:
             for number, op in enumerate(ops):
                 if isinstance(op, SearchOp) and op.query:
-                    found[number] = [self._candidate(entry, item) for entry, item in self._below(op)]
+                    found[number] = [self._candidate(*one) for one in sorted(self._below(op), key=_rank, reverse=True)]
             if found:
                 self._vectors.keep(self._items)
         return found
