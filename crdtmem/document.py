@@ -261,11 +261,12 @@ class Document:
             if observer is not None:
                 told(observer.committed, failed, started, self.state, drafts, actor, said, error)
             raise
-        self._seals.wrote(kept)
+        heavy = self._seals.wrote(kept)
         effect = self.state.apply(change, staged, self.log.newest if change.deps or intro else 0)
         if intro is not None:
             self._session = self.state.sessions[session.id]
-        if self._seals.heavy:
+            self._seals.begin(session.id)
+        if heavy:
             with suppress(StoreError):  # the write is made; it is sealed with the next
                 self._seal()
         anew = self._renew() if self.state.stale and self._tired() else None

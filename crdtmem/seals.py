@@ -34,16 +34,15 @@ class Seals:
         self._newest: Record | None = None  # of the log, where it is not too large to be kept here
         self._late: Record | None = None  # our newest change, sealed, where its seal is not stored yet
 
-    @property
-    def heavy(self) -> bool:
-        """Whether too much would stand under one seal."""
-        return self._bytes > SEAL_BYTES
+    def begin(self, session: bytes) -> None:
+        """A new session of ours."""
+        self._sealed[session] = 0
 
-    def wrote(self, kept: Record) -> None:
-        """A change of ours is the newest record."""
+    def wrote(self, kept: Record) -> bool:
+        """A change of ours is the newest record; whether too much stands under one seal by now."""
         self._newest = kept
-        self._bytes += len(kept.core)
-        self._sealed.setdefault(kept.session, 0)
+        self._bytes += len(kept[3])
+        return self._bytes > SEAL_BYTES
 
     def took(self, kept: Record) -> None:
         """A foreign change is the newest record."""

@@ -54,7 +54,9 @@ class Records(Field[T], MutableMapping[str, T]):
             attributes: why, because, confidence, tags, source, ttl, valid.
         """
         past = None if seen is None else self._memory._past(seen)
-        return self._memory._write(self._at, _put, attributes, _key(key), freeze(value, f"[{key!r}]"), past)
+        plain = type(value) is str and len(value) <= _PLAIN and value.isascii()  # type: ignore[arg-type, attr-defined]
+        frozen = value if plain else freeze(value, f"[{key!r}]")  # the words for an error cost more than the check
+        return self._memory._write(self._at, _put, attributes, _key(key), frozen, past)
 
     def merge(self, key: str, patch: Mapping[str, Any], **attributes: Unpack[Attributes]) -> Entry:
         """Write only these sub-keys of a dict; concurrent merges of other sub-keys all hold."""
@@ -108,6 +110,7 @@ class Records(Field[T], MutableMapping[str, T]):
 
 
 _ABSENT: Any = object()
+_PLAIN = 1024  # characters of ASCII that need no further check, as a key or a value
 
 
 def fold(entries: Sequence[Entry], resolve: Resolve) -> Any:
@@ -159,6 +162,8 @@ def _sub(whole: Entry, name: str) -> Entry:
 
 
 def _key(key: object) -> str:
+    if type(key) is str and len(key) <= _PLAIN and key.isascii():
+        return key
     if not isinstance(key, str) or not is_key(key):
         raise ValueRefused(f"key {key!r:.40}: a str of at most 1024 characters")
     freeze(key, "key")
