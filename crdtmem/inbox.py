@@ -243,8 +243,8 @@ class Inbox:
             before = news.get(first.prev)
             if before is None:
                 held = self._room.get(first.prev)
-                broken = first.prev if held is None else held.awaits
-                if broken and broken != hash and broken not in self._room and broken not in news:
+                broken = first.prev if held is None else b"" if held.awaits == hash else held.awaits
+                if broken and broken not in self._room and broken not in news:
                     self._break(path, news, broken)
                     return []
                 assert held is not None
