@@ -282,17 +282,16 @@ class Node:
         due = 0.0
 
         def gather(messages: list[bytes]) -> None:
-            nonlocal due
             waits = bool(gathered)
             gathered.extend(messages)
-            now = self._loop.time()
-            if now >= due or len(messages) > 1:
-                due = now + self._gather
+            if self._loop.time() >= due or len(messages) > 1:
                 flush()
             elif not waits:
                 self._loop.call_at(due, flush)
 
         def flush() -> None:
+            nonlocal due
+            due = self._loop.time() + self._gather
             messages = gathered[:]
             gathered.clear()
             if messages and link in self._sockets:

@@ -35,7 +35,7 @@ log = logging.getLogger("crdtmem")
 
 IDLE = 300.0  # seconds without a connection, and a namespace is closed
 BUDGET = 4 << 20  # bytes a second from one connection
-GATHER = 0.008  # seconds: what a busy connection sends within them is verified and stored together
+GATHER = 0.01  # seconds: what a busy connection sends within them is verified and stored together
 
 
 class Relay:
