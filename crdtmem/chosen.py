@@ -26,12 +26,12 @@ from crdtmem.index import At, Index, passages
 from crdtmem.past import Pinned
 from crdtmem.prose import words
 from crdtmem.search import admitting, outer_lock, reading
+from crdtmem.taint import FINDINGS
 from crdtmem.values import Frozen, key_of
 
 if TYPE_CHECKING:
     from crdtmem.memory import Memory
 
-FINDINGS = "@findings"  # records: what a review found; see the coherence package
 OPEN = ("open", "acknowledged")
 MOST_CONCERNED = 50  # entries of one finding
 MOST_RIVALS = 8  # of one conflict
