@@ -42,6 +42,7 @@ KEYED = ("set.add", "register.assign", "records.put", "counter.add")
 STORE: Mapping[str, Target] = {
     **{f"{operation}, to disk": LASTING for operation in KEYED},
     **{f"{operation}, to disk, in a change of 100": LASTING_IN_A_CHANGE for operation in KEYED},
+    "1 agent, beside 8 CAS loops": Target(1 / 1.5, CONTENDING),
     "8 agents, beside 8 CAS loops": Target(1 / 1.5, CONTENDING),
     "bytes on disk, one of each": Target(450, "bytes a change"),
     "opening from the log alone, all live": Target(1000, "ms"),
