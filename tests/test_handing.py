@@ -72,8 +72,6 @@ def test_both_are_in_step_only_after_the_checkpoint_is_shown() -> None:
     a, b = together("ann", ann), together("bob", bob)
     wire = Wire(b, a, grant=TOGETHER)
     done: list[tuple[Any, Any]] = []
-    for end, link in ((a, wire.links[1]), (b, wire.links[0])):
-        link.share(end.outlets[0]) if link.peer else None
     wire.run()
     for end, link in ((a, wire.links[1]), (b, wire.links[0])):
         link.mark(end.outlets[0], lambda: done.append((ann.version, bob.version)))
