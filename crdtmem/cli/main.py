@@ -1,26 +1,44 @@
-"""What the command line knows: one file for each group of commands, put together here."""
+"""What the command line knows: one file for each group of commands, put together here.
+
+Exit codes: 0 well, 1 something went wrong or was found, 2 the command was not understood, 3 incomplete; 130 after
+Ctrl-C, 141 when nobody reads the output any more.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Sequence
+from contextlib import suppress
 
 import typer
 
 from crdtmem import CrdtmemError, __version__
-from crdtmem.cli import mcp, relay, token
+from crdtmem.cli import mcp, relay, show, token
 
 app = typer.Typer(
     name="crdtmem",
     help="Shared memory for teams of LLM agents.",
-    no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-app.command("relay")(relay.run)
-app.command("mcp")(mcp.run)
-app.command("token")(token.issue_one)
-app.command("identity")(token.identity)
+READ, WRITE, SERVE = "Read", "Write", "Connect"
+for name, command in {"show": show.show}.items():
+    app.command(name, rich_help_panel=READ)(command)
+app.command("relay", rich_help_panel=SERVE)(relay.run)
+app.command("mcp", rich_help_panel=SERVE)(mcp.run)
+app.command("token", rich_help_panel=SERVE)(token.issue_one)
+app.command("identity", rich_help_panel=SERVE)(token.identity)
+
+_Misunderstood: type[Exception] = typer.BadParameter.__mro__[2]  # the base of what typer raises, wherever it keeps it
+
+
+@app.callback(invoke_without_command=True)
+def start(context: typer.Context) -> None:
+    """Shared memory for teams of LLM agents. Exit codes: 0 well, 1 wrong or found, 2 not understood, 3 incomplete."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 @app.command()
@@ -29,10 +47,30 @@ def version() -> None:
     print(__version__)
 
 
-def main() -> None:
-    """Run the command; what goes wrong is said in one line."""
+def run(arguments: Sequence[str]) -> int:
+    """Run a command and give its exit code; what goes wrong is said in one line."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, OSError):  # a test may have put something else in its place
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
-        app()
+        code = app(list(arguments), prog_name="crdtmem", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except (BrokenPipeError, SystemExit) as error:
+        if not isinstance(error, BrokenPipeError) and not isinstance(error.__context__, BrokenPipeError):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still buffered goes nowhere
+        return 141
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+    except _Misunderstood as error:
+        said = error.format_message()  # type: ignore[attr-defined]
+        where = getattr(getattr(error, "ctx", None), "command_path", "crdtmem")
+        return _failed(f"{said.rstrip('.')}; see {where} --help", 2)
     except (CrdtmemError, OSError) as error:
-        print(f"crdtmem: {error}", file=sys.stderr)
-        sys.exit(1)
+        return _failed(str(error), 1)
+
+
+def _failed(said: str, code: int) -> int:
+    print(f"crdtmem: {' '.join(said.split())}", file=sys.stderr)
+    return code
