@@ -154,8 +154,10 @@ class _Writer:
         self._sum.update(encode((count, digest, self._key)))
         sum = self._sum.digest()
         self._put(file, END, (count, digest, self._key, sum, self._sign(sum)))
-        at = moment(hlc)
-        return Contents(namespace, self._memory.agent, at, count, version, digest.hex(), self._key, pruned, self._size)
+        made = moment(hlc)
+        return Contents(
+            namespace, self._memory.agent, made, count, version, digest.hex(), self._key, pruned, self._size
+        )
 
     def _put(self, file: BinaryIO, kind: int, content: Any) -> None:
         body = encode(content)
@@ -189,8 +191,8 @@ class _Writer:
             return kept._replace(seal=self._sign(kept.hash))
         if needed:
             raise StoreError(
-                f"the newest changes of {writer.agent!r} are not sealed yet, and nobody could take them in: archive the "
-                "memory in the process that writes it, or with the key that lies beside its file (identity=)"
+                f"the newest changes of {writer.agent!r} are not sealed yet, and nobody could take them in: make the "
+                "archive in the process that writes them, or with the key that lies beside its file (identity=)"
             )
         return kept
 
@@ -311,8 +313,8 @@ class Archive:
                 told = _ANY(body)
                 if type(told) is list and told and type(told[0]) is int and told[0] > FORMAT:
                     raise BadBytes(
-                        f"{self.path} is an archive of format {told[0]}, of a newer crdtmem; this one reads formats up to "
-                        f"{FORMAT}. Upgrade this program"
+                        f"{self.path} is an archive of format {told[0]}, of a newer crdtmem; this one reads formats "
+                        f"up to {FORMAT}. Upgrade this program"
                     )
             return head + body, head[4], _PIECES[head[4]](body)
         except (DecodeError, ValidationError, IndexError, RecursionError, UnicodeDecodeError):

@@ -9,7 +9,6 @@ stays, also when it is interrupted: bringing it again goes on.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import groupby
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from crdtmem.archive import Archive, Path, Progress
@@ -21,6 +20,8 @@ from crdtmem.inbox import Refusal
 
 if TYPE_CHECKING:
     from crdtmem.memory import Memory
+
+_HEAP = 4 << 20  # bytes
 
 
 class Brought(NamedTuple):
@@ -60,7 +61,9 @@ def bring(
     """
     found = archive if isinstance(archive, Archive) else Archive(archive)
     if found.contents.namespace != memory.namespace:
-        raise NamespaceError(f"{found.path} is of {found.contents.namespace!r}, and this memory is {memory.namespace!r}")
+        raise NamespaceError(
+            f"{found.path} is of {found.contents.namespace!r}, and this memory is {memory.namespace!r}"
+        )
     return _Bringing(memory, found, frozenset(trust), progress).run()
 
 
@@ -110,8 +113,9 @@ class _Bringing:
 
     def _read(self, file: BinaryIO, *, by_session: bool) -> int:
         came = read = 0
-        for records in self._archive.pieces(file, self._archive.places):
-            for sender, some in _senders(records) if by_session else [("archive", records)]:
+        pieces = self._archive.pieces(file, self._archive.places)
+        for records in _heaps(pieces) if by_session else pieces:
+            for sender, some in _by_session(records) if by_session else [("archive", records)]:
                 received = self._memory.receive(some, sender=sender)
                 came += received.applied
                 if received.refused and self._refused is None:
@@ -143,7 +147,23 @@ class _Bringing:
         return came
 
 
-def _senders(records: list[bytes]) -> Iterator[tuple[str, list[bytes]]]:
-    """The records, with a sender for each session: so each has a room of its own at the door."""
-    for session, some in groupby(records, lambda data: decode(data).session):
-        yield f"archive {session.hex()}", list(some)
+def _heaps(pieces: Iterable[list[bytes]]) -> Iterator[list[bytes]]:
+    """Many pieces as one: the more there is at a time, the less often all that waits is looked through."""
+    heap: list[bytes] = []
+    size = 0
+    for records in pieces:
+        heap += records
+        size += sum(map(len, records))
+        if size > _HEAP:
+            yield heap
+            heap, size = [], 0
+    yield heap
+
+
+def _by_session(records: list[bytes]) -> Iterator[tuple[str, list[bytes]]]:
+    """The records of each session, with a sender of its own."""
+    sessions: dict[bytes, list[bytes]] = {}
+    for data in records:
+        sessions.setdefault(decode(data).session, []).append(data)
+    for session, some in sessions.items():
+        yield f"archive {session.hex()}", some
