@@ -130,7 +130,7 @@ class _Bringing:
         owner = self._memory.namespace.owner
         if key != feed.key and key not in self._trust and fingerprint(key) != owner:
             raise MisuseError(
-                f"{self._archive.path} is of a memory that was pruned, so it holds a checkpoint, which nobody can verify: "
+                f"{self._archive.path} is of a memory that was pruned, so it holds a checkpoint that nobody can verify: "
                 f"if you trust whoever made it, say so: trust=[bytes.fromhex('{key.hex()}')]"
             )
         came = feed.take_over(self._archive.checkpoint(file))
@@ -142,7 +142,7 @@ class _Bringing:
         feed.prove()
         if feed.owed:
             raise StoreError(
-                f"{self._archive.path}: its history does not come to its checkpoint; what the memory shows is not proved"
+                f"{self._archive.path}: its history does not come to its checkpoint; what is shown is not proved"
             )
         return came
 

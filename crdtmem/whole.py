@@ -1,4 +1,4 @@
-"""A file that is there whole or not at all: it is written beside its place, and gets its name once it is on the disk."""
+"""A file that is there whole or not at all: it is written beside its place, and named once it is on the disk."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ def whole(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
     >>> with whole("list.txt") as file:
     ...     _ = file.write(b"milk")
-    >>> open("list.txt").read()
+    >>> from pathlib import Path
+    >>> Path("list.txt").read_text()
     'milk'
     """
     place = os.path.realpath(path)
