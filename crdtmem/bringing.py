@@ -130,7 +130,7 @@ class _Bringing:
         owner = self._memory.namespace.owner
         if key != feed.key and key not in self._trust and fingerprint(key) != owner:
             raise MisuseError(
-                f"{self._archive.path} is of a memory that was pruned, so it holds a checkpoint that nobody can verify: "
+                f"{self._archive.path} is of a pruned memory, so it holds a checkpoint that nobody can verify: "
                 f"if you trust whoever made it, say so: trust=[bytes.fromhex('{key.hex()}')]"
             )
         came = feed.take_over(self._archive.checkpoint(file))
