@@ -14,7 +14,7 @@ from contextlib import suppress
 import typer
 
 from crdtmem import CrdtmemError, __version__
-from crdtmem.cli import mcp, relay, show, token
+from crdtmem.cli import mcp, relay, show, token, write
 
 app = typer.Typer(
     name="crdtmem",
@@ -23,9 +23,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+_SIGNED = {"ignore_unknown_options": True}  # so that -5 is a number
 READ, WRITE, SERVE = "Read", "Write", "Connect"
-for name, command in {"show": show.show}.items():
+for name, command in {"show": show.show, "get": show.get}.items():
     app.command(name, rich_help_panel=READ)(command)
+for name, command in {
+    "set": write.assign,
+    "add": write.add,
+    "append": write.append,
+    "put": write.put,
+    "merge": write.merge,
+    "replace": write.replace,
+    "remove": write.remove,
+}.items():
+    app.command(name, rich_help_panel=WRITE, context_settings=_SIGNED)(command)
 app.command("relay", rich_help_panel=SERVE)(relay.run)
 app.command("mcp", rich_help_panel=SERVE)(mcp.run)
 app.command("token", rich_help_panel=SERVE)(token.issue_one)
