@@ -115,6 +115,19 @@ def writing(run: Callable[..., None]) -> Callable[..., None]:
     return _showing(command, run, [_param("file", File), *params, _param("which", Which, None), *mine, *about])
 
 
+def acting(run: Callable[..., None]) -> Callable[..., None]:
+    """A command that acts on what is there: `run` gets the memory, the reason, which must be given, and the rest."""
+    params = [*inspect.signature(run, eval_str=True).parameters.values()][2:]
+
+    def command(file: Path, which: str | None, agent: str | None, role: str | None, why: str, **options: Any) -> None:
+        with owned(file, which, agent=agent or user(), role=role) as memory:
+            run(memory, why, **options)
+
+    mine = [_param(name, *_WRITER[name]) for name in ("agent", "role")]
+    reason = _param("why", Annotated[str, typer.Option("--why", help="the reason, for the audit", show_default=False)])
+    return _showing(command, run, [_param("file", File), *params, reason, _param("which", Which, None), *mine])
+
+
 def user() -> str:
     """The name of whoever is at the command line."""
     with suppress(KeyError, OSError):  # no name for this user

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import typer
 
 from crdtmem import CrdtmemError, __version__
-from crdtmem.cli import mcp, relay, show, token, write
+from crdtmem.cli import act, check, disagree, find, mcp, past, relay, show, status, token, write
 
 app = typer.Typer(
     name="crdtmem",
@@ -23,24 +23,49 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+GROUPS: dict[str, dict[str, Callable[..., None]]] = {
+    "Read": {
+        "status": status.status,
+        "show": show.show,
+        "get": show.get,
+        "search": find.search,
+        "view": find.view,
+    },
+    "Look back": {
+        "timeline": past.timeline,
+        "audit": past.audit,
+        "explain": past.explain,
+        "diff": past.diff,
+    },
+    "Write": {
+        "set": write.assign,
+        "add": write.add,
+        "append": write.append,
+        "put": write.put,
+        "merge": write.merge,
+        "replace": write.replace,
+        "remove": write.remove,
+    },
+    "Put right": {
+        "conflicts": disagree.conflicts,
+        "check": check.check,
+        "resolve": disagree.resolve,
+        "retract": act.retract,
+        "affirm": act.affirm,
+        "undo": act.undo,
+        "restore": act.restore,
+    },
+    "Connect": {
+        "relay": relay.run,
+        "mcp": mcp.run,
+        "token": token.issue_one,
+        "identity": token.identity,
+    },
+}
 _SIGNED = {"ignore_unknown_options": True}  # so that -5 is a number
-READ, WRITE, SERVE = "Read", "Write", "Connect"
-for name, command in {"show": show.show, "get": show.get}.items():
-    app.command(name, rich_help_panel=READ)(command)
-for name, command in {
-    "set": write.assign,
-    "add": write.add,
-    "append": write.append,
-    "put": write.put,
-    "merge": write.merge,
-    "replace": write.replace,
-    "remove": write.remove,
-}.items():
-    app.command(name, rich_help_panel=WRITE, context_settings=_SIGNED)(command)
-app.command("relay", rich_help_panel=SERVE)(relay.run)
-app.command("mcp", rich_help_panel=SERVE)(mcp.run)
-app.command("token", rich_help_panel=SERVE)(token.issue_one)
-app.command("identity", rich_help_panel=SERVE)(token.identity)
+for panel, commands in GROUPS.items():
+    for name, command in commands.items():
+        app.command(name, rich_help_panel=panel, context_settings=_SIGNED if panel == "Write" else None)(command)
 
 _Misunderstood: type[Exception] = typer.BadParameter.__mro__[2]  # the base of what typer raises, wherever it keeps it
 

@@ -159,12 +159,21 @@ def author(name: str, shown: str = "") -> Cell:
     return Cell(shown or name, _COLOURS[crc32(name.encode()) % len(_COLOURS)])
 
 
-def say(*cells: Cell | str, indent: int = 0) -> None:
-    """A line of text in colours, broken at the width of the terminal."""
-    from rich.padding import Padding
+def say(*cells: Cell | str, indent: int = 0, hang: int = 0) -> None:
+    """A line of text in colours, broken at the width of the terminal.
+
+    Args:
+        cells: its parts.
+        indent: spaces before all of it.
+        hang: spaces before what does not fit the first line.
+    """
     from rich.text import Text
 
-    _print(Padding(Text.assemble(*map(_styled, cells)), (0, 0, 0, indent), expand=False))
+    target = console()
+    text = Text.assemble(*map(_styled, cells))
+    lines = text.wrap(target, max(target.width - indent - hang, 10))
+    padded = [Text(" " * (indent + (hang if nth else 0))) + line for nth, line in enumerate(lines)]
+    _print(Text("\n").join(padded), target)
 
 
 def table(rows: Iterable[Sequence[Cell | str]], *, head: Sequence[str] = (), fold: int = -1) -> None:
@@ -188,7 +197,7 @@ def table(rows: Iterable[Sequence[Cell | str]], *, head: Sequence[str] = (), fol
     for row in listed:
         made.add_row(*(Text(*_styled(cell)) for cell in row))
     if listed:
-        _print(made)
+        _print(made, console())
 
 
 def _styled(cell: Cell | str) -> tuple[str, str]:
@@ -197,9 +206,8 @@ def _styled(cell: Cell | str) -> tuple[str, str]:
     return plain(text), style
 
 
-def _print(shown: Any) -> None:
+def _print(shown: Any, target: Console) -> None:
     """What rich makes of it, without the spaces at the ends of lines."""
-    target = console()
     with target.capture() as made:
         target.print(shown)
     print("\n".join(text.rstrip() for text in made.get().splitlines()))
