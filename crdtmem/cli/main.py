@@ -16,13 +16,21 @@ import typer
 from crdtmem import CrdtmemError, __version__
 from crdtmem.cli import act, check, disagree, find, mcp, past, relay, show, status, token, write
 
-app = typer.Typer(
-    name="crdtmem",
-    help="Shared memory for teams of LLM agents.",
-    add_completion=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
-)
+
+def start(context: typer.Context) -> None:
+    """Shared memory for teams of LLM agents. Exit codes: 0 well, 1 wrong or found, 2 not understood, 3 incomplete."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def version() -> None:
+    """Say which version this is.
+
+    Example: `crdtmem version`
+    """
+    print(__version__)
+
+
 GROUPS: dict[str, dict[str, Callable[..., None]]] = {
     "Read": {
         "status": status.status,
@@ -61,26 +69,22 @@ GROUPS: dict[str, dict[str, Callable[..., None]]] = {
         "token": token.issue_one,
         "identity": token.identity,
     },
+    "Beside": {"version": version},
 }
 _SIGNED = {"ignore_unknown_options": True}  # so that -5 is a number
-for panel, commands in GROUPS.items():
-    for name, command in commands.items():
-        app.command(name, rich_help_panel=panel, context_settings=_SIGNED if panel == "Write" else None)(command)
-
 _Misunderstood: type[Exception] = typer.BadParameter.__mro__[2]  # the base of what typer raises, wherever it keeps it
 
 
-@app.callback(invoke_without_command=True)
-def start(context: typer.Context) -> None:
-    """Shared memory for teams of LLM agents. Exit codes: 0 well, 1 wrong or found, 2 not understood, 3 incomplete."""
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
-
-
-@app.command()
-def version() -> None:
-    """Say which version this is."""
-    print(__version__)
+def app(only: str = "") -> typer.Typer:
+    """The command with all that it knows, or with one command alone, which is there sooner."""
+    made = typer.Typer(name="crdtmem", add_completion=True, pretty_exceptions_enable=False, rich_markup_mode="markdown")
+    made.callback(invoke_without_command=True)(start)
+    for panel, commands in GROUPS.items():
+        settings = _SIGNED if panel == "Write" else None
+        for name, command in commands.items():
+            if only in ("", name):
+                made.command(name, rich_help_panel=panel, context_settings=settings)(command)
+    return made
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -89,7 +93,9 @@ def run(arguments: Sequence[str]) -> int:
         with suppress(AttributeError, OSError):  # a test may have put something else in its place
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
-        code = app(list(arguments), prog_name="crdtmem", standalone_mode=False)
+        known = {name for commands in GROUPS.values() for name in commands}
+        only = arguments[0] if arguments and arguments[0] in known else ""
+        code = app(only)(list(arguments), prog_name="crdtmem", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except (BrokenPipeError, SystemExit) as error:
