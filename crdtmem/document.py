@@ -614,12 +614,14 @@ class Document:
         """
         with self.lock:
             self.usable()
-            newest = self.log.newest
-            if self.log.writable or newest == self._read_upto:
+            if self.log.writable:
+                return 0
+            newest, forked = self.log.newest, {fork.session for fork in forks.kept(self.log)}
+            if newest == self._read_upto and forked == self._forks.keys():
                 return 0
             before, seen = self.state.count, [self.log.place_of(*head[:2]) for head in self.state.heads.values()]
             self._read_upto = newest
-            if None not in seen:
+            if None not in seen and forked == self._forks.keys():
                 found = recovery.resume(self.state, self.log, max(filter(None, seen), default=0), self._clock)
                 if self.state.count > before and not found.astray and not self.state.stale:
                     return self.state.count - before
