@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from crdtmem.entry import Entry, EntryId
+from crdtmem.entry import Entry, EntryId, is_id
 from crdtmem.errors import BadBytes, NoMatch
 
 _HEAD = 8  # hexadecimal digits of the session
@@ -50,4 +50,7 @@ def marked(text: str, sessions: Iterable[bytes]) -> EntryId:
     if len(found) != 1:
         several = f"{len(found)} sessions begin so; give more digits, or the id" if found else "no session begins so"
         raise NoMatch(f"{text!r} names no entry here: {several}")
-    return EntryId(found[0], int(parts[2]), int(parts[3] or 0))
+    id = EntryId(found[0], int(parts[2]), int(parts[3] or 0))
+    if not is_id(tuple(id)):
+        raise NoMatch(f"{text!r} names no entry: no change has such a number")
+    return id

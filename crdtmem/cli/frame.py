@@ -103,14 +103,29 @@ def writing(run: Callable[..., None]) -> Callable[..., None]:
     """A command that writes: `run` gets the memory, what the write says of itself, and the rest from its options."""
     params = [*inspect.signature(run, eval_str=True).parameters.values()][2:]
 
-    def command(file: Path, which: str | None, agent: str | None, role: str | None, new: bool, **options: Any) -> None:  # noqa: FBT001
+    def command(
+        file: Path, which: str | None, agent: str | None, role: str | None, *, begin: bool, **options: Any
+    ) -> None:
         said = {name: options.pop(name) for name in _SAID}
-        with owned(file, which, agent=agent or user(), role=role, new=new) as memory:
+        with owned(file, which, agent=agent or user(), role=role, new=begin) as memory:
             run(memory, _attributes(memory, **said), **options)
 
     about = [_param(name, form, default) for name, (form, default) in _SAID.items()]
     mine = [_param(name, form, default) for name, (form, default) in _WRITER.items()]
     return _showing(command, run, [_param("file", File), *params, _param("which", Which, None), *mine, *about])
+
+
+def acting(run: Callable[..., None]) -> Callable[..., None]:
+    """A command that acts on what is there: `run` gets the memory, the reason, which must be given, and the rest."""
+    params = [*inspect.signature(run, eval_str=True).parameters.values()][2:]
+
+    def command(file: Path, which: str | None, agent: str | None, role: str | None, why: str, **options: Any) -> None:
+        with owned(file, which, agent=agent or user(), role=role) as memory:
+            run(memory, why, **options)
+
+    mine = [_param(name, *_WRITER[name]) for name in ("agent", "role")]
+    reason = _param("why", Annotated[str, typer.Option("--why", help="the reason, for the audit", show_default=False)])
+    return _showing(command, run, [_param("file", File), *params, reason, _param("which", Which, None), *mine])
 
 
 def user() -> str:
@@ -129,7 +144,10 @@ _WRITER: dict[str, tuple[Any, Any]] = {
         None,
     ),
     "role": (Annotated[str | None, typer.Option(help="in which role", show_default=False)], None),
-    "new": (Annotated[bool, typer.Option("--new", help="begin the file and the memory if they are not there")], False),
+    "begin": (
+        Annotated[bool, typer.Option("--new", help="begin the file and the memory if they are not there")],
+        False,
+    ),
 }
 _SAID: dict[str, tuple[Any, Any]] = {
     "why": (Why, None),
@@ -195,5 +213,6 @@ def _showing(
     optional = [param for param in params if param.default is not inspect.Parameter.empty]
     command.__name__, command.__doc__, command.__module__ = run.__name__, run.__doc__, run.__module__
     command.__annotations__ = {param.name: param.annotation for param in params}
-    command.__signature__ = inspect.Signature([*required, *optional])  # type: ignore[attr-defined]
+    ordered = [param.replace(kind=inspect.Parameter.POSITIONAL_OR_KEYWORD) for param in (*required, *optional)]
+    command.__signature__ = inspect.Signature(ordered)  # type: ignore[attr-defined]
     return command

@@ -8,43 +8,83 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import typer
 
 from crdtmem import CrdtmemError, __version__
-from crdtmem.cli import mcp, relay, show, token
-
-app = typer.Typer(
-    name="crdtmem",
-    help="Shared memory for teams of LLM agents.",
-    add_completion=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
-)
-READ, WRITE, SERVE = "Read", "Write", "Connect"
-for name, command in {"show": show.show}.items():
-    app.command(name, rich_help_panel=READ)(command)
-app.command("relay", rich_help_panel=SERVE)(relay.run)
-app.command("mcp", rich_help_panel=SERVE)(mcp.run)
-app.command("token", rich_help_panel=SERVE)(token.issue_one)
-app.command("identity", rich_help_panel=SERVE)(token.identity)
-
-_Misunderstood: type[Exception] = typer.BadParameter.__mro__[2]  # the base of what typer raises, wherever it keeps it
+from crdtmem.cli import act, check, disagree, find, mcp, past, relay, show, status, token, write
 
 
-@app.callback(invoke_without_command=True)
 def start(context: typer.Context) -> None:
     """Shared memory for teams of LLM agents. Exit codes: 0 well, 1 wrong or found, 2 not understood, 3 incomplete."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
 
-@app.command()
 def version() -> None:
-    """Say which version this is."""
+    """Say which version this is.
+
+    Example: `crdtmem version`
+    """
     print(__version__)
+
+
+GROUPS: dict[str, dict[str, Callable[..., None]]] = {
+    "Read": {
+        "status": status.status,
+        "show": show.show,
+        "get": show.get,
+        "search": find.search,
+        "view": find.view,
+    },
+    "Look back": {
+        "timeline": past.timeline,
+        "audit": past.audit,
+        "explain": past.explain,
+        "diff": past.diff,
+    },
+    "Write": {
+        "set": write.assign,
+        "add": write.add,
+        "append": write.append,
+        "put": write.put,
+        "merge": write.merge,
+        "replace": write.replace,
+        "remove": write.remove,
+    },
+    "Put right": {
+        "conflicts": disagree.conflicts,
+        "check": check.check,
+        "resolve": disagree.resolve,
+        "retract": act.retract,
+        "affirm": act.affirm,
+        "undo": act.undo,
+        "restore": act.restore,
+    },
+    "Connect": {
+        "relay": relay.run,
+        "mcp": mcp.run,
+        "token": token.issue_one,
+        "identity": token.identity,
+    },
+    "Beside": {"version": version},
+}
+_SIGNED = {"ignore_unknown_options": True}  # so that -5 is a number
+_Misunderstood: type[Exception] = typer.BadParameter.__mro__[2]  # the base of what typer raises, wherever it keeps it
+
+
+def app(only: str = "") -> typer.Typer:
+    """The command with all that it knows, or with one command alone, which is there sooner."""
+    made = typer.Typer(name="crdtmem", add_completion=True, pretty_exceptions_enable=False, rich_markup_mode="markdown")
+    made.callback(invoke_without_command=True)(start)
+    for panel, commands in GROUPS.items():
+        settings = _SIGNED if panel == "Write" else None
+        for name, command in commands.items():
+            if only in ("", name):
+                made.command(name, rich_help_panel=panel, context_settings=settings)(command)
+    return made
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -53,7 +93,9 @@ def run(arguments: Sequence[str]) -> int:
         with suppress(AttributeError, OSError):  # a test may have put something else in its place
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
-        code = app(list(arguments), prog_name="crdtmem", standalone_mode=False)
+        known = {name for commands in GROUPS.values() for name in commands}
+        only = arguments[0] if arguments and arguments[0] in known else ""
+        code = app(only)(list(arguments), prog_name="crdtmem", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except (BrokenPipeError, SystemExit) as error:

@@ -11,14 +11,17 @@ import os
 import sys
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
+from zlib import crc32
 
 from crdtmem import Entry, Event
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-_NARROW = 1000  # columns, where nobody looks: a line is never broken
+_WIDE = 1000  # columns, where nobody looks: a line is never broken
+_COLOURS = ("cyan", "green", "magenta", "blue", "bright_cyan", "bright_green", "bright_magenta", "bright_blue")
 
 
 class Cell(NamedTuple):
@@ -34,10 +37,15 @@ def emit(data: object) -> None:
     >>> emit({"value": "caf\\u00e9 \\x1b[31m", "raw": b"12"})
     {"value": "caf\\u00e9 \\u001b[31m", "raw": {"bytes": "MTI="}}
     """
-    print(json.dumps(data, default=_bytes))
+    print(json.dumps(data, default=portable))
 
 
-def _bytes(value: object) -> object:
+def portable(value: object) -> object:
+    """Bytes as JSON has them.
+
+    >>> portable(b"12")
+    {'bytes': 'MTI='}
+    """
     if isinstance(value, bytes):
         return {"bytes": b64encode(value).decode()}
     raise TypeError(f"{type(value).__name__} is no value of a memory")
@@ -49,7 +57,7 @@ def plain(value: Any) -> str:
     >>> plain("two\\nlines"), plain("\\x1b[31mred"), plain({"a": [1, None]})
     ('two\\nlines', '\\\\x1b[31mred', '{"a": [1, null]}')
     """
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=_bytes)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=portable)
     return text if text.isprintable() else "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
 
 
@@ -127,16 +135,45 @@ def console() -> Console:
     """Where tables go: as wide as the terminal, in its colours; anywhere else as wide as need be, without any."""
     from rich.console import Console
 
-    wide = None if sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit() else _NARROW
+    wide = None if sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit() else _WIDE
     return Console(markup=False, highlight=False, emoji=False, soft_wrap=False, width=wide)
 
 
-def say(*cells: Cell | str, indent: int = 0) -> None:
-    """A line of text in colours, broken at the width of the terminal."""
-    from rich.padding import Padding
+def when(at: datetime, now: float) -> str:
+    """A moment, as short as it can be: the time if it was today, else the date, in UTC.
+
+    >>> (
+    ...     when(datetime(2026, 3, 14, 3, 5, tzinfo=UTC), 1_773_500_000),
+    ...     when(datetime(2026, 3, 1, tzinfo=UTC), 1_773_500_000),
+    ... )
+    ('03:05', '03-01')
+    """
+    today = datetime.fromtimestamp(now, UTC)
+    if at.date() == today.date():
+        return f"{at:%H:%M}"
+    return f"{at:%m-%d}" if at.year == today.year else f"{at:%Y-%m-%d}"
+
+
+def author(name: str, shown: str = "") -> Cell:
+    """An agent, in a colour of its own that is the same everywhere."""
+    return Cell(shown or name, _COLOURS[crc32(name.encode()) % len(_COLOURS)])
+
+
+def say(*cells: Cell | str, indent: int = 0, hang: int = 0) -> None:
+    """A line of text in colours, broken at the width of the terminal.
+
+    Args:
+        cells: its parts.
+        indent: spaces before all of it.
+        hang: spaces before what does not fit the first line.
+    """
     from rich.text import Text
 
-    _print(Padding(Text.assemble(*map(_styled, cells)), (0, 0, 0, indent), expand=False))
+    target = console()
+    text = Text.assemble(*map(_styled, cells))
+    lines = text.wrap(target, max(target.width - indent - hang, 10))
+    padded = [Text(" " * (indent + (hang if nth else 0))) + line for nth, line in enumerate(lines)]
+    _print(Text("\n").join(padded), target)
 
 
 def table(rows: Iterable[Sequence[Cell | str]], *, head: Sequence[str] = (), fold: int = -1) -> None:
@@ -160,7 +197,7 @@ def table(rows: Iterable[Sequence[Cell | str]], *, head: Sequence[str] = (), fol
     for row in listed:
         made.add_row(*(Text(*_styled(cell)) for cell in row))
     if listed:
-        _print(made)
+        _print(made, console())
 
 
 def _styled(cell: Cell | str) -> tuple[str, str]:
@@ -169,9 +206,8 @@ def _styled(cell: Cell | str) -> tuple[str, str]:
     return plain(text), style
 
 
-def _print(shown: Any) -> None:
+def _print(shown: Any, target: Console) -> None:
     """What rich makes of it, without the spaces at the ends of lines."""
-    target = console()
     with target.capture() as made:
         target.print(shown)
     print("\n".join(text.rstrip() for text in made.get().splitlines()))
