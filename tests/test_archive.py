@@ -146,7 +146,8 @@ def test_an_owned_memory_keeps_its_rules_its_cuts_and_its_names(tmp_path: Path) 
     assert all(entry.verified for entry in fresh.set("s").entries())
 
 
-def test_a_forked_session_stays_void_where_its_archive_is_taken_in(tmp_path: Path) -> None:
+def forked() -> Memory:
+    """A memory in which a session has two histories."""
     store, key = MemoryStore(), Identity(bytes([7]) * 32)
     memory = Replica("twin", store=store, identity=key).open(SCOPE)
     for n in range(3):
@@ -164,6 +165,11 @@ def test_a_forked_session_stays_void_where_its_archive_is_taken_in(tmp_path: Pat
     ann.receive([branches[1]])
     ann.set("s").add("mine")
     assert len(ann.equivocations) == 1
+    return ann
+
+
+def test_a_forked_session_stays_void_where_its_archive_is_taken_in(tmp_path: Path) -> None:
+    ann = forked()
     save(ann, tmp_path / "a")
     fresh = alone("new")
     bring(fresh, tmp_path / "a")

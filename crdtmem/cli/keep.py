@@ -152,6 +152,9 @@ def _read(path: Path) -> Any:
         raise MisuseError(f"{path} is not valid JSON: {error}") from None
     if not isinstance(told, dict) or not {"agents", "fields"} <= told.keys():
         raise MisuseError(f"{path}: rules name their agents and fields, as `crdtmem rules FILE --json` prints them")
+    agents = told["agents"]
+    if isinstance(agents, dict):  # an agent without roles may stand there by its name alone
+        told["agents"] = {key: [one, []] if isinstance(one, str) else one for key, one in agents.items()}
     try:
         found = Rules.read({"format": 1, **told})
     except ValueError as error:
