@@ -182,7 +182,8 @@ def test_status_tells_what_needs_attention(file: Path) -> None:
         memory.digest(),
     )
     assert (one["conflicts"], one["tainted"], one["findings"], one["agents"]) == (2, 2, 0, ["ann", "bob"])
-    assert one["last"]["action"] == "retracted"
+    last = one["last"]
+    assert (last["by"], last["fields"], last["when"][:16]) == ("ann", ["sources", "@retracted"], "2023-11-14T22:16")
     Ran("check", file, "--file")
     assert Ran("status", file, "--json").json[0]["memories"][0]["findings"] == 3
     assert "3 open findings" in Ran("status", file).out
