@@ -144,7 +144,7 @@ class _Examined:
         log, entries = self.log, max(1, self.live.entries)
         ratio = log.records / entries
         says = f"{some(log.records, 'change')} for {some(self.live.entries, 'live entry')}"
-        says += f", {log.size / entries:,.0f} bytes each"
+        says += f", {log.size / entries:,.0f} bytes of log each"
         if log.days > 0.5:
             says += f"; {log.changes / log.days:,.0f} changes a day"
         advice = "Most of the file is history: crdtmem prune FILE --older-than 30d, once all replicas have it"

@@ -58,7 +58,7 @@ def export(
         if as_json:
             out.emit({"file": to, "entries": count, "bytes": os.path.getsize(to)})
         else:
-            out.say(f"{to}: {some(count, 'entry')}, {os.path.getsize(to):,} bytes")
+            print(out.plain(f"{to}: {some(count, 'entry')}, {os.path.getsize(to):,} bytes"))
 
 
 def _archive(file: Path, memory: object, to: str, *, as_json: bool) -> None:
@@ -83,7 +83,7 @@ def _archive(file: Path, memory: object, to: str, *, as_json: bool) -> None:
         )
     else:
         size = f"{some(made.changes, 'change')} of {named(made.namespace)}, {made.size:,} bytes"
-        out.say(f"{to}: {size}; digest {made.digest[:16]}")
+        print(out.plain(f"{to}: {size}; digest {made.digest[:16]}"))
 
 
 def bring_in(
@@ -120,7 +120,7 @@ def bring_in(
             out.emit({"entries": loaded.entries, "changes": loaded.changes, "expired": loaded.expired})
         else:
             gone = f"; {loaded.expired:,} had outlived their time" if loaded.expired else ""
-            out.say(f"{some(loaded.entries, 'entry')} written in {some(loaded.changes, 'change')}{gone}")
+            print(out.plain(f"{some(loaded.entries, 'entry')} written in {some(loaded.changes, 'change')}{gone}"))
 
 
 def _bring(file: Path, path: str, which: str | None, agent: str, *, new: bool, trust: list[str], as_json: bool) -> None:
@@ -147,7 +147,7 @@ def _bring(file: Path, path: str, which: str | None, agent: str, *, new: bool, t
         out.emit({"memory": named(contents.namespace), "changes": came.changes, "of": came.of, "digest": digest})
     else:
         old = "" if came.changes == came.of else f" of {came.of:,}; the rest was here"
-        out.say(f"{named(contents.namespace)}: {some(came.changes, 'change')}{old}; digest {digest[:16]}")
+        print(out.plain(f"{named(contents.namespace)}: {some(came.changes, 'change')}{old}; digest {digest[:16]}"))
 
 
 @contextmanager
