@@ -93,7 +93,8 @@ def bring_in(
     ],
     which: Which = None,
     agent: Annotated[
-        str | None, typer.Option("--as", metavar="NAME", help="who writes the entries of JSON lines")
+        str | None,
+        typer.Option("--as", metavar="NAME", envvar="CRDTMEM_AS", help="who writes the entries of JSON lines"),
     ] = None,
     new: Annotated[bool, typer.Option("--new", help="begin the file and the memory if they are not there")] = False,  # noqa: FBT002
     trust: Annotated[list[str], typer.Option(metavar="KEY", help="whose archive of a pruned memory counts")] = [],  # noqa: B006
@@ -110,11 +111,11 @@ def bring_in(
         with open(path, "rb") as found:
             archive = found.read(len(_MAGIC)) == _MAGIC
         if archive:
-            _bring(file, path, which, agent or user(), new=new, trust=trust, as_json=as_json)
+            _bring(file, path, which, user() if agent is None else agent, new=new, trust=trust, as_json=as_json)
             return
         from crdtmem.loading import load
 
-        with owned(file, which, agent=agent or user(), role=None, new=new) as memory:
+        with owned(file, which, agent=user() if agent is None else agent, role=None, new=new) as memory:
             loaded = load(memory, path)
         if as_json:
             out.emit({"entries": loaded.entries, "changes": loaded.changes, "expired": loaded.expired})

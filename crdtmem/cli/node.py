@@ -52,7 +52,8 @@ def node(
     trust: Annotated[list[str], typer.Option(metavar="KEY", help="whose checkpoints count; again for more")] = [],  # noqa: B006
     which: Which = None,
     agent: Annotated[
-        str | None, typer.Option("--as", metavar="NAME", help="what it calls itself; you, if it is not said")
+        str | None,
+        typer.Option("--as", metavar="NAME", envvar="CRDTMEM_AS", help="what it calls itself; you, if it is not said"),
     ] = None,
     new: Annotated[bool, typer.Option("--new", help="begin the file and the memory if they are not there")] = False,  # noqa: FBT002
     quiet: Annotated[bool, typer.Option("--quiet", help="say nothing of what arrives")] = False,  # noqa: FBT002
@@ -77,7 +78,7 @@ def node(
         "tls": _tls(certificate, key),
         "trust": [_key("--trust", one) for one in trust],
     }
-    with _shared(file, which, agent or user(), new=new) as memories:
+    with _shared(file, which, user() if agent is None else agent, new=new) as memories:
         asyncio.run(_serve(memories, _Teller(as_json=as_json, quiet=quiet), settings))
 
 
