@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,11 @@ from crdtmem import (
     Sequence,
     SqliteStore,
     View,
+    retention,
     review,
 )
 from crdtmem.change import REGISTER, decode
+from crdtmem.clock import stamp
 from crdtmem.doctor import examine
 from crdtmem.health import LEVELS, LIMITS, Health, Sign
 from crdtmem.live import live
@@ -466,16 +468,12 @@ def test_a_key_of_its_own_is_not_needed(tmp_path: Path) -> None:
         assert examine(reader.open(SCOPE)).level == "ok"
 
 
-def test_older_than_says_the_same_as_a_prune(tmp_path: Path) -> None:
+def test_a_dry_run_says_what_a_prune_does() -> None:
     clock = Time()
     memory = Replica("ann", time=clock).open(SCOPE)
     for n in range(40):
         memory.set("s").add(n)
         clock.passes(3600)
-    from datetime import UTC, datetime
-
-    from crdtmem.clock import stamp
-
     before = datetime.fromtimestamp(clock(), UTC) - timedelta(hours=10)
-    count, _ = planned(memory._document, stamp(before) & ~0xFFFF, 0)
-    assert memory.prune(older_than=timedelta(hours=10)).changes == count == 30
+    count, _ = retention.planned(memory._document, stamp(before) & ~0xFFFF, 15)
+    assert memory.prune(older_than=timedelta(hours=10), keep=15).changes == count == 25
