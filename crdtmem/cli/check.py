@@ -64,7 +64,7 @@ def _show(report: Report) -> None:
     for one in report.findings:
         style = "dim" if one.status == "resolved" else "red" if one.tier == "certain" else "yellow"
         out.say(out.Cell(f"{one.tier} {one.kind}, {one.status}", style), out.Cell(f"  {one.id[:8]}", "dim"))
-        out.say(one.says, indent=2)
+        out.say(out.line(one.says, 600), indent=2)
         out.say(out.Cell("entries: " + " ".join(map(mark, one.entries)), "dim"), indent=2)
 
 

@@ -14,7 +14,8 @@ from contextlib import suppress
 import typer
 
 from crdtmem import CrdtmemError, __version__
-from crdtmem.cli import act, check, disagree, find, mcp, past, relay, show, status, token, write
+from crdtmem.cli import act, check, disagree, find, mcp, out, past, relay, show, status, token, write
+from crdtmem.cli.frame import Json
 
 
 def start(context: typer.Context) -> None:
@@ -23,12 +24,15 @@ def start(context: typer.Context) -> None:
         typer.echo(context.get_help())
 
 
-def version() -> None:
+def version(*, as_json: Json = False) -> None:
     """Say which version this is.
 
     Example: `crdtmem version`
     """
-    print(__version__)
+    if as_json:
+        out.emit({"version": __version__})
+    else:
+        print(__version__)
 
 
 GROUPS: dict[str, dict[str, Callable[..., None]]] = {
@@ -114,5 +118,5 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _failed(said: str, code: int) -> int:
-    print(f"crdtmem: {' '.join(said.split())}", file=sys.stderr)
+    print(f"crdtmem: {out.plain(' '.join(said.split()))}", file=sys.stderr)
     return code
