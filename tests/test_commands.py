@@ -362,8 +362,23 @@ def test_check_says_by_its_code_whether_it_looked_at_all(tmp_path: Path) -> None
         )
     with provider(["{}"]) as local:
         model = f"openai:any@{local.url}/v1"
-        assert Ran("check", db, "--llm", model, "--calls", "0").code == 3
+        told = Ran("check", db, "--llm", model, "--calls", "0")
+        assert told.code == 3 and "--calls says how often" in told.out
         assert Ran("check", db, "--llm", model, "--calls", "0", "--json").json[0]["coherent"] is None
+
+
+def test_a_model_that_cannot_be_asked_is_told_of(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "OPENAI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(file.parent))
+    with Replica("ann", store=file.with_name("a.db")) as replica:
+        memory = replica.open(tenant="acme", task="q3")
+        memory.set("facts").add("The night guard of the north gate sleeps since noon.")
+        memory.set("facts").add("The night guard of the north gate is awake since noon.")
+    told = Ran("check", file.with_name("a.db"), "--llm", "anthropic:any")
+    assert told.code == 3 and "the model failed  TypeError" in told.out
+    refused = Ran("check", file, "--llm", "openai:any")
+    assert refused.code == 1 and "OPENAI_API_KEY" in refused.err and refused.err.count("\n") == 1
 
 
 def test_a_model_is_asked_where_one_is_named(tmp_path: Path) -> None:
