@@ -24,6 +24,7 @@ from crdtmem.cli import (
     keep,
     mcp,
     node,
+    out,
     past,
     relay,
     show,
@@ -31,6 +32,7 @@ from crdtmem.cli import (
     token,
     write,
 )
+from crdtmem.cli.frame import Json
 
 
 def start(context: typer.Context) -> None:
@@ -39,12 +41,15 @@ def start(context: typer.Context) -> None:
         typer.echo(context.get_help())
 
 
-def version() -> None:
+def version(*, as_json: Json = False) -> None:
     """Say which version this is.
 
     Example: `crdtmem version`
     """
-    print(__version__)
+    if as_json:
+        out.emit({"version": __version__})
+    else:
+        print(__version__)
 
 
 GROUPS: dict[str, dict[str, Callable[..., None]]] = {
@@ -140,5 +145,5 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _failed(said: str, code: int) -> int:
-    print(f"crdtmem: {' '.join(said.split())}", file=sys.stderr)
+    print(f"crdtmem: {out.plain(' '.join(said.split()))}", file=sys.stderr)
     return code
