@@ -14,7 +14,7 @@ from contextlib import suppress
 import typer
 
 from crdtmem import CrdtmemError, __version__
-from crdtmem.cli import act, check, disagree, find, mcp, out, past, relay, show, status, token, write
+from crdtmem.cli import act, check, disagree, find, mcp, out, past, relay, show, status, timeline, token, write
 from crdtmem.cli.frame import Json
 
 
@@ -44,7 +44,7 @@ GROUPS: dict[str, dict[str, Callable[..., None]]] = {
         "view": find.view,
     },
     "Look back": {
-        "timeline": past.timeline,
+        "timeline": timeline.timeline,
         "audit": past.audit,
         "explain": past.explain,
         "diff": past.diff,
