@@ -96,7 +96,7 @@ class BlockingPeer:
         return self._peer.connected
 
     def behind(self, *, memory: Memory | None = None) -> dict[str, int]:
-        """How many changes each connected peer that shares a memory has still to be sent, by its name."""
+        """How many changes each connected peer that shares a memory has still to be sent at most, by its name."""
         return self._call(lambda: self._peer.behind(memory=memory))
 
     def synced(self, peers: int = 1, timeout: float | None = None) -> None:

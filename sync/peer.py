@@ -243,7 +243,7 @@ class Peer:
         return sorted(link.name for link in self.hub.links if link.peer)
 
     def behind(self, *, memory: Memory | None = None) -> dict[str, int]:
-        """How many changes each connected peer that shares a memory has still to be sent, by its name.
+        """How many changes each connected peer that shares a memory has still to be sent at most, by its name.
 
         Args:
             memory: which one; the first that is shared, if not given.
