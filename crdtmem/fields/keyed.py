@@ -112,6 +112,24 @@ class Keyed:
                     by_key[key] = slot
         return added, gone
 
+    def put(self, entry: Entry, digest: bytes, old: Entry | None) -> None:
+        """Take in a write of ours that says nothing of others: an entry, in place of all there was under its key.
+
+        Args:
+            entry: final but for its weight.
+            digest: the digest of its part, in which it is alone.
+            old: what there was.
+        """
+        weight = entry._weight = _number(digest[:16], "little")
+        self.by_id[entry._id] = entry
+        if old is not None:
+            del self.by_id[old._id]
+            weight -= old._weight
+        self.by_key[entry.key] = entry
+        self.sum += weight
+        if self.kind == COUNTER:
+            self.total += entry.extra
+
     def resume(self, entries: Iterable[Entry]) -> None:
         """Take in entries that were live when a checkpoint was made."""
         by_id, by_key = self.by_id, self.by_key
