@@ -169,11 +169,13 @@ class Keyed:
 
     def written(self, part: Part, number: int, digest: bytes, stamp: Stamp) -> list[Entry]:
         """The entries that a part added, as they were then."""
-        made = self._entries(part, stamp, number << PART_SHIFT)
-        weight = _number(digest[:16], "little")
-        for i, entry in enumerate(made):
-            entry._weight = weight * _power(i) & _MASK
-        return made
+        return [self.one_written(part, number, digest, stamp, i) for i in range(len(part.adds))]
+
+    def one_written(self, part: Part, number: int, digest: bytes, stamp: Stamp, place: int) -> Entry:
+        """One of them."""
+        [entry] = self._entries(part._replace(adds=(part.adds[place],)), stamp, (number << PART_SHIFT) + place)
+        entry._weight = _number(digest[:16], "little") * _power(place) & _MASK
+        return entry
 
     def _entries(self, part: Part, stamp: Stamp, n: int) -> list[Entry]:
         kind, name, said = self.kind, self.name, part.about
