@@ -90,7 +90,8 @@ class Row:
     @property
     def unsteady(self) -> bool:
         """Whether the rounds differ too much for the median to be trusted."""
-        return self.figure is not None and self.figure.high > UNSTEADY * self.figure.low
+        found = self.figure
+        return found is not None and found.high - found.low > (UNSTEADY - 1) * abs(found.low)
 
     def data(self) -> dict[str, Any]:
         """The row for programs."""

@@ -214,7 +214,7 @@ def test_a_tiny_run_of_sync_has_a_row_for_every_target_of_its_own(
 def test_a_tiny_fan_out_has_a_row_for_every_target_and_names_the_servers_that_are_absent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def nowhere() -> rivals.Server:
+    def nowhere(kept: Path | None) -> rivals.Server:
         raise rivals.Absent("it cannot be installed here: no network")
 
     monkeypatch.setattr(rivals, "RIVALS", dict.fromkeys(rivals.RIVALS, nowhere))
