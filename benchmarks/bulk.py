@@ -80,13 +80,13 @@ class Long:
 
 
 class RawLong:
-    """The same in a document of pycrdt, whose updates are taken."""
+    """The same in documents of pycrdt, whose updates are taken."""
 
     def __init__(self, size: int) -> None:
-        doc: Doc[Any] = Doc()
-        text, sequence = doc.get("draft", type=Text), doc.get("log", type=Array)
+        docs: tuple[Doc[Any], Doc[Any]] = (Doc(), Doc())
+        text, sequence = docs[0].get("draft", type=Text), docs[1].get("log", type=Array)
         updates: list[bytes] = []
-        self._held = doc, doc.observe(lambda event: updates.append(event.update))
+        self._held = [(doc, doc.observe(lambda event: updates.append(event.update))) for doc in docs]
         self.insert_text, self.insert_value = text.insert, sequence.insert
         self.append_text, self.append_value = partial(iadd, text), sequence.append
         self.size = size

@@ -124,18 +124,22 @@ def readers(end: Connection, url: str, speech: Namespace | Dialect, count: int) 
         speech: a namespace on a server of ours, a dialect on one of theirs.
         count: how many they are.
     """
-    crowd = [Reader(url, speech) if isinstance(speech, Namespace) else YReader(url, speech) for _ in range(count)]
+    crowd = [_reader(url, speech) for _ in range(count)]
     for reader in crowd:
         reader.greet()
     for reader in crowd:
         reader.wait()
-    many, who = Many(reader.wire for reader in crowd), {reader.wire: reader for reader in crowd}
+    many, who = Many(reader.wire for reader in crowd), {one.wire: one for one in crowd if isinstance(one, Reader)}
     end.send("ready")
     wanted = told(end)
     end.send(
         _ours(many, who, wanted) if isinstance(speech, Namespace) else _theirs(many, speech.before + UPDATE, wanted)
     )
     told(end)
+
+
+def _reader(url: str, speech: Namespace | Dialect) -> Reader | YReader:
+    return Reader(url, speech) if isinstance(speech, Namespace) else YReader(url, speech)
 
 
 def _ours(many: Many, who: dict[Wire, Reader], wanted: int) -> tuple[int, int]:

@@ -81,7 +81,8 @@ class YWriter:
         self._room.greet()
         self._room.wait()
         self._doc: Any = Doc()
-        self._doc["log"] = self._log = Array()
+        self._log: Any = Array()
+        self._doc["log"] = self._log
         self._held = self._doc.observe(self._send)
         self._log.append("begun")
 

@@ -1,7 +1,7 @@
 """How the cost of operations grows: with entries, with agents, with namespaces. The run fails if one grows too fast.
 
 The work of n steps may grow as n log n, so a step that is taken for each write or read may only grow as log n, and what
-looks at the whole memory as n log n. The limits in `targets.py` leave room for noise, and for caches that are too small.
+looks at the whole memory as n log n. The limits in `targets.py` leave room for noise, and caches that are too small.
 """
 
 from __future__ import annotations

@@ -23,13 +23,8 @@ _PATIENCE = 60.0  # seconds: only a failure takes them
 
 def agents(size: int, rounds: int, folder: Path) -> Costs:
     """What so many agents cost who write to one memory at the same time, or listen to one who writes."""
-    apart = [
-        _concurrent(size, lambda memory, number: memory.records("facts").put(f"key {number}", "value"))
-        for _ in range(rounds)
-    ]
-    together = [
-        _concurrent(size, lambda memory, number: memory.sequence("log").insert(0, number)) for _ in range(rounds)
-    ]
+    apart = [_concurrent(size, _put) for _ in range(rounds)]
+    together = [_concurrent(size, _insert_in_front) for _ in range(rounds)]
     received, written = (median(found) for found in zip(*apart, strict=True))
     return {
         "receive what all wrote at once": ("us a change", received),
@@ -39,7 +34,15 @@ def agents(size: int, rounds: int, folder: Path) -> Costs:
     }
 
 
-def _concurrent(size: int, write: Callable[[Memory, int], object]) -> tuple[float, float]:
+def _put(memory: Memory, number: int) -> None:
+    memory.records("facts").put(f"key {number}", "value")
+
+
+def _insert_in_front(memory: Memory, number: int) -> None:
+    memory.sequence("log").insert(0, number)
+
+
+def _concurrent(size: int, write: Callable[[Memory, int], None]) -> tuple[float, float]:
     crew = [Replica(f"agent-{number}").open(SPACE) for number in range(size + 1)]
     reader = crew.pop()
     changes: list[bytes] = []

@@ -93,17 +93,17 @@ def _measured(case: Case, rounds: int, loads: Apart, costs: list[tuple[float, fl
     taken = measure([ours, raw], rounds)
     yield Row(f"{name}, time", UNIT, taken[OURS].over(taken[RAW]), taken, f"{edits:,} edits")
     mine, theirs = left()
-    update = [sum(map(len, kept.updates)) / max(len(kept.updates), 1) for kept in (mine, theirs)]
-    yield _sized(f"{name}, update", *update, "bytes")
-    yield _sized(f"{name}, document", len(mine.document), len(theirs.document), "bytes")
+    update, floor = (sum(map(len, kept.updates)) / len(kept.updates) for kept in (mine, theirs))
+    yield _sized(f"{name}, update", "bytes", update, floor)
+    yield _sized(f"{name}, document", "bytes", len(mine.document), len(theirs.document))
     yield Row(f"{name}, load", UNIT, *_loaded(mine, theirs, rounds))
-    yield _sized(f"{name}, memory", *[loads.ask(kept) / 1024 for kept in (mine, theirs)], "KiB")
+    yield _sized(f"{name}, memory", "KiB", loads.ask(mine) / 1024, loads.ask(theirs) / 1024)
     if edits > 2:
         beyond = (len(mine.document) - len(theirs.document)) / edits
-        costs.append((taken[OURS].median - taken[RAW].median, update[0] - update[1], beyond))
+        costs.append((taken[OURS].median - taken[RAW].median, update - floor, beyond))
 
 
-def _sized(name: str, ours: float, raw: float, unit: str) -> Row:
+def _sized(name: str, unit: str, ours: float, raw: float) -> Row:
     return Row(name, UNIT, Figure((ours / raw,)), note=f"{OURS} {short(ours)} {unit}, {RAW} {short(raw)} {unit}")
 
 
