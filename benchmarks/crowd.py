@@ -114,6 +114,10 @@ class YReader:
                 return message
         raise AssertionError("messages() ends with an error")
 
+    def close(self) -> None:
+        """Hang up."""
+        self.wire.close()
+
 
 def readers(end: Connection, url: str, speech: Namespace | Dialect, count: int) -> None:
     """A crowd; told how many changes to wait for, it says how many have come, in how many messages.

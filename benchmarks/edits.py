@@ -19,7 +19,9 @@ from typing import Any, NamedTuple
 
 Content = str | list[int]
 Edit = tuple[int, int, Content]  # where, how much goes, what comes
-MAX_TRACE = 256 << 20  # bytes of a trace, unpacked
+MAX_TRACE = 64 << 20  # bytes of a trace, unpacked
+MAX_EDITS = 1_000_000  # of one
+MAX_TEXT = 1 << 20  # characters that its text may ever have
 LETTERS = string.ascii_lowercase
 
 
@@ -180,8 +182,7 @@ def read_trace(path: Path) -> Alone:
     try:
         text = _unpacked(path.read_bytes()).decode()
         begun, edits, end = _recorded(text) if path.suffix == ".gz" else _listed(text)
-        if after(begun, edits) != end:
-            raise ValueError("its edits do not come to the text at its end")
+        _check(begun, edits, end)
     except (OSError, EOFError, zlib.error, ValueError, TypeError, KeyError, RecursionError) as error:
         raise BadTrace(f"{path.name} is no editing trace: {error or type(error).__name__}") from error
     return Alone(path.name.partition(".")[0], edits, begun)
@@ -196,8 +197,24 @@ def _unpacked(data: bytes) -> bytes:
     return data
 
 
+def _check(begun: str, edits: list[Edit], end: str) -> None:
+    text = begun
+    if len(edits) > MAX_EDITS:
+        raise ValueError(f"it has more than {MAX_EDITS:,} edits")
+    for number, edit in enumerate(edits):
+        if edit[0] + edit[1] > len(text):
+            raise ValueError(f"edit {number:,} is beyond the end of its text")
+        text = str(after(text, [edit]))
+        if len(text) > MAX_TEXT:
+            raise ValueError(f"its text has more than {MAX_TEXT:,} characters after edit {number:,}")
+    if text != end:
+        raise ValueError("its edits do not come to the text at its end")
+
+
 def _recorded(text: str) -> tuple[str, list[Edit], str]:
     told = json.loads(text)
+    if not isinstance(told, dict):
+        raise TypeError("an object is wanted")
     if told.get("kind") == "concurrent":
         raise ValueError("it is of several users; only traces of one are read")
     patches = [patch for change in told["txns"] for patch in change["patches"]]

@@ -17,8 +17,8 @@ def exponent(points: Sequence[Point]) -> float:
 
     >>> round(exponent([(10, 5.0), (100, 50.0), (1000, 500.0)]), 6)
     1.0
-    >>> round(exponent([(10, 5.0), (1000, 5.0)]), 6)
-    0.0
+    >>> round(exponent([(10, 5.0), (1000, 50.0)]), 6)
+    0.5
     """
     if any(size <= 0 or cost <= 0 for size, cost in points):
         raise ValueError(f"a size or a cost that is not positive has no logarithm: {list(points)}")

@@ -8,8 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -71,17 +70,18 @@ async def _pressed_ours(server: Server, writes: int, pace: float) -> int:
 
 async def _pressed_theirs(server: Server, writes: int, pace: float) -> int:
     assert isinstance(server.speech, Dialect)
-    writer = YWriter(server.url, server.speech)
-    mirror = YMirror(server.url, server.speech)
+    with (
+        closing(YWriter(server.url, server.speech)) as writer,
+        closing(YMirror(server.url, server.speech)) as mirror,
+    ):
 
-    def write(number: int) -> None:
-        writer.write(number)
-        mirror.take()
+        def write(number: int) -> None:
+            writer.write(number)
+            mirror.take()
 
-    await paced(writes, pace, write)
-    until = time.monotonic() + _PATIENCE
-    while (handed := mirror.take()) <= writes:  # with the line the writer began with
-        if time.monotonic() > until:
+        await paced(writes, pace, write)
+        handed = mirror.await_lines(writes + 1, _PATIENCE)  # with the line the writer began with
+        os.kill(server.pid, signal.SIGKILL)
+        if handed <= writes:
             raise TimeoutError(f"{server.url} handed on {handed:,} lines of {writes + 1:,}")
-    os.kill(server.pid, signal.SIGKILL)
-    return handed
+        return handed

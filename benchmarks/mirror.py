@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import closing
 from typing import Any
 
 from pycrdt import Array, Doc, handle_sync_message
@@ -38,14 +39,14 @@ class YMirror(YReader):
             self.heard(data.removeprefix(self.dialect.before))
         return len(self._log)
 
-    def await_lines(self, wanted: int) -> int:
-        """Until so many lines are here, or nothing has come for a while; how many there are."""
-        heard = time.monotonic()
-        here = self.take()
-        while here < wanted and time.monotonic() < heard + _SILENCE:
-            if self.wire.waits(0.1):
-                before, here = here, self.take()
-                heard = heard if here == before else time.monotonic()
+    def await_lines(self, wanted: int, patience: float) -> int:
+        """Until so many lines are here, or none has come for so many seconds; how many there are."""
+        here, until = self.take(), time.monotonic() + patience
+        while here < wanted and (left := until - time.monotonic()) > 0:
+            self.wire.waits(left)
+            before, here = here, self.take()
+            if here > before:
+                until = time.monotonic() + patience
         return here
 
 
@@ -60,11 +61,8 @@ def first_sync(url: str, speech: Namespace | Dialect, wanted: int) -> tuple[int,
     began = time.perf_counter()
     if isinstance(speech, Namespace):
         return asyncio.run(_joined(url, speech)), time.perf_counter() - began
-    mirror = YMirror(url, speech)
-    try:
-        return mirror.await_lines(wanted), time.perf_counter() - began
-    finally:
-        mirror.wire.close()
+    with closing(YMirror(url, speech)) as mirror:
+        return mirror.await_lines(wanted, _SILENCE), time.perf_counter() - began
 
 
 async def _joined(url: str, namespace: Namespace) -> int:

@@ -98,6 +98,10 @@ class YWriter:
         self._log.append(line(number))
         self._room.wire.take()
 
+    def close(self) -> None:
+        """Hang up."""
+        self._room.close()
+
 
 async def _obey(end: Connection, write: Callable[[int], object]) -> None:
     end.send("ready")

@@ -40,6 +40,7 @@ COPIES = 10  # loaded at once
 ROOM = 2 << 20  # bytes of documents that are loaded to see what memory one takes, in more copies if it is small
 PAGE = 4096  # bytes: memory is counted in pages
 FULL_SIZE = 6_000
+KEYS = 5  # struck in the session that is made up, for each edit of the others
 
 
 class Kept(NamedTuple):
@@ -62,7 +63,7 @@ def rows(effort: Effort) -> Iterator[Row]:
     with Apart(loader) as loads:
         for case in _cases(size, random.Random(1)):
             yield from _measured(case, rounds, loads, costs)
-        for trace in _traced(effort.data, 50_000 if full else 3_000):
+        for trace in _traced(effort.data, KEYS * size):
             if isinstance(trace, Row):
                 yield trace
             else:

@@ -323,7 +323,7 @@ def test_a_quick_run_ends_in_json_with_a_row_for_every_target(tmp_path: Path) ->
     measured = [row for done in result["benchmarks"] for row in done["rows"]]
     names = [row["name"] for row in measured]
     assert len(names) == len(set(names))
-    rooms = (targets.STORE, targets.TRUST, targets.SYNC, targets.FANOUT, targets.VIEW)
+    rooms = (targets.STORE, targets.TRUST, targets.SYNC, targets.FANOUT, targets.VIEW, targets.SCALE, targets.PEERS)
     elsewhere = {name for room in (*rooms, targets.ADAPTERS, targets.COHERENCE) for name in room}
     assert TARGETS.keys() - elsewhere <= set(names)
     for row in measured:
