@@ -85,7 +85,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("names", nargs="+", choices=[*NAMES, "all"], metavar="NAME", help=f"{', '.join(NAMES)} or all")
     parser.add_argument("--quick", action="store_true", help="smaller and fewer rounds: for a first look")
     parser.add_argument("--folder", default=".", help="where files are written: on the disk to be measured")
-    parser.add_argument("--data", default="", metavar="DIR", help="coherence: the folder with labelled pairs")
+    parser.add_argument(
+        "--data",
+        default="",
+        metavar="DIR",
+        help="a folder with labelled pairs (coherence), with editing traces (traces)",
+    )
     parser.add_argument(
         "--judge", default="", metavar="WHICH", help="coherence: anthropic:MODEL or openai:MODEL@BASE_URL"
     )

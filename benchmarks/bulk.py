@@ -77,6 +77,12 @@ class Long:
             some = min(1000, size - start)
             text.append("x" * some)
             sequence.extend(range(some))
+        self._reader = Replica("bob").open(SPACE)
+
+    def handed_over(self) -> Run:
+        """How a reader takes in what it does not have."""
+        records = self._memory.changes(self._reader.version)
+        return lambda: self._reader.receive(records) and None
 
 
 class RawLong:
@@ -85,8 +91,12 @@ class RawLong:
     def __init__(self, size: int) -> None:
         docs: tuple[Doc[Any], Doc[Any]] = (Doc(), Doc())
         text, sequence = docs[0].get("draft", type=Text), docs[1].get("log", type=Array)
-        updates: list[bytes] = []
-        self._held = [(doc, doc.observe(lambda event: updates.append(event.update))) for doc in docs]
+        self._updates: list[tuple[int, bytes]] = []
+        self._held = [
+            (doc, doc.observe(lambda event, which=which: self._updates.append((which, event.update))))
+            for which, doc in enumerate(docs)
+        ]
+        self._readers: tuple[Doc[Any], Doc[Any]] = (Doc(), Doc())
         self.insert_text, self.insert_value = text.insert, sequence.insert
         self.append_text, self.append_value = partial(iadd, text), sequence.append
         self.size = size
@@ -95,6 +105,16 @@ class RawLong:
             some = min(1000, size - start)
             self.append_text("x" * some)
             sequence.extend(list(range(some)))
+
+    def handed_over(self) -> Run:
+        """How readers take in what they do not have."""
+        updates, self._updates = self._updates, []
+
+        def run() -> None:
+            for which, update in updates:
+                self._readers[which].apply_update(update)
+
+        return run
 
 
 class Operation(NamedTuple, Generic[Made]):
@@ -269,9 +289,22 @@ def _sequence_inserts(long: Long | RawLong) -> Run:
     return run
 
 
+def _received(inserts: Callable[[Long | RawLong], Run]) -> Callable[[Long | RawLong], Run]:
+    """The same edits, at one who reads them."""
+
+    def prepare(long: Long | RawLong) -> Run:
+        long.handed_over()()  # all that was written before
+        inserts(long)()
+        return long.handed_over()
+
+    return prepare
+
+
 ORDERED = (
     Operation("text append", "us an edit", TIMES, _text_appends),
     Operation("sequence append", "us an edit", TIMES, _sequence_appends),
     Operation("text insert anywhere", "us an edit", TIMES, _text_inserts),
     Operation("sequence insert anywhere", "us an edit", TIMES, _sequence_inserts),
+    Operation("text insert anywhere, received", "us an edit", TIMES, _received(_text_inserts)),
+    Operation("sequence insert anywhere, received", "us an edit", TIMES, _received(_sequence_inserts)),
 )

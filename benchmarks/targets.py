@@ -136,6 +136,8 @@ SCALE: Mapping[str, Target] = {
             "sequence append",
             "text insert anywhere",
             "sequence insert anywhere",
+            "text insert anywhere, received",
+            "sequence insert anywhere, received",
         )
     },
     **{
