@@ -105,7 +105,7 @@ def _round(name: str, writes: int, path: Path) -> Round:
 
 
 def _killed(names: list[str], absent: dict[str, str], effort: Effort, folder: Path) -> Iterator[Row]:
-    seconds = _PRESSED if effort.rounds > 5 else _PRESSED / 12
+    seconds = _PRESSED if effort.rounds > 5 else _PRESSED / 24
     writes = round(PACE * seconds)
     unit = "% of the writes it handed on"
     said = f"{writes:,} writes, {PACE:g} a second, then kill -9 at once"

@@ -119,7 +119,7 @@ def test_a_tiny_run_of_peers_counts_what_is_left_and_names_who_is_absent(
     servers = {name: stand_in(name) for name in ("y-websocket", "hocuspocus")}
     monkeypatch.setattr(rivals, "RIVALS", {**servers, "pycrdt-websocket": nowhere})
     monkeypatch.setattr(peers, "READERS", 2)
-    monkeypatch.setattr(peers, "_PRESSED", 3.6)  # of which a quick run takes a twelfth
+    monkeypatch.setattr(peers, "_PRESSED", 7.2)  # of which a quick run takes a part
     measured = {row.name: row for row in peers.rows(QUICK._replace(rounds=1, burst=40, folder=str(tmp_path)))}
     assert targets.PEERS.keys() <= measured.keys()
     for what, _ in peers.UNITS.values():
