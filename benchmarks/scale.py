@@ -14,10 +14,11 @@ from tempfile import TemporaryDirectory
 from time import thread_time_ns
 
 from benchmarks import spread
-from benchmarks.bulk import OPERATIONS, ORDERED, Bulk, Long, Made, Operation, RawLong
+from benchmarks.bulk import OPERATIONS, Bulk, Made, Operation
 from benchmarks.effort import Effort
 from benchmarks.fit import Point, growth
 from benchmarks.harness import Figure
+from benchmarks.long import EDITS, Long, RawLong
 from benchmarks.rows import Row, Series, short
 from benchmarks.targets import EXPONENT
 
@@ -38,8 +39,8 @@ def rows(effort: Effort) -> Iterator[Row]:
     entries = ENTRIES if full else ENTRIES[:-1]
     for operation, points in grown(OPERATIONS, Bulk, entries, rounds):
         yield judged(f"{operation.name}, by entries", "entries", operation.unit, points, reduced=not full)
-    raw = {edit.name: points for edit, points in grown(ORDERED, RawLong, entries, rounds)}
-    for edit, points in grown(ORDERED, Long, entries, rounds):
+    raw = {edit.name: points for edit, points in grown(EDITS, RawLong, entries, rounds)}
+    for edit, points in grown(EDITS, Long, entries, rounds):
         yield judged(f"{edit.name}, by entries", "entries", edit.unit, points, raw[edit.name], reduced=not full)
     with TemporaryDirectory(prefix="benchmark-", dir=effort.folder) as folder:
         for what, sizes, costs in (("agents", AGENTS, spread.agents), ("namespaces", NAMESPACES, spread.namespaces)):

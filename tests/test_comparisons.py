@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import __main__ as command
-from benchmarks import bulk, edits, fit, kept, peers, rivals, scale, targets, traces
+from benchmarks import edits, fit, kept, peers, rivals, scale, targets, traces
 from benchmarks.bulk import Operation
 from benchmarks.edits import Alone, BadTrace, after, b1, b2, b3, read_trace, typing
 from benchmarks.effort import QUICK
@@ -86,7 +86,6 @@ def test_a_tiny_run_of_scale_has_a_row_for_every_target_and_leaves_nothing(
     monkeypatch.setattr(scale, "AGENTS", (1, 2))
     monkeypatch.setattr(scale, "NAMESPACES", (1, 3))
     monkeypatch.setattr(scale.spread, "WRITES", 5)
-    monkeypatch.setattr(bulk, "TIMES", 10)
     measured = {row.name: row for row in scale.rows(QUICK._replace(folder=str(tmp_path)))}
     assert measured.keys() == targets.SCALE.keys()
     for row in measured.values():
