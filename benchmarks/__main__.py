@@ -15,7 +15,7 @@ from benchmarks.effort import FULL, QUICK, Effort
 from benchmarks.rows import Row, table, unmet
 from benchmarks.setting import setting
 
-NAMES = ("local", "growth", "store", "trust", "sync", "fanout", "view", "coherence", "adapters")
+NAMES = ("local", "growth", "store", "trust", "sync", "fanout", "view", "coherence", "adapters", "cas")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""Rows in PostgreSQL, through psycopg: one connection for each agent; statements often seen are prepared."""
+"""Rows in PostgreSQL, through psycopg: one connection for each agent, and prepared statements."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Server:
         with suppress(AttributeError):
             self._db.close()
         try:
-            self._db = psycopg.connect(self._address, autocommit=True)
+            self._db = psycopg.connect(self._address, autocommit=True, prepare_threshold=0)
         except psycopg.OperationalError as error:
             raise Unreachable from error
 

@@ -34,8 +34,13 @@ def reaching() -> Iterator[None]:
     """What the driver raises when nobody is there, as what a way understands."""
     try:
         yield
-    except (ConnectionError, TimeoutError, OSError) as error:
+    except (ConnectionError, TimeoutError, WatchError, OSError) as error:
         raise Unreachable from error
+
+
+def _torn(error: WatchError) -> bool:
+    """Whether the driver says so because the connection broke, and not because somebody else was first."""
+    return isinstance(error.__context__, (ConnectionError, TimeoutError))
 
 
 class RedisRows:
@@ -61,6 +66,11 @@ class RedisRows:
             if kind in NUMBERS:
                 self._redis.set(_alone(name), BUDGET if kind == SPEND else 0)
 
+    def get(self, name: str) -> str:
+        """The value alone."""
+        with reaching():
+            return str(self._redis.get(name))
+
     def read(self, name: str) -> tuple[str, Any]:
         """The value, watched from before it was read."""
         with reaching():
@@ -72,18 +82,19 @@ class RedisRows:
     def swap(self, name: str, text: str, version: Any) -> bool:
         """Write if nobody else has meanwhile."""
         with reaching():
+            version.multi()
+            version.set(name, text)
             try:
-                version.multi()
-                version.set(name, text)
                 version.execute()
-            except WatchError:
+            except WatchError as error:
+                if _torn(error):
+                    raise
                 return False
             return True
 
     def write(self, name: str, text: str) -> None:
         """Write, whatever is there."""
         with reaching():
-            self._unwatch()
             self._redis.set(name, text)
 
     def direct(self, kind: str, name: str, tag: str, who: str) -> None:

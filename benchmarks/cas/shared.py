@@ -35,17 +35,18 @@ class Shared:
     """A memory that is shared.
 
     Args:
-        address: the port of the relay; None while nobody else is there.
+        address: the port of the relay.
+        path: the file of this agent.
+        durability: of that file.
     """
 
-    def __init__(self, address: int | None, path: str, who: str, durability: Any) -> None:
+    def __init__(self, address: int, path: str, who: str, durability: Any) -> None:
         self._open = ExitStack()
         self._who = who
         store = self._open.enter_context(SqliteStore(path, durability=durability))
         self._memory: Memory = self._open.enter_context(Replica(who, store=store)).open(SPACE)
-        if address is not None:
-            peer = Peer(self._memory, dial=f"ws://127.0.0.1:{address}")
-            self._open.enter_context(peer.blocking()).synced(timeout=_PATIENCE)
+        self._peer = self._open.enter_context(Peer(self._memory, dial=f"ws://127.0.0.1:{address}").blocking())
+        self._peer.synced(timeout=_PATIENCE)
 
     def make(self, kind: str, names: Sequence[str]) -> None:
         """Only a text begins with something."""
@@ -87,8 +88,9 @@ class Shared:
         return self._memory.digest()
 
     def view(self, kind: str, names: Sequence[str]) -> list[Any]:
-        """What is here."""
+        """What is here, once the relay has all of it: nothing is left to do when a round is over."""
         memory = self._memory
+        self._peer.synced(timeout=_PATIENCE)
         if kind == LIST:
             return [list(memory.sequence(name)) for name in names]
         if kind == SET:
@@ -110,6 +112,6 @@ def _together(beside: Sequence[Any]) -> list[str]:
     return list(dict.fromkeys(tag for value in beside for tag in value["done"]))
 
 
-def connect(address: int | None, path: str, who: str, durability: str) -> Shared:
+def connect(address: int, path: str, who: str, durability: str) -> Shared:
     """Open the agent's own file and find the others."""
     return Shared(address, path, who, durability)

@@ -44,6 +44,11 @@ class SqlRows:
             if kind in NUMBERS:
                 self._session.execute("INSERT INTO numbers VALUES (?, ?)", name, BUDGET if kind == SPEND else 0)
 
+    def get(self, name: str) -> str:
+        """The value alone."""
+        [(value,)] = self._session.execute("SELECT value FROM memory WHERE name = ?", name)
+        return str(value)
+
     def read(self, name: str) -> tuple[str, Any]:
         """The value and its version."""
         [(value, version)] = self._session.execute("SELECT value, version FROM memory WHERE name = ?", name)
