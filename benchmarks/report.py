@@ -87,16 +87,28 @@ def read(path: Path) -> Result:
     """A result from a file.
 
     Raises:
-        BadResult: it is none.
+        BadResult: it is none, or cannot be read.
     """
     try:
         if path.stat().st_size > _PLENTY:
             raise BadResult(f"{path}: more than {_PLENTY >> 20} MiB; a result of --json is far smaller")
-        result = msgspec.json.decode(path.read_bytes(), type=Result)
-    except (OSError, msgspec.MsgspecError, RecursionError) as error:
+        return parsed(path.read_bytes(), str(path))
+    except OSError as error:
         raise BadResult(f"{path}: {error}; give a file that python -m benchmarks NAME --json FILE wrote") from error
+
+
+def parsed(data: bytes, name: str) -> Result:
+    """A result from its bytes.
+
+    Raises:
+        BadResult: they are none.
+    """
+    try:
+        result = msgspec.json.decode(data, type=Result)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        raise BadResult(f"{name}: {error}; give a file that python -m benchmarks NAME --json FILE wrote") from error
     if result.format != FORMAT:
-        raise BadResult(f"{path}: format {result.format}, and this reads format {FORMAT}; measure anew")
+        raise BadResult(f"{name}: format {result.format}, and this reads format {FORMAT}; measure anew")
     return result
 
 

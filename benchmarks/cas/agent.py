@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from multiprocessing.connection import Connection
 from random import Random
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from benchmarks.apart import told
 from benchmarks.cas.tally import Task
 from benchmarks.cas.tasks import SPEND, THINK, Spent
-from benchmarks.cas.ways import Done, GaveUp, Way, way
+from benchmarks.cas.ways import Done, GaveUp, Kind, Way, way
 
 
 class Order(NamedTuple):
@@ -25,7 +25,7 @@ class Order(NamedTuple):
     look: float  # seconds between looks at what the others wrote, once all is done
 
 
-def agent(end: Connection, name: str, address: Any, path: str, number: int, durability: str) -> None:
+def agent(end: Connection, kind: Kind, address: Any, path: str, number: int, durability: str) -> None:
     """Share, and do what is told.
 
     ("make", kind, names)   put there what a round begins with
@@ -33,7 +33,7 @@ def agent(end: Connection, name: str, address: Any, path: str, number: int, dura
     ("mark", kind, names)   answers with what is seen, and since when
     ("view", kind, names)   answers with the values
     """
-    shares = way(name, address, path, f"agent {number}", durability)
+    shares = way(kind, address, path, f"agent {number}", durability)
     looking = _Looking(shares)
     rounds = 0
     end.send("ready")
@@ -43,17 +43,17 @@ def agent(end: Connection, name: str, address: Any, path: str, number: int, dura
         what = told(end)
         if isinstance(what, Order):
             rounds += 1
-            end.send(_round(shares, what, number, rounds))
+            end.send(worked(shares, what, number, rounds))
             looking.at = what
             continue
-        asked, kind, names = what
+        asked, tasks, names = what
         if asked == "make":
-            end.send(shares.make(kind, names))
+            end.send(shares.make(tasks, names))
         elif asked == "mark":
-            end.send(looking.asked(kind, names))
+            end.send(looking.asked(tasks, names))
         else:
             looking.at = None
-            end.send(shares.view(kind, names))
+            end.send(shares.view(tasks, names))
 
 
 class _Looking:
@@ -76,28 +76,45 @@ class _Looking:
         return mark, self._since
 
 
-def _round(shares: Way, order: Order, number: int, rounds: int) -> list[Task]:
-    """All tasks that were begun in time; at the end the first agent does one more, for all to wait for."""
+def worked(
+    shares: Way,
+    order: Order,
+    number: int,
+    rounds: int,
+    *,
+    clock: Callable[[], int] = time.monotonic_ns,
+    sleep: Callable[[float], object] = time.sleep,
+) -> list[Task]:
+    """Do all tasks that are begun in time; at the end the first agent does one more, for all to wait for.
+
+    Args:
+        shares: the way.
+        order: what to do.
+        number: of this agent.
+        rounds: how many this is.
+        clock: nanoseconds that all processes share.
+        sleep: waits for so many seconds.
+    """
     rng = Random(f"{order.names[0]} {number}")
     done: list[Task] = []
     thought: list[int] = []
 
     def think() -> None:
-        began = time.monotonic_ns()
-        time.sleep(order.think * rng.uniform(0.5, 1.5))
-        thought.append(time.monotonic_ns() - began)
+        began = clock()
+        sleep(order.think * rng.uniform(0.5, 1.5))
+        thought.append(clock() - began)
 
-    time.sleep(max(order.begin - time.monotonic_ns(), 0) / 1e9)
+    sleep(max(order.begin - clock(), 0) / 1e9)
     while True:
         if order.kind != THINK:
-            left = max(order.end - time.monotonic_ns(), 0) / 1e9
-            time.sleep(min(order.think * rng.uniform(0.5, 1.5), left))
-        over = time.monotonic_ns() >= order.end
+            left = max(order.end - clock(), 0) / 1e9
+            sleep(min(order.think * rng.uniform(0.5, 1.5), left))
+        over = clock() >= order.end
         if over and (number or order.kind == SPEND):
             return done
         tag = f"{rounds}.{number}.{len(done)}"
         thought.clear()
-        began = time.monotonic_ns()
+        began = clock()
         try:
             found = shares.do(order.kind, rng.choice(order.names), tag, think if order.kind == THINK else _do_not)
         except GaveUp as gave_up:
@@ -106,7 +123,7 @@ def _round(shares: Way, order: Order, number: int, rounds: int) -> list[Task]:
             return done
         else:
             kept = True
-        done.append(Task(tag, began, time.monotonic_ns(), kept, found.retries, tuple(thought), found.met))
+        done.append(Task(tag, began, clock(), kept, found.retries, tuple(thought), found.met))
         if over:
             return done
 

@@ -105,7 +105,7 @@ class Crew:
                 address = self._between(address)
             path = str(folder / "all.db") if WAYS[name].store == "sqlite" else str(folder / "agent-{}.db")
             self._agents = [
-                self._running.enter_context(Apart(agent, name, address, path.format(number), number, durability))
+                self._running.enter_context(Apart(agent, WAYS[name], address, path.format(number), number, durability))
                 for number in range(agents)
             ]
             for one in self._agents:

@@ -79,6 +79,20 @@ class Lockable(Rows, Protocol):
     def locked(self, name: str) -> AbstractContextManager[tuple[str, Callable[[str], None]]]: ...
 
 
+class _Attempt(NamedTuple):
+    """One try at a task."""
+
+    kind: str
+    name: str
+    tag: str
+    think: Think
+    again: bool  # after the store could not be reached: it may have heard
+
+    def was_done(self, value: Any) -> bool:
+        """Whether it is there already."""
+        return self.again and holds(self.kind, value, self.tag)
+
+
 class Stored:
     """A way over a store of rows.
 
@@ -86,14 +100,26 @@ class Stored:
         rows: the store: Rows, or Lockable for `lock`.
         manner: `swap`, `overwrite`, `lock` or `direct`.
         who: the agent.
+        clock: seconds.
+        sleep: waits for so many seconds.
     """
 
-    def __init__(self, rows: Any, manner: str, who: str) -> None:
+    def __init__(
+        self,
+        rows: Any,
+        manner: str,
+        who: str,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
         self._rows = rows
         self._direct = manner == "direct"
         self._try = {"swap": self._swap, "overwrite": self._overwrite, "lock": self._lock, "direct": self._tell}[manner]
         self._who = who
         self._rng = Random(who)
+        self._clock = clock
+        self._sleep = sleep
 
     def make(self, kind: str, names: Sequence[str]) -> None:
         """Put the rows there."""
@@ -101,14 +127,14 @@ class Stored:
 
     def do(self, kind: str, name: str, tag: str, think: Think) -> Done:
         """Try until it is done, or too often, or for too long."""
-        retries, torn, patience = 0, 0, time.monotonic() + PATIENCE
+        retries, torn, patience = 0, 0, self._clock() + PATIENCE
         while True:
             try:
-                if self._try(kind, name, tag, think, torn > 0):
+                if self._try(_Attempt(kind, name, tag, think, again=torn > 0)):
                     return Done(retries)
             except Unreachable:
                 torn += 1
-                if time.monotonic() > patience:
+                if self._clock() > patience:
                     raise GaveUp(retries) from None
                 self._pause(torn)
                 self._reconnect()
@@ -118,31 +144,34 @@ class Stored:
                 raise GaveUp(retries)
             self._pause(retries)
 
-    def _swap(self, kind: str, name: str, tag: str, think: Think, torn: bool) -> bool:  # noqa: FBT001
-        text, version = self._rows.read(name)
+    def _swap(self, task: _Attempt) -> bool:
+        text, version = self._rows.read(task.name)
         value = json.loads(text)
-        if torn and holds(kind, value, tag):
+        if task.was_done(value):
             return True
-        think()
-        return self._rows.swap(name, json.dumps(applied(kind, value, tag, self._who)), version)
+        task.think()
+        return bool(self._rows.swap(task.name, self._written(task, value), version))
 
-    def _overwrite(self, kind: str, name: str, tag: str, think: Think, torn: bool) -> bool:  # noqa: FBT001
-        value = json.loads(self._rows.get(name))
-        think()
-        self._rows.write(name, json.dumps(applied(kind, value, tag, self._who)))
+    def _overwrite(self, task: _Attempt) -> bool:
+        value = json.loads(self._rows.get(task.name))
+        task.think()
+        self._rows.write(task.name, self._written(task, value))
         return True
 
-    def _lock(self, kind: str, name: str, tag: str, think: Think, torn: bool) -> bool:  # noqa: FBT001
-        with self._rows.locked(name) as (text, write):
+    def _lock(self, task: _Attempt) -> bool:
+        with self._rows.locked(task.name) as (text, write):
             value = json.loads(text)
-            if not (torn and holds(kind, value, tag)):
-                think()
-                write(json.dumps(applied(kind, value, tag, self._who)))
+            if not task.was_done(value):
+                task.think()
+                write(self._written(task, value))
         return True
 
-    def _tell(self, kind: str, name: str, tag: str, think: Think, torn: bool) -> bool:  # noqa: FBT001
-        self._rows.direct(kind, name, tag, self._who)
+    def _tell(self, task: _Attempt) -> bool:
+        self._rows.direct(task.kind, task.name, task.tag, self._who)
         return True
+
+    def _written(self, task: _Attempt, value: Any) -> str:
+        return json.dumps(applied(task.kind, value, task.tag, self._who))
 
     def mark(self, kind: str, names: Sequence[str]) -> Hashable:
         """All of it: whoever wants to know what others wrote reads it."""
@@ -162,7 +191,7 @@ class Stored:
             self._rows.again()
 
     def _pause(self, number: int) -> None:
-        time.sleep(self._rng.uniform(0, min(_FIRST * 2 ** min(number, 20), _LONGEST)))
+        self._sleep(self._rng.uniform(0, min(_FIRST * 2 ** min(number, 20), _LONGEST)))
 
     def close(self) -> None:
         """Let go of the store."""
@@ -203,17 +232,15 @@ WAYS = {
 }
 
 
-def way(name: str, address: Any, path: str, who: str, durability: str) -> Way:
+def way(kind: Kind, address: Any, path: str, who: str, durability: str) -> Way:
     """Begin to share in a way.
 
     Args:
-        name: of the way.
+        kind: which.
         address: the port of the server or relay; None where there is none.
         path: a file: the agent's own, or that of all.
         who: the agent.
         durability: `process`, or `power` where every write is synced to the disk.
     """
-    kind = WAYS[name]
-    module = import_module(f"benchmarks.cas.{kind.store}")
-    found = module.connect(address, path, who, durability)
+    found = import_module(f"benchmarks.cas.{kind.store}").connect(address, path, who, durability)
     return found if kind.manner == "merge" else Stored(found, kind.manner, who)
