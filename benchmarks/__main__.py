@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import report
 from benchmarks.effort import FULL, QUICK, Effort
 from benchmarks.rows import Row, table, unmet
 from benchmarks.setting import setting
@@ -27,6 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run benchmarks by name; print tables, and JSON on request."""
     words = sys.argv[1:] if arguments is None else list(arguments)
     if words[:1] == ["report"]:
+        from benchmarks import report  # here, for each process of a benchmark imports this module again
+
         return report.main(words[1:])
     asked = _parser().parse_args(words)
     given = {"folder": asked.folder, "data": asked.data, "judge": asked.judge, "cassette": asked.cassette}

@@ -73,7 +73,9 @@ def test_every_target_is_on_the_page_met_or_not_or_not_measured(tmp_path: Path) 
         Row("value in set", "us", Figure((3.0, 4.0, 9.0)), reduced=True),
         Row("idle connection", "KiB", None, note="no server"),
     )
-    cells = Cells(page([read(file)], {}))
+    html = page([read(file)], {})
+    assert html.count("<span class='missed'>") == html.count("<span class='pending'>") == 2  # here, and among all rows
+    cells = Cells(html)
     shown = {row[0]: row for row in cells.rows if len(row) == 7 and row[0] in TARGETS}
     assert shown.keys() == TARGETS.keys()
     assert shown["records.get"] == ["records.get", "at most 1 us", "0.6 us", "0.5 to 0.7", "met", "", "file 1"]

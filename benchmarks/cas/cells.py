@@ -64,7 +64,7 @@ class Cell(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """All cells, and how often."""
+    """All cells, and how often each is run; those that cut agents off, which take long, once."""
 
     cells: tuple[Cell, ...]
     rounds: int
@@ -113,5 +113,5 @@ def _plan(rounds: int, seconds: float, cut: float, *, full: bool) -> Plan:
     )
 
 
-FULL = _plan(3, 1.5, 5.0, full=True)
+FULL = _plan(3, 1.2, 5.0, full=True)
 QUICK = _plan(1, 0.8, 2.0, full=False)

@@ -77,7 +77,7 @@ def _stage(
             sums: dict[str, list[Sum]] = {crew.name: [] for crew in doing}
             for crew in doing:
                 crew.round(cell.work._replace(seconds=_WARMING, cut=0))
-            for number in range(rounds):
+            for number in range(rounds if not cell.work.cut else 1):
                 for crew in doing if number % 2 else reversed(doing):
                     sums[crew.name].append(crew.round(cell.work))
             for crew in doing:
