@@ -9,10 +9,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 from benchmarks.cas.cells import Cell, Plan, Stage
 from benchmarks.cas.crew import Crew, Servers
@@ -36,12 +37,14 @@ def measured(plan: Plan, folder: Path, names: tuple[str, ...] = tuple(WAYS)) -> 
     """
     results: list[Result] = []
     absent: dict[str, str] = {}
-    for stage, cells in plan.stages.items():
-        with Servers(stage.durability) as servers:
+    with ExitStack() as running:
+        servers = {kept: running.enter_context(Servers(kept)) for kept in {stage.durability for stage in plan.stages}}
+        for stage, cells in plan.stages.items():
             fit = max(_PROCESSES // stage.agents, 1)
             taken = [name for name in names if stage.network == "direct" or WAYS[name].networked]
             for start in range(0, len(taken), fit):
-                for found in _stage(stage, cells, plan.rounds, taken[start : start + fit], servers, folder, absent):
+                crews = _Crews(stage, taken[start : start + fit], servers[stage.durability], folder)
+                for found in crews.run(cells, plan.rounds, absent):
                     results.append(found)
                     yield found.row()
     for name, reason in absent.items():
@@ -49,46 +52,36 @@ def measured(plan: Plan, folder: Path, names: tuple[str, ...] = tuple(WAYS)) -> 
     yield from summary(results)
 
 
-def _stage(
-    stage: Stage,
-    cells: list[Cell],
-    rounds: int,
-    names: list[str],
-    servers: Servers,
-    folder: Path,
-    absent: dict[str, str],
-) -> Iterator[Result]:
-    """All cells of a stage, by crews that are up together."""
-    with ExitStack() as up:
-        crews = []
-        for name in names:
-            place = up.enter_context(TemporaryDirectory(dir=folder))
-            made = _or_absent(
-                lambda name=name, place=place: Crew(
-                    name, stage.agents, servers, Path(place), durability=stage.durability, network=stage.network
-                ),
-                name,
-                absent,
-            )
-            if made is not None:
-                crews.append(up.enter_context(made))
-        for cell in cells:
-            doing = [crew for crew in crews if cell.taken_by(crew.name)]
-            sums: dict[str, list[Sum]] = {crew.name: [] for crew in doing}
-            for crew in doing:
-                crew.round(cell.work._replace(seconds=_WARMING, cut=0))
-            for number in range(rounds if not cell.work.cut else 1):
-                for crew in doing if number % 2 else reversed(doing):
-                    sums[crew.name].append(crew.round(cell.work))
-            for crew in doing:
-                yield Result(cell, crew.name, tuple(sums[crew.name]), crew.memory())
+class _Crews(NamedTuple):
+    """Those that are up together."""
 
+    stage: Stage
+    names: Sequence[str]
+    servers: Servers
+    folder: Path
 
-def _or_absent(make: Callable[[], Crew], name: str, absent: dict[str, str]) -> Crew | None:
-    if name in absent:
-        return None
-    try:
-        return make()
-    except Absent as reason:
-        absent[name] = str(reason)
-        return None
+    def run(self, cells: Sequence[Cell], rounds: int, absent: dict[str, str]) -> Iterator[Result]:
+        """Let them take turns at each cell; whoever cannot be there is noted with the reason."""
+        with ExitStack() as up:
+            crews = []
+            for name in self.names:
+                try:
+                    if name not in absent:
+                        crews.append(up.enter_context(self._crew(name, up)))
+                except Absent as reason:
+                    absent[name] = str(reason)
+            for cell in cells:
+                doing = [crew for crew in crews if cell.taken_by(crew.name)]
+                for crew in doing:
+                    crew.round(cell.work._replace(seconds=_WARMING, cut=0))
+                sums: dict[str, list[Sum]] = {crew.name: [] for crew in doing}
+                for number in range(rounds if not cell.work.cut else 1):
+                    for crew in doing if number % 2 else reversed(doing):
+                        sums[crew.name].append(crew.round(cell.work))
+                for crew in doing:
+                    yield Result(cell, crew.name, tuple(sums[crew.name]), crew.memory())
+
+    def _crew(self, name: str, up: ExitStack) -> Crew:
+        stage = self.stage
+        place = Path(up.enter_context(TemporaryDirectory(dir=self.folder)))
+        return Crew(name, stage.agents, self.servers, place, durability=stage.durability, network=stage.network)

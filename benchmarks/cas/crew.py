@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Hashable, Sequence
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
@@ -21,6 +22,7 @@ from benchmarks.relay import relay
 _SETTLE = 30.0  # seconds until all see the same: only a failure takes them
 _START = 0.05  # seconds for an order to reach everybody
 _LOOK = 0.005
+_NUMBERS = count(1)  # several crews share a server
 
 
 class Round(NamedTuple):
@@ -96,7 +98,6 @@ class Crew:
     ) -> None:
         self.name = name
         self.agents = agents
-        self._rounds = 0
         self._running = ExitStack()
         self._network: Apart | None = None
         try:
@@ -131,8 +132,8 @@ class Crew:
 
     def round(self, work: Round) -> Sum:
         """Have all do it, and add it up."""
-        self._rounds += 1
-        names = tuple(f"{self.name} {self.agents} {id(self)} {self._rounds} {key}" for key in range(work.keys))
+        number = next(_NUMBERS)
+        names = tuple(f"round {number} key {key}" for key in range(work.keys))
         self._agents[0].ask(("make", work.kind, names))
         self._settled(work.kind, names)
         if self._network:
