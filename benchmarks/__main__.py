@@ -1,10 +1,14 @@
-"""The command: python -m benchmarks NAME ... [--quick] [--json FILE]. Ends with 1 when a target is not met."""
+"""The command: python -m benchmarks NAME ... [--quick] [--json FILE]. Ends with 1 when a target is not met.
+
+`python -m benchmarks report FILE ...` makes a page of such files.
+"""
 
 from __future__ import annotations
 
 import argparse
 import importlib
 import json
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -25,6 +29,7 @@ NAMES = (
     "view",
     "coherence",
     "adapters",
+    "cas",
     "peers",
     "traces",
     "scale",
@@ -33,7 +38,12 @@ NAMES = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run benchmarks by name; print tables, and JSON on request."""
-    asked = _parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if words[:1] == ["report"]:
+        from benchmarks import report  # here, for each process of a benchmark imports this module again
+
+        return report.main(words[1:])
+    asked = _parser().parse_args(words)
     given = {"folder": asked.folder, "data": asked.data, "judge": asked.judge, "cassette": asked.cassette}
     effort = (QUICK if asked.quick else FULL)._replace(**given)
     result: dict[str, Any] = {
@@ -82,7 +92,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description="Measure crdtmem beside what it is built on."
     )
-    parser.add_argument("names", nargs="+", choices=[*NAMES, "all"], metavar="NAME", help=f"{', '.join(NAMES)} or all")
+    parser.add_argument(
+        "names", nargs="+", choices=[*NAMES, "all"], metavar="NAME", help=f"{', '.join(NAMES)}, all or report"
+    )
     parser.add_argument("--quick", action="store_true", help="smaller and fewer rounds: for a first look")
     parser.add_argument("--folder", default=".", help="where files are written: on the disk to be measured")
     parser.add_argument(
@@ -105,4 +117,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that no server is left behind
     sys.exit(main())

@@ -61,6 +61,7 @@ class Row:
         note: what a reader must know, or why there is no figure.
         reduced: it was measured at a smaller size than its target speaks of, as `--quick` does.
         series: how the figure goes with size, for a plot.
+        also: what else was seen in the same run, by name with its unit.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Row:
     note: str = ""
     reduced: bool = False
     series: tuple[Series, ...] = ()
+    also: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def target(self) -> Target | None:
@@ -107,6 +109,7 @@ class Row:
             "reduced": self.reduced,
             "unsteady": self.unsteady,
             "series": [series.data() for series in self.series],
+            "also": dict(self.also),
         }
 
 
@@ -129,7 +132,8 @@ def table(rows: Iterable[Row]) -> str:
         doubts = ["smaller"] * (row.reduced and row.target is not None) + ["unsteady"] * row.unsteady
         verdict = ", ".join([row.verdict, *doubts])
         sides = ", ".join(f"{name} {short(figure.median)} us" for name, figure in row.sides.items())
-        lines.append((row.name, target, measured, spread, verdict, "; ".join(filter(None, [sides, row.note]))))
+        also = ", ".join(f"{short(value)} {name}" for name, value in row.also.items())
+        lines.append((row.name, target, measured, spread, verdict, "; ".join(filter(None, [sides, also, row.note]))))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines

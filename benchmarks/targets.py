@@ -161,6 +161,16 @@ PEERS: Mapping[str, Target] = {
     "peers, left after kill -9, crdtmem, with its file": Target(100, "% of the writes it handed on", least=True),
 }
 
+CONTEST: Mapping[str, Target] = {
+    "cas, updates lost by crdtmem": Target(0, "updates"),
+    "cas, updates lost where stale writes are refused": Target(0, "updates"),
+    "cas, updates lost by one statement": Target(0, "updates"),
+    "cas, updates lost where the last writer wins": Target(1, "updates", least=True),  # else the counting is broken
+    "cas, thinking thrown away by crdtmem": Target(0, "%"),
+    "cas, work of crdtmem while cut off": Target(0.9, "x its usual rate", least=True),
+    "cas, overspent where stale writes are refused": Target(0, "units"),
+}
+
 TARGETS: Mapping[str, Target] = {
     **COHERENCE,
     **TRUST,
@@ -195,4 +205,5 @@ TARGETS: Mapping[str, Target] = {
     **STORE,
     **SYNC,
     **FANOUT,
+    **CONTEST,
 }
