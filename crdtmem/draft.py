@@ -342,7 +342,17 @@ class OrderedDraft:
             about = settled(piece.about)
             runs.append((left, content) if about is None or about == said else (left, content, about))
         deletes = self._deletes()
+        self.field.expect(self._first())
         return OrderedPart(self.field.kind, self.field.name, said, tuple(runs), tuple(deletes), tuple(moves))
+
+    def _first(self) -> int:
+        """Where the first edit is, by what stood there."""
+        at = 0
+        for piece in self._pieces:
+            if type(piece) is not Stretch or piece.start != at:
+                break
+            at = piece.end
+        return at
 
     def _fresh(self, *, moved: bool) -> list[Fresh]:
         return [p for p in self._pieces if type(p) is Fresh and (p.moved is not None) == moved]
