@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,7 +21,8 @@ from crdtmem.change import COUNTER, RECORDS, REGISTER, SEQUENCE, TEXT, Version
 from crdtmem.entry import Entry, EntryId
 from crdtmem.errors import BadBytes
 from crdtmem.fields.field import alive
-from crdtmem.fields.records import disagreement, fold
+from crdtmem.fields.records import disagreement
+from crdtmem.filed import RESOLVED, STATUSES, furthest, here, rests_on, status
 from crdtmem.index import At, Index, passages
 from crdtmem.past import Pinned
 from crdtmem.prose import words
@@ -32,7 +33,6 @@ from crdtmem.values import Frozen, key_of
 if TYPE_CHECKING:
     from crdtmem.memory import Memory
 
-OPEN = ("open", "acknowledged")
 MOST_CONCERNED = 50  # entries of one finding
 MOST_RIVALS = 8  # of one conflict
 _EACH = 8  # of every field, so many are weighed in any case
@@ -122,7 +122,7 @@ def choose(memory: Memory, wish: Wish) -> Choice:
         ats = [at for at in sorted(index.rows) if wish.fields is None or at[1] in wish.fields]
         admit = admitting(index, [], None if wish.fields is None else wish.fields.keys(), retracted, now)
         weights = _weights(index, ats, wish, admit)
-        concerned = _findings(state, now)
+        concerned, standing = _findings(state, now)
         rivals = _rivals(state, ats, now)
         rows = _wanted(index, ats, rivals, concerned)
         said = {}
@@ -132,7 +132,8 @@ def choose(memory: Memory, wish: Wish) -> Choice:
         counts, until = _counts(state, index, ats, retracted, now, admit)
         _place(state, said.values())
         said.update(_totals(state, wish, counts))
-        return Choice(state.version, _sessions(document), _items(said, rows, rivals), concerned, counts, until)
+        items = _items(said, rows, rivals)
+        return Choice(state.version, _sessions(document), items, concerned, counts, min(until, standing))
 
 
 def _sessions(document: Any) -> Any:
@@ -287,27 +288,36 @@ def squashed(frozen: Frozen) -> Any:
 # -- findings --------------------------------------------------------------------------------------
 
 
-def _findings(state: Any, now: float) -> dict[Any, list[Finding]]:
-    """What is open or acknowledged, by the entries concerned. What is not as it should be is passed over."""
-    found: dict[Any, list[Finding]] = {}
+def _findings(state: Any, now: float) -> tuple[dict[Any, list[Finding]], float]:
+    """What is open or acknowledged, by the entries concerned; and until when, for what outlives its time.
+
+    What is not as it should be is passed over.
+    """
     field: Any = state.fields.get((RECORDS, FINDINGS))
+    acts: dict[Entry, Finding] = {}
     for key in sorted(field.held()) if field is not None else ():
-        shown = alive(field.live(key), now)
-        finding = _finding(fold(shown, "latest")) if shown else None
-        if finding is not None:
-            for id in finding.about:
-                found.setdefault(id, []).append(finding)
-    return found
+        filed = {entry: one for entry in alive(field.live(key), now) if (one := _finding(entry.value)) is not None}
+        if filed:
+            act = furthest(filed)
+            acts[act] = filed[act]
+    live = here(state, {id for one in acts.values() for id in one.about}.union(*map(rests_on, acts)), now)
+    found: dict[Any, list[Finding]] = {}
+    for act, one in acts.items():
+        stands = status(act, live, state.taint.tainted)
+        if stands != RESOLVED and all(id in live for id in one.about):
+            for id in one.about:
+                found.setdefault(id, []).append(replace(one, status=stands))
+    return found, min([math.inf, *map(_end, live.values())])
 
 
 def _finding(value: Any) -> Finding | None:
-    if type(value) is not dict or value.get("status") not in OPEN or type(value.get("entries")) is not list:
+    if type(value) is not dict or value.get("status") not in STATUSES or type(value.get("entries")) is not list:
         return None
-    kind, tier, status, says = (str(value.get(name, "")) for name in ("kind", "tier", "status", "says"))
+    kind, tier, told, says = (str(value.get(name, "")) for name in ("kind", "tier", "status", "says"))
     if not says:
         return None
     ids = tuple(dict.fromkeys(id for text in value["entries"][:MOST_CONCERNED] if (id := _id(text)) is not None))
-    return Finding(kind, tier, status, says, ids) if ids else None
+    return Finding(kind, tier, told, says, ids) if ids else None
 
 
 def _id(text: Any) -> Any:

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from crdtmem import chosen
 from crdtmem.coherence import asking, exact, finding, gather, judge, offline
 from crdtmem.coherence.blocking import Neighbours
 from crdtmem.coherence.standing import Standing
-from tests import test_blocking, test_findings, test_judge, test_offline, test_review
+from tests import test_blocking, test_findings, test_judge, test_offline, test_review, test_view
 from tests.planted import swapped
 
 reviewing: Any = sys.modules["crdtmem.coherence.review"]  # the name in the package is that of the function
@@ -60,6 +61,10 @@ def lying() -> None:
     test_judge.test_a_judge_that_lies_is_not_believed(told, ["unsure", "unsure"])
 
 
+def as_written(real: Any) -> Any:
+    return lambda act, live, tainted: act.value["status"]
+
+
 BUGS: dict[str, tuple[Any, str, Callable[[Any], Any], Callable[[], Any]]] = {
     "a newcomer tells nobody around": (Neighbours, "_tell", lambda real: lambda *_: None, steps),
     "what has gone is still near": (
@@ -72,15 +77,33 @@ BUGS: dict[str, tuple[Any, str, Callable[[Any], Any], Callable[[], Any]]] = {
     "a verdict depends on the order": (test_offline, "judged", one_sided, mirrored),
     "a resolution never falls": (
         finding,
-        "_reopened",
-        lambda real: lambda one, here: one,
+        "status",
+        as_written,
         test_findings.test_a_finding_opened_resolved_and_reopened_by_a_retraction,
     ),
     "what was replaced counts as there": (
         finding,
-        "_here",
-        lambda real: lambda memory, ids: ids,
+        "here",
+        lambda real: lambda state, ids, now: ids,
         test_findings.test_a_resolution_falls_with_a_premise_that_is_replaced,
+    ),
+    "what was retracted counts as there": (
+        finding,
+        "here",
+        lambda real: lambda state, ids, now: ids,
+        test_findings.test_a_finding_goes_with_an_entry_that_was_retracted_where_nothing_is_removed,
+    ),
+    "a view shows findings as they were written": (
+        chosen,
+        "status",
+        as_written,
+        test_view.test_findings_show_as_they_stand,
+    ),
+    "a view takes the newest of several acts": (
+        chosen,
+        "furthest",
+        lambda real: lambda acts: max(acts, key=lambda act: (act.stamp.hlc, act._id)),
+        test_view.test_of_acts_at_once_the_view_shows_what_the_review_says,
     ),
     "quotes are not looked up": (judge, "_quoted", lambda real: lambda *_: True, lying),
     "a verdict of one judge serves another": (
