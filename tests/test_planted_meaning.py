@@ -11,7 +11,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from crdtmem import chosen
-from crdtmem.coherence import asking, exact, finding, gather, judge, offline
+from crdtmem.coherence import asking, clues, exact, finding, gather, judge, offline, slots
 from crdtmem.coherence.blocking import Neighbours
 from crdtmem.coherence.standing import Standing
 from tests import test_blocking, test_findings, test_judge, test_offline, test_review, test_view
@@ -59,6 +59,20 @@ def one_sided(real: Any) -> Any:
 def lying() -> None:
     told = [test_judge.verdict(1, theirs="dog")]
     test_judge.test_a_judge_that_lies_is_not_believed(told, ["unsure", "unsure"])
+
+
+def always(real: Any) -> Any:
+    return lambda *_: True
+
+
+def unsure() -> None:
+    for why in test_offline.UNSURE:
+        test_offline.test_what_may_both_hold_after_all_is_never_certain(why)
+
+
+def sure() -> None:
+    for one, other in test_offline.SURE:
+        test_offline.test_what_has_room_for_one_value_is_certain(one, other)
 
 
 def as_written(real: Any) -> Any:
@@ -136,6 +150,21 @@ BUGS: dict[str, tuple[Any, str, Callable[[Any], Any], Callable[[], Any]]] = {
         lambda real: lambda memory: [],
         test_findings.test_two_replicas_that_review_at_once_end_with_one_set_of_findings,
     ),
+    "it is not asked of what something is said": (clues, "_of_one", always, unsure),
+    "a town does not lie in its country": (clues, "_surely_apart", always, unsure),
+    "every event comes about once": (clues, "_one_event", always, unsure),
+    "what was is what is": (slots, "_tense", lambda real: lambda *_: "", unsure),
+    "also is not heard": (slots, "_some", lambda real: lambda *_: False, unsure),
+    "of several things one is meant": (slots, "_several", lambda real: lambda *_: False, unsure),
+    "for whom a number holds is not looked at": (slots, "_scope", lambda real: lambda *_: frozenset(), unsure),
+    "every answer is of today": (offline, "_past", lambda real: lambda said: False, unsure),
+    "what governs a number is how exact it is": (
+        slots,
+        "_governs",
+        lambda real: lambda tokens, at: tokens[at].kind == "word",
+        sure,
+    ),
+    "a part is never firmer than the whole": (offline, "_firmer", lambda real: lambda found, *_: found, sure),
     "subjects are not compared": (
         offline,
         "_elsewhere",
