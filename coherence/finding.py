@@ -15,10 +15,9 @@ from hashlib import blake2b
 from typing import Any
 
 from crdtmem.change import RECORDS
+from crdtmem.concern import ACKNOWLEDGED, OPEN, RESOLVED, STATUSES, furthest, here, rests_on, status
 from crdtmem.entry import Entry, EntryId
 from crdtmem.errors import BadBytes, MisuseError
-from crdtmem.fields.records import _put
-from crdtmem.filed import ACKNOWLEDGED, OPEN, RESOLVED, STATUSES, furthest, here, rests_on, status
 from crdtmem.memory import Memory
 from crdtmem.taint import FINDINGS
 from crdtmem.values import freeze
@@ -231,4 +230,4 @@ def _filed(memory: Memory, finding: Finding | str) -> Finding:
 
 def _write(memory: Memory, one: Finding, why: str, because: Iterable[EntryId]) -> Entry:
     attributes: Any = {"why": why, "because": list(dict.fromkeys(because))}
-    return memory._write(_AT, _put, attributes, one.id, freeze(one.value()), None)
+    return memory._put(_AT, one.id, freeze(one.value()), attributes)

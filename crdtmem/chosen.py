@@ -13,42 +13,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from crdtmem.change import COUNTER, RECORDS, REGISTER, SEQUENCE, TEXT, Version
-from crdtmem.entry import Entry, EntryId
-from crdtmem.errors import BadBytes
+from crdtmem.concern import Finding, by_entry, ends, standing_until
+from crdtmem.entry import Entry
 from crdtmem.fields.field import alive
 from crdtmem.fields.records import disagreement
-from crdtmem.filed import RESOLVED, STATUSES, furthest, here, rests_on, status
 from crdtmem.index import At, Index, passages
 from crdtmem.past import Pinned
 from crdtmem.prose import words
 from crdtmem.search import admitting, outer_lock, reading
-from crdtmem.taint import FINDINGS
 from crdtmem.values import Frozen, key_of
 
 if TYPE_CHECKING:
     from crdtmem.memory import Memory
 
-MOST_CONCERNED = 50  # entries of one finding
 MOST_RIVALS = 8  # of one conflict
 _EACH = 8  # of every field, so many are weighed in any case
 _FADE, _FADE_EACH = 50, 4  # the newest but so many, of all and of a field, weighs half as much
 _TRUST = {"user": 1.0, "tool": 0.9, "import": 0.7, "agent": 0.6}
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What a review found about some entries."""
-
-    kind: str
-    tier: str
-    status: str
-    says: str
-    about: tuple[Any, ...]
 
 
 @dataclass(slots=True)
@@ -122,7 +108,8 @@ def choose(memory: Memory, wish: Wish) -> Choice:
         ats = [at for at in sorted(index.rows) if wish.fields is None or at[1] in wish.fields]
         admit = admitting(index, [], None if wish.fields is None else wish.fields.keys(), retracted, now)
         weights = _weights(index, ats, wish, admit)
-        concerned, standing = _findings(state, now)
+        found, standing = standing_until(state, now)
+        concerned = by_entry(found)
         rivals = _rivals(state, ats, now)
         rows = _wanted(index, ats, rivals, concerned)
         said = {}
@@ -196,14 +183,10 @@ def _counts(
         if at[0] == TEXT or state.fields[at].mortal:  # a time to live is looked at entry by entry
             live = [row for row in rows.values() if admit(row)]
             counts[at] = len(live)
-            until = min([until, *(_end(one) for row in live for one in index.shares.get(row, (index.entries[row],)))])
+            until = min([until, *(ends(one) for row in live for one in index.shares.get(row, (index.entries[row],)))])
         else:
             counts[at] = len(rows) - sum([id in rows for id in retracted])
     return {at: size for at, size in counts.items() if size}, until
-
-
-def _end(entry: Entry) -> float:
-    return math.inf if entry.ttl is None else (entry.stamp.hlc >> 16) / 1000 + entry.ttl
 
 
 def _place(state: Any, said: Iterable[Said]) -> None:
@@ -283,45 +266,3 @@ def squashed(frozen: Frozen) -> Any:
         return key_of(frozen)
     words = [word.strip("\"'“”()").rstrip(".,;:!") for word in frozen.casefold().split()]
     return " ".join(word for word in words if word and word != "the")
-
-
-# -- findings --------------------------------------------------------------------------------------
-
-
-def _findings(state: Any, now: float) -> tuple[dict[Any, list[Finding]], float]:
-    """What is open or acknowledged, by the entries concerned; and until when, for what outlives its time.
-
-    What is not as it should be is passed over.
-    """
-    field: Any = state.fields.get((RECORDS, FINDINGS))
-    acts: dict[Entry, Finding] = {}
-    for key in sorted(field.held()) if field is not None else ():
-        filed = {entry: one for entry in alive(field.live(key), now) if (one := _finding(entry.value)) is not None}
-        if filed:
-            act = furthest(filed)
-            acts[act] = filed[act]
-    live = here(state, {id for one in acts.values() for id in one.about}.union(*map(rests_on, acts)), now)
-    found: dict[Any, list[Finding]] = {}
-    for act, one in acts.items():
-        stands = status(act, live, state.taint.tainted)
-        if stands != RESOLVED and all(id in live for id in one.about):
-            for id in one.about:
-                found.setdefault(id, []).append(replace(one, status=stands))
-    return found, min([math.inf, *map(_end, live.values())])
-
-
-def _finding(value: Any) -> Finding | None:
-    if type(value) is not dict or value.get("status") not in STATUSES or type(value.get("entries")) is not list:
-        return None
-    kind, tier, told, says = (str(value.get(name, "")) for name in ("kind", "tier", "status", "says"))
-    if not says:
-        return None
-    ids = tuple(dict.fromkeys(id for text in value["entries"][:MOST_CONCERNED] if (id := _id(text)) is not None))
-    return Finding(kind, tier, told, says, ids) if ids else None
-
-
-def _id(text: Any) -> Any:
-    try:
-        return tuple(EntryId.parse(text))
-    except (BadBytes, TypeError):
-        return None

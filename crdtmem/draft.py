@@ -116,6 +116,21 @@ class KeyedDraft:
         return _part(KeyedPart, (field.kind, field.name, said, tuple(adds), tuple(self._removes)))
 
 
+def put(part: KeyedDraft, about: About | None, key: Any, frozen: Frozen) -> Entry:
+    """Stage one entry in place of all that is seen under its key; in a counter, an amount beside the others."""
+    if part.field.kind == COUNTER:
+        return part.add(key, frozen, about, frozen)
+    return part.put(key, frozen, about)
+
+
+def put_over(part: KeyedDraft, about: About | None, key: Any, frozen: Frozen, past: Mapping[bytes, int]) -> Entry:
+    """The same for who has seen less: what was not in that past stays beside it."""
+    for entry in part.live(key):
+        if entry._id is None or entry._id[1] <= past.get(entry._id[0], 0):
+            part.remove(entry)
+    return part.add(key, frozen, about)
+
+
 def _counted(entry: Entry, said: About | None) -> tuple[Any, ...]:
     about = None if entry._about is said else entry._about
     if type(entry.key) is tuple:

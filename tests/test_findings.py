@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from crdtmem import Entry, FieldRule, Memory, MisuseError, Replica, Rules, RulesRefused, ValueRefused, review
 from crdtmem.coherence import Finding, accept, acknowledge, findings, propose, resolve
 from crdtmem.coherence.finding import finding_id
-from crdtmem.fields.records import _put
 from crdtmem.taint import FINDINGS
 from crdtmem.values import freeze
 from tests.crew import Time, alone, crew, exchange, tell
@@ -229,7 +228,7 @@ def test_in_an_owned_memory_only_listed_keys_file_findings() -> None:
 def test_whatever_somebody_puts_among_the_findings_nothing_breaks(value: dict[str, object]) -> None:
     ann = alone()
     _, _, found = disputed(ann)
-    ann._write((4, FINDINGS), _put, {}, found.id + "x", freeze(value), None)
+    ann._put((4, FINDINGS), found.id + "x", freeze(value), {})
     assert [one.id for one in findings(ann)] == [found.id]
     assert review(ann).coherent is False
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from crdtmem import chosen
+from crdtmem import concern
 from crdtmem.coherence import asking, clues, exact, finding, gather, judge, offline, slots
 from crdtmem.coherence.blocking import Neighbours
 from crdtmem.coherence.standing import Standing
@@ -108,13 +108,13 @@ BUGS: dict[str, tuple[Any, str, Callable[[Any], Any], Callable[[], Any]]] = {
         test_findings.test_a_finding_goes_with_an_entry_that_was_retracted_where_nothing_is_removed,
     ),
     "a view shows findings as they were written": (
-        chosen,
+        concern,
         "status",
         as_written,
         test_view.test_findings_show_as_they_stand,
     ),
     "a view takes the newest of several acts": (
-        chosen,
+        concern,
         "furthest",
         lambda real: lambda acts: max(acts, key=lambda act: (act.stamp.hlc, act._id)),
         test_view.test_of_acts_at_once_the_view_shows_what_the_review_says,

@@ -15,7 +15,6 @@ from crdtmem import Closed, Entry, Memory, MisuseError, NotReached, ReadOnly, Re
 from crdtmem.change import RECORDS
 from crdtmem.chosen import squashed
 from crdtmem.coherence import acknowledge, findings, resolve
-from crdtmem.fields.records import _put
 from crdtmem.page import tokens_of
 from crdtmem.values import freeze
 from tests.crew import SCOPE, Time, alone, crew, exchange, tell, tick
@@ -178,7 +177,7 @@ def finding(memory: Memory, key: str, *entries: object, **told: Any) -> None:
 
 def reserved(memory: Memory, key: str, value: Any) -> None:
     """What a review does: it writes a field that no agent can open."""
-    memory._write((RECORDS, "@findings"), _put, {}, key, freeze(value), None)
+    memory._put((RECORDS, "@findings"), key, freeze(value), {})
 
 
 def test_findings_stand_beside_what_they_concern() -> None:
