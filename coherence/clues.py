@@ -18,7 +18,6 @@ from crdtmem.coherence.lexicon import (
     NOTHING,
     PART,
     alike,
-    events,
     exclusive,
     makers,
     measures,
@@ -206,7 +205,7 @@ def _one_event(one: Slot, other: Slot, mine: Read, theirs: Read) -> bool:
     """Whether both tell when one thing came about or ended, and one of them tells nothing else."""
     if one.some or other.some:
         return False
-    if one.link not in ("until", "since") and (one.heads & other.heads).isdisjoint(events()):
+    if one.link not in ("until", "since") and not (one.event and one.event == other.event):
         return False
     left, right = mine.said.content - theirs.said.content, theirs.said.content - mine.said.content
     return left == {one.value[0].stem} or right == {other.value[0].stem}

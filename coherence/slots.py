@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from crdtmem.coherence.lexicon import APPROXIMATE, AT_LEAST, AT_MOST, BE, PREPOSITIONS, SCOPES, stem
+from crdtmem.coherence.lexicon import APPROXIMATE, AT_LEAST, AT_MOST, BE, PREPOSITIONS, SCOPES, events, stem
 from crdtmem.coherence.statement import Statement, among
 from crdtmem.coherence.tokens import DATE, LINK, NAME, NOT, NUMBER, WORD, Token
 
@@ -42,6 +42,7 @@ class Slot(NamedTuple):
     thing: str  # the stem before the head: of "a club based in Rome", the club
     within: bool  # the head is itself a time of something: "at the age of"
     scope: frozenset[str]  # of a number: when or for whom it holds, "for adults"
+    event: str  # of a date: the stem of what came about once
 
 
 class Kind(NamedTuple):
@@ -117,6 +118,7 @@ def _slot(tokens: tuple[Token, ...], at: int, end: int) -> Slot:
         _thing(tokens, back) if inside else "",
         any(t.word == "at" for t in tokens[max(0, back - 2) : back]),
         _scope(tokens, end) if token.kind == NUMBER else frozenset(),
+        _event(tokens, at) if token.kind == DATE else "",
     )
 
 
@@ -187,6 +189,20 @@ def _scope(tokens: tuple[Token, ...], end: int) -> frozenset[str]:
             found.add(token.stem)
         before = token
     return frozenset(found)
+
+
+def _event(tokens: tuple[Token, ...], at: int) -> str:
+    """What came about once, before its date; what something else came before or after is not meant."""
+    for back in range(at - 1, max(0, at - FAR) - 1, -1):
+        if tokens[back].sentence != tokens[at].sentence:
+            break
+        if tokens[back].stem in events():
+            around = {token.word for token in tokens[max(0, back - 3) : back]}
+            return tokens[back].stem if around.isdisjoint(_AROUND) else ""
+    return ""
+
+
+_AROUND = ("after", "before", "following", "since", "until")
 
 
 def _thing(tokens: tuple[Token, ...], head: int) -> str:

@@ -156,6 +156,7 @@ BUGS: dict[str, tuple[Any, str, Callable[[Any], Any], Callable[[], Any]]] = {
     "what was is what is": (slots, "_tense", lambda real: lambda *_: "", unsure),
     "also is not heard": (slots, "_some", lambda real: lambda *_: False, unsure),
     "of several things one is meant": (slots, "_several", lambda real: lambda *_: False, unsure),
+    "what came before or after an event is the event": (slots, "_AROUND", lambda real: (), unsure),
     "for whom a number holds is not looked at": (slots, "_scope", lambda real: lambda *_: frozenset(), unsure),
     "every answer is of today": (offline, "_past", lambda real: lambda said: False, unsure),
     "what governs a number is how exact it is": (
