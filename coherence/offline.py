@@ -51,9 +51,10 @@ LONG = 12
 SHORT = 8  # stems of a statement that says one thing
 ENOUGH = 7  # points that make a suspicion
 
-# (kind of clue, how it was found) -> points, and points where a side says that it names some of several
+# (kind of clue, how it was found) -> points, and points where a side says that it names some of several; a place with
+# room for one value is known to be none of these
 POINTS: dict[tuple[str, str], tuple[int, int]] = {
-    (ENTITY, "once"): (27, 6),
+    (ENTITY, "once"): (27, 27),
     (ENTITY, "same"): (16, 0),
     (ENTITY, "context6"): (14, 0),
     (ENTITY, "near6"): (8, 0),
@@ -61,7 +62,7 @@ POINTS: dict[tuple[str, str], tuple[int, int]] = {
     (ENTITY, "context"): (4, 0),
     (ENTITY, "near"): (3, 0),
     (ENTITY, "aligned"): (10, 2),
-    (TEMPORAL, "once"): (22, 8),
+    (TEMPORAL, "once"): (22, 22),
     (TEMPORAL, "same"): (17, 4),
     (TEMPORAL, "head"): (3, 3),
     (TEMPORAL, "context6"): (4, 4),
@@ -69,7 +70,7 @@ POINTS: dict[tuple[str, str], tuple[int, int]] = {
     (TEMPORAL, "near"): (2, 6),
     (TEMPORAL, "context"): (0, 3),
     (TEMPORAL, "aligned"): (9, 4),
-    (NUMERIC, "once"): (20, 12),
+    (NUMERIC, "once"): (20, 20),
     (NUMERIC, "same"): (14, 4),
     (NUMERIC, "head"): (12, 8),
     (NUMERIC, "counted"): (10, 10),
@@ -250,7 +251,7 @@ def _weighed(mine: Read, theirs: Read, near: float) -> Verdict:
     if _othertime(mine.said, theirs.said):
         scoped = any(clue.kind == NUMERIC for clue in found.values())
         found = {at: c for at, c in found.items() if c.kind == TEMPORAL and (c.how == "once" or not scoped)}
-    worth = {at: POINTS[at][many and at[1] != "once"] for at in found if at in POINTS}
+    worth = {at: POINTS[at][many] for at in found if at in POINTS}
     total = sum(worth.values())
     if total < ENOUGH or not worth:
         return NOTHING

@@ -153,11 +153,11 @@ def _governs(tokens: tuple[Token, ...], at: int) -> bool:
 
 def _is(tokens: tuple[Token, ...], head: int, at: int, link: str) -> bool:
     """Whether the value is what the head is said to be."""
-    between = [token.word for token in tokens[head + 1 : at]]
     if tokens[at].kind == NUMBER:
         return link == "of" or all(tokens[n].word in BE or _exactness(tokens, n) for n in range(head + 1, at))
-    whose = tokens[head - 1].word if head else ""
-    return all(word in BE for word in between) and (bool(between) or whose in _WHOSE)
+    between = [token.word for token in tokens[head + 1 : at]]
+    whose = head > 0 and tokens[head - 1].word in _WHOSE
+    return all(word in BE for word in between) and (bool(between) or whose)
 
 
 def _some(tokens: tuple[Token, ...], at: int, end: int) -> bool:
