@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from crdtmem import history, owning
@@ -244,7 +245,7 @@ class Memory:
             part = None if draft is None else draft.parts.get(at)
             if part is not None:
                 return part
-        return document.state.fields.get(at) or _BLANK[at[0]]
+        return document.state.fields.get(at) or _blank(at[0])
 
     def _shown(self, at: tuple[int, str], key: Any) -> tuple[Entry, ...]:
         view: Keyed | KeyedDraft = self._view(at)
@@ -705,9 +706,12 @@ def _holds(field: Keyed | Ordered) -> bool:
     return bool(field.by_id if type(field) is Keyed else field.dead < len(field.alive))  # type: ignore[union-attr]
 
 
-_BLANK: dict[int, Any] = {kind: Keyed(kind, "") for kind in (SET, COUNTER, REGISTER, RECORDS)} | {
-    kind: Ordered(kind, "") for kind in (SEQUENCE, TEXT)
-}
+@lru_cache
+def _blank(kind: int) -> Keyed | Ordered:
+    """What a field shows that nobody has written to."""
+    return Ordered(kind, "") if kind in (SEQUENCE, TEXT) else Keyed(kind, "")
+
+
 _INSTEAD = {
     SET: "set({name!r}).add({value!r}); to assign a value: memory.register({name!r}).assign({value!r})",
     COUNTER: "counter({name!r}).add({value!r})",

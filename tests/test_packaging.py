@@ -1,16 +1,48 @@
-"""What is declared is what is there, and importing crdtmem is cheap: no optional package comes along."""
+"""What strangers install: the wheel holds what is declared and no more, and importing crdtmem is cheap and quiet."""
 
 import os
+import shutil
 import subprocess
 import sys
+import tarfile
+import tomllib
+import zipfile
+from email.parser import HeaderParser
 from pathlib import Path
 
 import pytest
 
 from tests.layout import PACKAGES, ROOT
 
-OPTIONAL = ["anthropic", "apsw", "cryptography", "jwt", "langgraph", "mcp", "openai", "opentelemetry", "rich"]
-OPTIONAL += ["snowballstemmer", "sqlite_vec", "typer", "websockets"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+# What comes along with an import, beside the standard library. The names after crdtmem are packages inside the others.
+CORE = {"crdtmem", "msgspec", "nacl", "_cffi_backend", "_sodium", "typing_extensions"}
+SLOW = {"asyncio", "email", "pycrdt", "sqlite3", "ssl"}  # what would show in the time that it takes
+
+# Extra -> a package that comes with it, and who needs it. `vectors` is needed by nobody: it makes a search quicker.
+EXTRAS = [
+    ("anthropic", "anthropic", "import crdtmem.adapters.anthropic"),
+    ("anthropic", "anthropic", "import crdtmem.coherence.judges.anthropic"),
+    ("langgraph", "langgraph", "import crdtmem.adapters.langgraph"),
+    ("mcp", "mcp", "import crdtmem.adapters.mcp"),
+    ("openai", "openai", "import crdtmem.coherence.judges.openai"),
+    ("otel", "opentelemetry", "import crdtmem.telemetry"),
+    ("tokens", "jwt", "import crdtmem; crdtmem.Peer(crdtmem.Replica('a').open(tenant='t'), dial=[], issuer=bytes(32))"),
+]
+
+
+def ran(*arguments: str, cwd: Path, path: Path | None = None) -> str:
+    """What a Python process says; it must end well and complain of nothing."""
+    environment = {**os.environ, "PYTHONPATH": str(path or "")}
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+# -- what is declared ------------------------------------------------------------------------------
 
 
 def test_every_package_is_declared() -> None:
@@ -29,10 +61,124 @@ def test_the_links_into_the_package_lead_to_the_top_level_folders(name: str) -> 
     assert os.readlink(ROOT / "crdtmem" / name) == f"../{name}"
 
 
+# -- what an import brings -------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize(
-    ("module", "brings"), [("crdtmem", []), ("crdtmem.sync", ["websockets"]), ("crdtmem.coherence", [])]
+    ("module", "brings"), [("crdtmem", set()), ("crdtmem.sync", {"websockets"}), ("crdtmem.coherence", set())]
 )
-def test_importing_loads_no_optional_package(module: str, brings: list[str], tmp_path: Path) -> None:
-    script = f"import sys, {module}; print(sorted((set({OPTIONAL}) - set({brings})) & set(sys.modules)))"
-    ran = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (ran.stdout, ran.stderr) == ("[]\n", "")
+def test_importing_loads_no_optional_package(module: str, brings: set[str], tmp_path: Path) -> None:
+    script = f"import sys; before = set(sys.modules); import {module}; print(*set(sys.modules) - before)"
+    loaded = {name.partition(".")[0] for name in ran("-c", script, cwd=tmp_path).split()}
+    assert loaded - sys.stdlib_module_names <= CORE | brings
+
+
+def test_importing_crdtmem_loads_nothing_that_takes_long_and_no_outer_room(tmp_path: Path) -> None:
+    loaded = set(ran("-c", "import crdtmem, sys; print(*sys.modules)", cwd=tmp_path).split())
+    assert not loaded & SLOW
+    assert not [name for name in loaded if name.startswith(("crdtmem.adapters", "crdtmem.cli", "crdtmem.sqlite"))]
+    assert not [name for name in loaded if name.startswith(("crdtmem.sync", "crdtmem.coherence", "crdtmem.patterns"))]
+
+
+def test_every_extra_is_named_by_the_error_of_who_lacks_it() -> None:
+    assert {extra for extra, _, _ in EXTRAS} == PROJECT["optional-dependencies"].keys() - {"dev", "vectors"}
+
+
+@pytest.mark.parametrize(("extra", "package", "use"), EXTRAS, ids=[f"{extra}: {use:.45}" for extra, _, use in EXTRAS])
+def test_without_a_package_the_error_says_what_to_install(extra: str, package: str, use: str, tmp_path: Path) -> None:
+    script = f"import sys; sys.modules[{package!r}] = None\ntry:\n    {use}\nexcept Exception as error: print(error)"
+    assert f"pip install 'crdtmem[{extra}]'" in ran("-c", script, cwd=tmp_path)
+
+
+# -- what is built ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheel and the sdist of this tree, and in `again/` the wheel of that sdist."""
+    folder = tmp_path_factory.mktemp("built")
+    passed_over = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "dist")
+    shutil.copytree(ROOT, folder / "tree", symlinks=True, ignore=passed_over)
+    build("wheel", folder / "tree", folder)
+    build("sdist", folder / "tree", folder)
+    [sdist] = folder.glob("*.tar.gz")
+    with tarfile.open(sdist) as tar:
+        tar.extractall(folder / "unpacked", filter="data")
+    [tree] = (folder / "unpacked").iterdir()
+    build("wheel", tree, folder / "again")
+    return folder
+
+
+def build(what: str, tree: Path, folder: Path) -> None:
+    """What pip does, without the network."""
+    script = f"from setuptools import build_meta; build_meta.build_{what}({str(folder)!r})"
+    subprocess.run([sys.executable, "-c", script], cwd=tree, check=True, capture_output=True)
+
+
+def wheel(folder: Path) -> zipfile.ZipFile:
+    [path] = folder.glob("*.whl")
+    assert path.name.endswith("-py3-none-any.whl")  # nothing to compile
+    return zipfile.ZipFile(path)
+
+
+def test_the_wheel_holds_every_module_once_and_nothing_else(built: Path) -> None:
+    expected = {
+        f"{package.replace('.', '/')}/{path.name}"
+        for package, folder in PACKAGES.items()
+        for path in folder.glob("*.py")
+    }
+    names = wheel(built).namelist()
+    assert len(names) == len(set(names))
+    assert {name for name in names if ".dist-info/" not in name} == expected | {"crdtmem/py.typed"}
+
+
+def test_the_wheel_says_what_it_needs_and_names_its_command(built: Path) -> None:
+    archive = wheel(built)
+    [metadata] = [name for name in archive.namelist() if name.endswith("/METADATA")]
+    said = HeaderParser().parsestr(archive.read(metadata).decode())
+    assert (said["Name"], said["Version"], said["License-Expression"]) == ("crdtmem", PROJECT["version"], "MIT")
+    assert set(said.get_all("Provides-Extra", [])) == PROJECT["optional-dependencies"].keys()
+    entry_points = archive.read(metadata.replace("METADATA", "entry_points.txt")).decode()
+    assert "crdtmem = crdtmem.cli:main" in entry_points
+    assert any(name.endswith("/licenses/LICENSE") for name in archive.namelist())
+
+
+def test_the_sdist_makes_the_same_wheel_and_leaves_out_what_is_not_for_users(built: Path) -> None:
+    assert sorted(wheel(built / "again").namelist()) == sorted(wheel(built).namelist())
+    [sdist] = built.glob("*.tar.gz")
+    with tarfile.open(sdist) as tar:
+        names = {name.split("/")[1] for name in tar.getnames() if "/" in name}
+    assert names == {
+        "LICENSE",
+        "MANIFEST.in",
+        "PKG-INFO",
+        "README.md",
+        "coherence",
+        "crdtmem",
+        "crdtmem.egg-info",
+        "pyproject.toml",
+        "setup.cfg",
+        "sync",
+    }
+
+
+@pytest.fixture(scope="module")
+def installed(built: Path) -> Path:
+    """Where the wheel is unpacked, for PYTHONPATH: before the tree that these tests run in."""
+    wheel(built).extractall(built / "installed")
+    return built / "installed"
+
+
+def test_what_is_installed_is_what_runs(installed: Path, tmp_path: Path) -> None:
+    script = """
+import sys
+import crdtmem.coherence, crdtmem.sync
+print(*(module.__file__ for name, module in sys.modules.items() if name.partition(".")[0] == "crdtmem"))
+"""
+    for path in ran("-c", script, cwd=tmp_path, path=installed).split():
+        assert Path(path).is_relative_to(installed)
+
+
+def test_python_m_crdtmem_is_the_command(installed: Path, tmp_path: Path) -> None:
+    assert ran("-m", "crdtmem", "version", cwd=tmp_path, path=installed) == f"{PROJECT['version']}\n"
+    assert "relay" in ran("-m", "crdtmem", "--help", cwd=tmp_path, path=installed)

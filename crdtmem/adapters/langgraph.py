@@ -17,27 +17,29 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from langgraph.store.base import (
-    BaseStore,
-    GetOp,
-    IndexConfig,
-    InvalidNamespaceError,
-    Item,
-    ListNamespacesOp,
-    MatchCondition,
-    Op,
-    PutOp,
-    Result,
-    SearchItem,
-    SearchOp,
-    TTLConfig,
-    validate_op_namespace,
-)
-
 from crdtmem import Entry, Memory, ReadOnly, RulesRefused, ValueRefused
 from crdtmem.adapters.filters import matches
 from crdtmem.adapters.together import together
 from crdtmem.adapters.vectors import Candidate, Vector, Vectors
+from crdtmem.extras import extra
+
+with extra("langgraph"):
+    from langgraph.store.base import (
+        BaseStore,
+        GetOp,
+        IndexConfig,
+        InvalidNamespaceError,
+        Item,
+        ListNamespacesOp,
+        MatchCondition,
+        Op,
+        PutOp,
+        Result,
+        SearchItem,
+        SearchOp,
+        TTLConfig,
+        validate_op_namespace,
+    )
 
 BETWEEN = ".."  # a label has no dot and is never empty, so the first of these ends the namespace
 FRESH = 0.05  # a read prolongs a life when this part of it is over
