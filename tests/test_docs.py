@@ -7,8 +7,10 @@ The blocks of one page share one namespace and run in order, in an empty folder.
 import doctest
 import importlib
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from textwrap import dedent
 from types import ModuleType
@@ -59,12 +61,27 @@ def test_the_blocks_of_a_page_run(path: Path, tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     namespace = ModuleType("page")
     monkeypatch.setitem(sys.modules, "page", namespace)
-    with provider(SCRIPTS.get(str(path.relative_to(ROOT)), [""])) as local:
+    blocks = list(python_blocks(path.read_text()))
+    with provider(SCRIPTS.get(str(path.relative_to(ROOT)), [""])) as local, ExitStack() as company:
         for name, where in (("ANTHROPIC", local.url), ("OPENAI", f"{local.url}/v1")):
             monkeypatch.setenv(f"{name}_BASE_URL", where)
             monkeypatch.setenv(f"{name}_API_KEY", "none")
-        for block in python_blocks(path.read_text()):
+        if path == ROOT / "README.md":  # its first block is for two shells
+            company.enter_context(pasted_elsewhere(blocks[0]))
+        for block in blocks:
             exec(compile(block, path, "exec"), vars(namespace))
+
+
+@contextmanager
+def pasted_elsewhere(block: str) -> Iterator[None]:
+    """A Python shell in this folder that has run a block, and stays."""
+    shell = subprocess.Popen(
+        [sys.executable, "-i", "-c", block], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        yield
+    finally:
+        shell.communicate()
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -1,6 +1,8 @@
 """What strangers install: the wheel holds what is declared and no more, and importing crdtmem is cheap and quiet."""
 
 import os
+import re
+import select
 import shutil
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.layout import PACKAGES, ROOT
+from tests.test_docs import python_blocks
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
@@ -182,3 +185,52 @@ print(*(module.__file__ for name, module in sys.modules.items() if name.partitio
 def test_python_m_crdtmem_is_the_command(installed: Path, tmp_path: Path) -> None:
     assert ran("-m", "crdtmem", "version", cwd=tmp_path, path=installed) == f"{PROJECT['version']}\n"
     assert "relay" in ran("-m", "crdtmem", "--help", cwd=tmp_path, path=installed)
+
+
+def test_what_the_readme_says_to_paste_works_in_two_shells(installed: Path, tmp_path: Path) -> None:
+    pasted = next(python_blocks((ROOT / "README.md").read_text())).strip()
+    assert len(pasted.splitlines()) == 11
+    with Terminal(installed, tmp_path) as one, Terminal(installed, tmp_path) as other:
+        for shell in (one, other):
+            shell.types(pasted)
+        for shell in (one, other):
+            shown = shell.shows(r"\n2400 headline: agent-.*\n").string
+            assert "Error" not in shown and all(f"asks agent-{each.process.pid}'" in shown for each in (one, other))
+            shell.types("print('digest', 'is', memory.digest())")
+        assert one.shows(r"digest is (.+)\n")[1] == other.shows(r"digest is (.+)\n")[1]
+        for shell in (one, other):
+            shell.types("exit()")
+            assert shell.process.wait(timeout=60) == 0
+    assert len([*tmp_path.glob("agent-*.db")]) == 2
+
+
+class Terminal:
+    """A Python shell in a terminal of its own, as somebody has it who types."""
+
+    def __init__(self, installed: Path, folder: Path) -> None:
+        self._screen, far = os.openpty()
+        environment = {**os.environ, "PYTHONPATH": str(installed), "TERM": "dumb"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-q"], cwd=folder, stdin=far, stdout=far, stderr=far, env=environment
+        )
+        os.close(far)
+        self.shows(">>> ")
+
+    def types(self, text: str) -> None:
+        os.write(self._screen, f"{text}\n".encode())
+
+    def shows(self, pattern: str) -> re.Match[str]:
+        """What comes, once all of it holds what is awaited; the test fails when nothing comes for a minute."""
+        shown = b""
+        while not (found := re.search(pattern, shown.decode(errors="replace").replace("\r", ""))):
+            assert select.select([self._screen], [], [], 60)[0], f"{pattern!r} never came after {shown!r}"
+            shown += os.read(self._screen, 4096)
+        return found
+
+    def __enter__(self) -> "Terminal":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self._screen)
