@@ -1,4 +1,4 @@
-"""The stale embedding: the office moved to Porto, and a search for Porto does not find it. A search for Lyon does.
+"""The stale embedding: the office moved to Porto, and who searches for Portugal does not find it. France finds it.
 
 The text of a note is updated in one table; its vector, in another, was made when the note was added. No error says that
 the two no longer belong together.
@@ -13,8 +13,9 @@ OLD, NEW, OTHER = "The office is in Lyon.", "The office moved to Porto.", "The p
 
 
 def embed(texts: Sequence[str]) -> list[list[float]]:
-    """Stands for a real model: one dimension for each place, and a little that all texts have in common."""
-    return [[*(float(place in text.lower()) for place in ("lyon", "porto")), 0.1] for text in texts]
+    """Stands for a real model: one dimension for each country, and a little that all texts have in common."""
+    countries = {"Lyon", "France"}, {"Porto", "Portugal"}
+    return [[*(float(any(word in text for word in country)) for country in countries), 0.1] for text in texts]
 
 
 def likeness(one: list[float], other: list[float]) -> float:
@@ -45,18 +46,18 @@ def test_a_vector_that_does_not_follow_its_text_finds_the_wrong_note() -> None:
     index.add("office", OLD)
     index.add("plant", OTHER)
     index.update("office", NEW)
-    assert index.search("What is in Porto?") == []
-    assert NEW in index.search("What is in Lyon?")
+    assert index.search("Portugal") == []
+    assert NEW in index.search("France")
 
 
 def test_a_vector_belongs_to_the_very_text_it_was_made_of() -> None:
     clerk, reader = crew("clerk", "reader")
     clerk.records("notes").update({"office": OLD, "plant": OTHER})
     exchange(clerk, reader)
-    assert {hit.value for hit in reader.search("What is in Lyon?", limit=2, embed=embed)} == {OLD, OTHER}
+    assert {hit.value for hit in reader.search("France", limit=2, embed=embed)} == {OLD, OTHER}
 
     clerk.records("notes").put("office", NEW, why="the lease ended")
     exchange(clerk, reader)
-    assert reader.search("What is in Porto?", embed=embed)[0].value == NEW
-    assert reader.search("What is in Lyon?", embed=embed)[0].value == OTHER
-    assert OLD not in [hit.value for hit in reader.search("What is in Lyon?", embed=embed)]
+    assert reader.search("Portugal", embed=embed)[0].value == NEW
+    assert reader.search("France", embed=embed)[0].value == OTHER
+    assert OLD not in [hit.value for hit in reader.search("France", embed=embed)]
