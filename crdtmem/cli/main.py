@@ -8,6 +8,7 @@ import typer
 
 from crdtmem import CrdtmemError, __version__
 from crdtmem.cli import mcp, relay, token
+from crdtmem.cli.demo import command as demo
 
 app = typer.Typer(
     name="crdtmem",
@@ -17,6 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+app.command("demo")(demo.run)
 app.command("relay")(relay.run)
 app.command("mcp")(mcp.run)
 app.command("token")(token.issue_one)
