@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from crdtmem import CrdtmemError, Replica, SqliteStore
+from crdtmem import CrdtmemError, Replica
 from crdtmem.cli.demo import answers, loss, more, storm
 from crdtmem.cli.demo.cables import Cables
 from crdtmem.cli.demo.crew import PROGRAM, Crew, Failed
@@ -96,9 +96,5 @@ def _files(paths: list[Path]) -> Check:
 
 
 def _digest(path: Path) -> str:
-    store = SqliteStore(path, readonly=True)
-    try:
-        with Replica("reader", store=store) as replica:
-            return replica.open(tenant=TENANT, task=TASK).digest()
-    finally:
-        store.close()
+    with Replica("reader", store=path) as replica:  # as its owner, which shows that nobody owns it any more
+        return replica.open(tenant=TENANT, task=TASK).digest()

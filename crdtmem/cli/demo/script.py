@@ -162,7 +162,7 @@ def _turns(agent: str, number: int, rng: Random) -> list[Turn]:
             writes.append(Write("closed", CLOSED[number]))
         writes.append(Write("tokens", 100 * rng.randint(4, 30)))
         turns.append(Turn(agent, now, ends, tuple(writes)))
-        now = ends + rng.randint(0, 2)
+        now = ends + rng.randint(1, 2)
     return turns
 
 

@@ -131,7 +131,7 @@ def _compared(crew: Crew, apart: dict[str, Told], told: dict[str, Told], figures
             ),
         ),
         table=(
-            ("agent", "writes while cut", "digest when cut", "digest after"),
+            ("agent", "wrote meanwhile", "digest while cut", "digest after"),
             *(
                 (name, str(figures["written_meanwhile"][name]), apart[name].digest[:8], told[name].digest[:8])
                 for name in told
