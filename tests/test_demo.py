@@ -175,7 +175,10 @@ LIES = """
 
     def turn(self, memory, path, writes):  # the file is read again before it is written; the memory gets a part of it
         look(self, memory, path)
-        make(memory, self._copy, agent.Path(path), [write for write in writes if write[0] != "tokens"][1:])
+        acts.board.change(self._copy, [acts.Write(*write) for write in writes])
+        acts.board.replace(agent.Path(path), self._copy)
+        elsewhere = agent.Path(path + ".copy")
+        make(memory, acts.board.empty(), elsewhere, [write for write in writes if write[0] != "tokens"][1:])
 
     def forgets(self, amount=1, **said):  # acknowledged, and not written
         return None if (said.get("why") or "").split()[1:2] == ["7"] else add(self, amount, **said)
@@ -287,8 +290,9 @@ def test_whoever_stops_it_leaves_no_process_and_a_whole_terminal(
                 process.send_signal(number)
                 told = True
     os.close(here)
-    said = process.stderr.read().decode() if process.stderr else ""
-    assert process.wait() == code
+    with process:
+        said = process.stderr.read().decode() if process.stderr else ""
+    assert process.returncode == code
     assert said == "crdtmem: stopped; no process is left, and what they wrote is in crdtmem-demo\n"
     assert seen.rindex(b"\x1b[?25h") > seen.rindex(b"\x1b[?25l")  # the cursor is back
     assert not any(owned(tmp_path / "crdtmem-demo" / f"{name}.db") for name in AGENTS)
@@ -298,9 +302,8 @@ def test_agents_do_not_outlive_a_director_that_is_killed(tmp_path: Path) -> None
     process = subprocess.Popen([*CRDTMEM, "demo", "--json"], cwd=tmp_path, stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline(), process.stdout.readline()  # it has opened, and the first beat is over
-    process.kill()
-    process.wait()
-    process.stdout.close()
+    with process:
+        process.kill()
     files = [tmp_path / "crdtmem-demo" / f"{name}.db" for name in AGENTS]
     while any(map(owned, files)):  # for ever, if they do
         pass

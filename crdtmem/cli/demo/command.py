@@ -55,13 +55,21 @@ def run(
     if llm is not None:
         checked(llm)
     where = fresh(folder)
-    with _stage(plain=plain, lines=lines) as stage:
-        outcome = _ran(play(story(seed), stage, where, beats=(*SIX, *MORE) if more else SIX, llm=llm), where)
-    if not outcome.held:
-        raise typer.Exit(1)
+    try:
+        with _stage(plain=plain, lines=lines) as stage:
+            outcome = _ran(play(story(seed), stage, where, beats=(*SIX, *MORE) if more else SIX, llm=llm))
+    except _Stopped as stopped:
+        print(f"crdtmem: stopped; no process is left, and what they wrote is in {where}", file=sys.stderr)
+        raise typer.Exit(128 + stopped.number) from None
+    raise typer.Exit(0 if outcome.held else 1)
 
 
-def _ran(playing: Coroutine[Any, Any, Outcome], where: Path) -> Outcome:
+class _Stopped(Exception):
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+def _ran(playing: Coroutine[Any, Any, Outcome]) -> Outcome:
     """What came of it. Who is told to end, by Ctrl-C or SIGTERM, ends the crew first."""
     import asyncio
 
@@ -73,10 +81,10 @@ def _ran(playing: Coroutine[Any, Any, Outcome], where: Path) -> Outcome:
 
     try:
         return asyncio.run(main())
-    except (KeyboardInterrupt, asyncio.CancelledError) as end:
-        print(f"crdtmem: stopped; no process is left, and what they wrote is in {where}", file=sys.stderr)
-        number = signal.SIGINT if isinstance(end, KeyboardInterrupt) else signal.SIGTERM
-        raise typer.Exit(128 + number) from None
+    except KeyboardInterrupt:
+        raise _Stopped(signal.SIGINT) from None
+    except asyncio.CancelledError:
+        raise _Stopped(signal.SIGTERM) from None
 
 
 def _stage(*, plain: bool, lines: bool) -> AbstractContextManager[Stage]:
