@@ -18,37 +18,23 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from crdtmem.change import COUNTER, RECORDS, REGISTER, SEQUENCE, TEXT, Version
-from crdtmem.entry import Entry, EntryId
-from crdtmem.errors import BadBytes
+from crdtmem.concern import Finding, concerns
+from crdtmem.entry import Entry
 from crdtmem.fields.field import alive
-from crdtmem.fields.records import disagreement, fold
+from crdtmem.fields.records import disagreement
 from crdtmem.index import At, Index, passages
 from crdtmem.past import Pinned
 from crdtmem.prose import words
 from crdtmem.search import admitting, outer_lock, reading
-from crdtmem.taint import FINDINGS
 from crdtmem.values import Frozen, key_of
 
 if TYPE_CHECKING:
     from crdtmem.memory import Memory
 
-OPEN = ("open", "acknowledged")
-MOST_CONCERNED = 50  # entries of one finding
 MOST_RIVALS = 8  # of one conflict
 _EACH = 8  # of every field, so many are weighed in any case
 _FADE, _FADE_EACH = 50, 4  # the newest but so many, of all and of a field, weighs half as much
 _TRUST = {"user": 1.0, "tool": 0.9, "import": 0.7, "agent": 0.6}
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What a review found about some entries."""
-
-    kind: str
-    tier: str
-    status: str
-    says: str
-    about: tuple[Any, ...]
 
 
 @dataclass(slots=True)
@@ -122,7 +108,7 @@ def choose(memory: Memory, wish: Wish) -> Choice:
         ats = [at for at in sorted(index.rows) if wish.fields is None or at[1] in wish.fields]
         admit = admitting(index, [], None if wish.fields is None else wish.fields.keys(), retracted, now)
         weights = _weights(index, ats, wish, admit)
-        concerned = _findings(state, now)
+        concerned = concerns(state, now)
         rivals = _rivals(state, ats, now)
         rows = _wanted(index, ats, rivals, concerned)
         said = {}
@@ -282,36 +268,3 @@ def squashed(frozen: Frozen) -> Any:
         return key_of(frozen)
     words = [word.strip("\"'“”()").rstrip(".,;:!") for word in frozen.casefold().split()]
     return " ".join(word for word in words if word and word != "the")
-
-
-# -- findings --------------------------------------------------------------------------------------
-
-
-def _findings(state: Any, now: float) -> dict[Any, list[Finding]]:
-    """What is open or acknowledged, by the entries concerned. What is not as it should be is passed over."""
-    found: dict[Any, list[Finding]] = {}
-    field: Any = state.fields.get((RECORDS, FINDINGS))
-    for key in sorted(field.held()) if field is not None else ():
-        shown = alive(field.live(key), now)
-        finding = _finding(fold(shown, "latest")) if shown else None
-        if finding is not None:
-            for id in finding.about:
-                found.setdefault(id, []).append(finding)
-    return found
-
-
-def _finding(value: Any) -> Finding | None:
-    if type(value) is not dict or value.get("status") not in OPEN or type(value.get("entries")) is not list:
-        return None
-    kind, tier, status, says = (str(value.get(name, "")) for name in ("kind", "tier", "status", "says"))
-    if not says:
-        return None
-    ids = tuple(dict.fromkeys(id for text in value["entries"][:MOST_CONCERNED] if (id := _id(text)) is not None))
-    return Finding(kind, tier, status, says, ids) if ids else None
-
-
-def _id(text: Any) -> Any:
-    try:
-        return tuple(EntryId.parse(text))
-    except (BadBytes, TypeError):
-        return None

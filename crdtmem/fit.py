@@ -13,7 +13,8 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from crdtmem.change import KINDS, RECORDS, Version
-from crdtmem.chosen import Choice, Finding, Said
+from crdtmem.chosen import Choice, Said
+from crdtmem.concern import Finding
 from crdtmem.entry import Entry
 from crdtmem.errors import MisuseError
 from crdtmem.page import Line, Page, listed, markdown, name, quoted, shown, xml

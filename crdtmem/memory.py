@@ -294,6 +294,23 @@ class Memory:
         """
         self._document.wait(self._version(version), timeout)
 
+    def refresh(self) -> int:
+        """Take in what the owner of the file has written since, where this memory only reads it; how many changes.
+
+        Nothing is to be done for a memory that writes: what comes is there at once.
+
+        >>> from crdtmem import Replica, SqliteStore
+        >>> with Replica("ann", store="ann.db") as ann:
+        ...     mine = ann.open(tenant="acme")
+        ...     _ = mine.counter("n").add(1)
+        ...     with Replica("reader", store=SqliteStore("ann.db", readonly=True)) as reader:
+        ...         theirs = reader.open(tenant="acme")
+        ...         _ = mine.counter("n").add(1)
+        ...         theirs.counter("n").value, theirs.refresh(), theirs.counter("n").value
+        (1, 1, 2)
+        """
+        return self._document.refresh()
+
     def at(self, version: Version | str | datetime) -> Memory:
         """This memory as of a version, or as of a moment by its writers' clocks, read-only.
 

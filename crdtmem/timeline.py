@@ -9,12 +9,13 @@ from __future__ import annotations
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
-from typing import Any, overload
+from typing import Any, NamedTuple, overload
 
 from msgspec.msgpack import Decoder
 
 from crdtmem.errors import BadBytes
 from crdtmem.event import Event
+from crdtmem.taint import FINDINGS
 from crdtmem.values import encode
 
 Rank = tuple[int, bytes, int, int, int]
@@ -87,17 +88,65 @@ def place(token: str) -> Rank:
         raise BadBytes(f"{token[:40]!r} is not a place in a timeline; use timeline.next or .previous") from None
 
 
+class Row(NamedTuple):
+    """One line of a timeline, in its parts: plain text, each on one line.
+
+    Attributes:
+        event: the event it tells.
+        who: the agent, and its role.
+        verb: what was done.
+        where: the field, and the key in it.
+        what: the value, what stood there before, the reason.
+    """
+
+    event: Event
+    who: str
+    verb: str
+    where: str
+    what: str
+
+    @property
+    def minute(self) -> str:
+        """The minute it happened in."""
+        return f"{self.event.when:%Y-%m-%d %H:%M} UTC"
+
+
+def rows(events: Sequence[Event]) -> Iterator[Row]:
+    """The lines of a timeline, in their parts. What takes the place of another is told once, with both.
+
+    >>> from crdtmem import Replica
+    >>> memory = Replica("ann", time=lambda: 1_700_000_000).open(tenant="acme")
+    >>> _ = memory.counter("tokens").add(1200)
+    >>> [row[1:] for row in rows(memory.audit())]
+    [('ann', 'added', 'tokens', '+1200')]
+    """
+    for event, before in _joined(events):
+        if event.field == FINDINGS and event.action == "added":
+            yield Row(event, _who(event), *_found(event))
+        else:
+            yield Row(event, _who(event), "changed" if before else event.action, _where(event), _what(event, before))
+
+
 def lines(events: Sequence[Event]) -> Iterator[str]:
     """The lines of a timeline."""
-    told = list(_joined(events))
-    who = max((len(_who(event)) for event, _ in told), default=0)
-    where = max((len(_where(event)) for event, _ in told), default=0)
-    for minute, some in groupby(told, lambda pair: f"{pair[0].when:%Y-%m-%d %H:%M} UTC"):
+    told = list(rows(events))
+    who = min(max((len(row.who) for row in told), default=0), 24)
+    where = min(max((len(row.where) for row in told), default=0), 32)
+    for minute, some in groupby(told, lambda row: row.minute):
         yield minute
-        for event, before in some:
-            verb = "changed" if before else event.action
-            line = f"  :{event.when:%S}  {_who(event):{min(who, 24)}}  {verb:<10}  {_where(event):{min(where, 32)}}"
-            yield f"{line}  {_what(event, before)}".rstrip()
+        for row in some:
+            yield f"  :{row.event.when:%S}  {row.who:{who}}  {row.verb:<10}  {row.where:{where}}  {row.what}".rstrip()
+
+
+def _found(event: Event) -> tuple[str, str, str]:
+    """A finding of a review as a line has it: verb, where, what. Anybody may have written it, so nothing is sure."""
+    said = event.value if type(event.value) is dict else {}
+    verb = {"open": "found", "acknowledged": "noted", "resolved": "resolved"}.get(str(said.get("status")), "added")
+    if verb == "added":
+        return verb, _where(event), _what(event, ())
+    what = one_line(str(said.get("says")))
+    why = f"  why: {one_line(event.why)}" if event.why and verb != "found" else ""
+    return verb, "a finding", f"{one_line(str(said.get('tier')))} {one_line(str(said.get('kind')))}: {what}{why}"
 
 
 def _joined(events: Sequence[Event]) -> Iterator[tuple[Event, tuple[Event, ...]]]:

@@ -49,7 +49,7 @@ THIRD_PARTY: dict[str, str | tuple[str, ...]] = {
     "uvicorn": "crdtmem.adapters.mcp",
     "openai": "crdtmem.coherence.judges",
     "snowballstemmer": "crdtmem.coherence.lexicon",
-    "rich": "crdtmem.coherence.shown",
+    "rich": ("crdtmem.cli", "crdtmem.coherence.shown"),
 }
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from crdtmem.cli.token import scope
+from crdtmem.cli.naming import scope
 from crdtmem.errors import MisuseError
 
 

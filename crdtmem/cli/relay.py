@@ -7,13 +7,15 @@ import json
 import signal
 import ssl
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from crdtmem.errors import MisuseError
-from crdtmem.sync.news import News
-from crdtmem.sync.relay import Relay
+
+if TYPE_CHECKING:
+    from crdtmem.sync.news import News
+    from crdtmem.sync.relay import Relay
 
 
 def run(
@@ -33,6 +35,8 @@ def run(
 
     Example: `crdtmem relay relay.db --listen 0.0.0.0:7400 --issuer 3b6a... --certificate cert.pem --key key.pem`
     """
+    from crdtmem.sync.relay import Relay
+
     tls = None
     if certificate is not None:
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

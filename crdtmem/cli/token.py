@@ -8,11 +8,9 @@ from typing import Annotated
 
 import typer
 
+from crdtmem.cli.naming import scope
 from crdtmem.errors import MisuseError
 from crdtmem.identity import Identity
-from crdtmem.namespace import Namespace
-from crdtmem.sync.frames import NAMES
-from crdtmem.sync.tokens import Door, issue
 
 Scope = Annotated[list[str], typer.Option(metavar="LABELS", help="as tenant=acme,task=q3; stands for all below it too")]
 
@@ -31,6 +29,8 @@ def issue_one(
 
     Example: `crdtmem token ann --write tenant=acme,task=q3 --read tenant=acme --days 7`
     """
+    from crdtmem.sync.tokens import Door, issue
+
     if not read and not write:
         raise MisuseError("a token that allows nothing: give it --read or --write, as in --write tenant=acme")
     identity = Identity.kept(issuer)
@@ -53,19 +53,3 @@ def identity(
     """
     key = Identity.kept(path).key.hex()
     print(json.dumps({"key": key, "file": str(path)}) if as_json else key)
-
-
-def scope(text: str) -> Namespace:
-    """The namespace that labels on a command line name.
-
-    >>> scope("tenant=acme,task=q3")
-    Namespace(tenant='acme', task='q3')
-    """
-    labels: dict[str, str] = {}
-    for item in text.split(","):
-        label, given, value = item.partition("=")
-        if not given or label not in NAMES or label in labels:
-            raise MisuseError(f"{text!r}: labels as in tenant=acme,task=q3; there are {', '.join(NAMES)}")
-        labels[label] = value
-    labels.setdefault("tenant", "")
-    return Namespace(**labels)

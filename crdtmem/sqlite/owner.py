@@ -89,6 +89,11 @@ def owned(path: str) -> bool:
     return True
 
 
+def owner_of(path: str) -> str | None:
+    """Who owns this file, in words; None if nobody who lives seems to."""
+    return _tell(path + SUFFIX) if owned(path) else None
+
+
 def _tell(side: str) -> str:
     about = _read(side)
     if not about:

@@ -1,0 +1,98 @@
+"""`crdtmem status`: a file at a glance: who owns it, which memories it holds, what needs somebody's attention."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from crdtmem import Memory, Replica, StoreError
+from crdtmem.cli import out
+from crdtmem.cli.frame import File, Json, Which
+from crdtmem.cli.naming import chosen, named, scope
+from crdtmem.concern import standing
+
+_LONG = 400  # characters of a version that is shown
+
+
+def status(file: File, which: Which = None, *, as_json: Json = False) -> None:
+    """Say what a file holds, who owns it, and what of it needs attention.
+
+    Example: `crdtmem status researcher.db`
+    """
+    from crdtmem.sqlite import SqliteStore
+    from crdtmem.sqlite.owner import owner_of
+
+    if not file.exists():
+        raise StoreError(f"{file}: no such file")
+    owner = owner_of(os.path.realpath(file))
+    with SqliteStore(file, readonly=True) as store, Replica("reader", store=store) as replica:
+        held = store.namespaces()
+        asked = held if which is None else [chosen(str(file), held, scope(which))]
+        told = [_told(replica.open(namespace)) for namespace in asked]
+        size = store.size()
+    if as_json:
+        out.emit({"file": str(file), "bytes": size, "owner": owner, "memories": told})
+        return
+    out.say(
+        str(file), out.Cell(f"  {size:,} bytes, ", "dim"), out.Cell(f"owned by {owner}" if owner else "nobody owns it")
+    )
+    for one in told:
+        out.say(out.Cell(one["memory"], "bold"))
+        out.table(_rows(one), fold=1)
+        if len(one["version"]) <= _LONG:
+            print(f"version  {one['version']}")  # on one line, to be copied
+    if not told:
+        out.say("it holds no memory yet")
+
+
+def _told(memory: Memory) -> dict[str, Any]:
+    """All there is to say of a memory, for programs."""
+    last = next(iter(memory.audit(last=1)), None)
+    document = memory._document
+    found: dict[str, Any] = {
+        "memory": named(memory.namespace),
+        "version": str(memory.version),
+        "digest": memory.digest(),
+        "changes": document.state.count,
+        "fields": memory.fields(),
+        "agents": sorted({session.agent for session in document.state.sessions.values()}),
+        "conflicts": len(memory.conflicts()),
+        "findings": len(standing(document.state, document.now())),
+        "tainted": sum(
+            entry.tainted for name, kind in memory.fields().items() for entry in getattr(memory, kind)(name).entries()
+        ),
+        "damage": [str(one.reason) for one in memory.damage],
+        "owed": memory.owed,
+    }
+    return found | ({"last": out.event_data(last)} if last is not None else {})
+
+
+def _rows(one: dict[str, Any]) -> list[list[out.Cell | str]]:
+    fields = one["fields"]
+    rows: list[list[out.Cell | str]] = [
+        ["fields", ", ".join(f"{name} ({kind})" for name, kind in fields.items()) or "none hold anything"],
+        ["changes", f"{one['changes']:,} by {', '.join(one['agents'][:12]) or 'nobody'}"],
+    ]
+    if "last" in one:
+        last = one["last"]
+        rows.append(
+            ["last", f"{last['when'][:16].replace('T', ' ')} UTC, {last['by']} {last['action']} {last['field']}"]
+        )
+    open_ = [
+        (one["conflicts"], "conflict", "crdtmem conflicts"),
+        (one["findings"], "open finding", "crdtmem timeline --field @findings"),
+        (one["tainted"], "tainted entry", "crdtmem show"),
+        (len(one["damage"]), "damaged place", "crdtmem doctor"),
+    ]
+    for size, what, see in open_:
+        if size:
+            rows.append([out.Cell("look at", "yellow"), out.Cell(f"{_counted(size, what)}: {see}", "yellow")])
+    if one["owed"]:
+        rows.append(["history", f"{one['owed']:,} changes are still on their way from a peer"])
+    if len(one["version"]) > _LONG:
+        rows.append(["version", f"{len(one['version']):,} characters; --json has it"])
+    return rows
+
+
+def _counted(size: int, what: str) -> str:
+    return f"{size:,} {what if size == 1 else what.removesuffix('y') + 'ies' if what.endswith('y') else what + 's'}"
