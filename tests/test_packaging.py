@@ -17,6 +17,7 @@ import pytest
 from tests.layout import PACKAGES, ROOT
 from tests.test_docs import python_blocks
 
+README = (ROOT / "README.md").read_text()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 # What comes along with an import, beside the standard library. The names after crdtmem are packages inside the others.
@@ -188,7 +189,7 @@ def test_python_m_crdtmem_is_the_command(installed: Path, tmp_path: Path) -> Non
 
 
 def test_what_the_readme_says_to_paste_works_in_two_shells(installed: Path, tmp_path: Path) -> None:
-    pasted = next(python_blocks((ROOT / "README.md").read_text())).strip()
+    pasted = next(python_blocks(README)).strip()
     assert len(pasted.splitlines()) == 11
     with Terminal(installed, tmp_path) as one, Terminal(installed, tmp_path) as other:
         for shell in (one, other):
@@ -198,10 +199,25 @@ def test_what_the_readme_says_to_paste_works_in_two_shells(installed: Path, tmp_
             assert "Error" not in shown and all(f"asks agent-{each.process.pid}'" in shown for each in (one, other))
             shell.types("print('digest', 'is', memory.digest())")
         assert one.shows(r"digest is (.+)\n")[1] == other.shows(r"digest is (.+)\n")[1]
+        store = f"agent-{one.process.pid}.db"
+        commands = re.findall(r"(?m)^crdtmem (\w+) agent-4711\.db", README)
+        assert commands == ["timeline", "conflicts", "check"]
+        for command in commands:
+            said = commanded(installed, tmp_path, command, store)
+            assert f"draft {one.process.pid}" in said and f"draft {other.process.pid}" in said
         for shell in (one, other):
             shell.types("exit()")
             assert shell.process.wait(timeout=60) == 0
     assert len([*tmp_path.glob("agent-*.db")]) == 2
+
+
+def commanded(installed: Path, folder: Path, *arguments: str) -> str:
+    """What the command says; 1 is its code for something found."""
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    command = [sys.executable, "-m", "crdtmem", *arguments]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode in (0, 1) and done.stderr == ""
+    return done.stdout
 
 
 class Terminal:
