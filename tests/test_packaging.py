@@ -1,5 +1,6 @@
 """What strangers install: the wheel holds what is declared and no more, and importing crdtmem is cheap and quiet."""
 
+import json
 import os
 import re
 import select
@@ -211,11 +212,22 @@ def test_what_the_readme_says_to_paste_works_in_two_shells(installed: Path, tmp_
     assert len([*tmp_path.glob("agent-*.db")]) == 2
 
 
-def commanded(installed: Path, folder: Path, *arguments: str) -> str:
+def test_the_configuration_in_the_readme_starts_a_server(installed: Path, tmp_path: Path) -> None:
+    [block] = re.findall(r"(?ms)^```json\n(.*?)^```", README)
+    server = json.loads(block.replace("/home/ann", str(tmp_path)))["mcpServers"]["memory"]
+    assert server["command"] == "crdtmem"
+    client = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "host", "version": "1"}}
+    hello = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": client}
+    answer = json.loads(commanded(installed, tmp_path, *server["args"], said=json.dumps(hello) + "\n").splitlines()[0])
+    assert answer["result"]["serverInfo"]["name"] == "crdtmem"
+    assert (tmp_path / ".crdtmem").is_dir()
+
+
+def commanded(installed: Path, folder: Path, *arguments: str, said: str = "") -> str:
     """What the command says; 1 is its code for something found."""
     environment = {**os.environ, "PYTHONPATH": str(installed)}
     command = [sys.executable, "-m", "crdtmem", *arguments]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=folder, env=environment, input=said, capture_output=True, text=True, check=False)
     assert done.returncode in (0, 1) and done.stderr == ""
     return done.stdout
 
