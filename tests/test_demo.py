@@ -162,6 +162,7 @@ def test_a_run_holds_in_every_view_and_the_file_loses_what_a_model_says(tmp_path
 # -- every claim can fail --------------------------------------------------------------------------
 
 LIES = """
+    import crdtmem
     import crdtmem.cli.demo.acts as acts
     import crdtmem.cli.demo.agent as agent
     from crdtmem import Counter, Memory, Replica
@@ -170,7 +171,7 @@ LIES = """
     from crdtmem.facts import Facts
 
     make, look, add, spend, pages, review, close = (
-        acts.make, agent.Agent._look, Counter.add, acts.spend, acts.pages, acts.review, Replica.close
+        acts.make, agent.Agent._look, Counter.add, acts.spend, acts.pages, crdtmem.review, Replica.close
     )
 
     def turn(self, memory, path, writes):  # the file is read again before it is written; the memory gets a part of it
@@ -199,7 +200,7 @@ LIES = """
     Replica.close = adds_later
     Memory.digest = lambda self: self.agent
     Facts.unknown = lambda self, text: []
-    acts.review = lambda memory: review(memory, fields=[])
+    crdtmem.review = lambda memory: review(memory, fields=[])
     acts.ACTS.update(
         pages=foresees,
         timeline=lambda memory, field: [{"when": "", "by": memory.agent, "value": "", "why": ""}],
