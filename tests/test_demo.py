@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
+from runpy import run_path
 from typing import Any
 
 import pytest
@@ -32,7 +33,8 @@ from crdtmem.cli.demo.live import Terminal
 from crdtmem.cli.demo.paper import Paper
 from crdtmem.cli.demo.play import MORE, SIX, play
 from crdtmem.cli.demo.scene import Outcome
-from crdtmem.cli.demo.script import AGENTS, NOTES, QUESTIONS, SIDES, TASK, TENANT, Story, story
+from crdtmem.cli.demo.script import AGENTS, KEY, NOTES, QUESTIONS, SIDES, TASK, TENANT, Story, story
+from tests.layout import ROOT
 from tests.provider import provider
 
 CRDTMEM = (sys.executable, "-c", "from crdtmem.cli import main; main()")
@@ -88,7 +90,7 @@ def test_whatever_the_seed_the_review_finds_the_planted_disagreement_and_nothing
     memory.set("questions").update(QUESTIONS)
     for texts in NOTES.values():
         memory.set("facts").update(texts)
-    memory.records("figures").put("churn in March", told.churn)
+    memory.records("figures").put(KEY, told.churn)
     assert acts.find(memory, None)["findings"] == []
     for name, text in told.says.items():
         memory.acting_as(name).set("facts").add(text)
@@ -129,12 +131,12 @@ def test_a_run_holds_in_every_view_and_the_file_loses_what_a_model_says(tmp_path
             Lines(lines),
             terminal,
         )
-        told = story(2)
+        told = story(command.SEED)
         outcome = asyncio.run(play(told, Everywhere(*stages), tmp_path, beats=(*SIX, *MORE)))
     assert outcome.held, [check for check in outcome.checks if not check.held]
 
     opened, *beats, closed = map(json.loads, lines.getvalue().splitlines())
-    assert (opened["seed"], opened["folder"]) == (2, str(tmp_path))
+    assert (opened["seed"], opened["folder"]) == (command.SEED, str(tmp_path))
     assert [beat["name"] for beat in beats] == [beat.name for beat in (*SIX, *MORE)]
     assert closed["held"] and len(closed["checks"]) == sum(len(beat["checks"]) for beat in beats) + 1
 
@@ -143,6 +145,8 @@ def test_a_run_holds_in_every_view_and_the_file_loses_what_a_model_says(tmp_path
     assert {(one["place"], one["value"]) for one in figures["writes"] if one["json_file"]} == kept
     assert figures["tokens"] == {"spent": told.tokens, "json_file": tokens, "crdtmem": told.tokens}
     assert all(one["crdtmem"] for one in figures["writes"])
+    picture = run_path(str(ROOT / "docs" / "pictures" / "loss.py"))
+    assert picture["drawn"](command.SEED, figures) == picture["PICTURE"].read_text(encoding="utf-8")
 
     page = text.getvalue()
     assert page.isascii() and "\x1b" not in page and "FAIL" not in page
@@ -156,12 +160,27 @@ def test_a_run_holds_in_every_view_and_the_file_loses_what_a_model_says(tmp_path
     for name in AGENTS:
         with Replica("reader", store=tmp_path / f"{name}.db") as replica:
             memory = replica.open(tenant=TENANT, task=TASK)
-            assert len(memory.set("facts")) == 14 and memory.records("figures")["churn in March"] == "withdrawn"
+            assert len(memory.set("facts")) == 14 and memory.records("figures")[KEY] == "withdrawn"
+
+
+def test_what_it_says_to_try_can_be_typed_word_for_word(tmp_path: Path) -> None:
+    ran = subprocess.run([*CRDTMEM, "demo"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    *_, timeline, check, explain = ran.stdout.splitlines()
+    for typed, code, says in (
+        (timeline, 0, "retracted sources 'crm-export.csv'"),
+        (check, 1, "certain "),  # it has found something, as it should
+        (explain, 0, "rests on what was retracted"),
+    ):
+        assert typed.startswith("  ")
+        tried = subprocess.run(typed, shell=True, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert (tried.returncode, tried.stderr) == (code, "") and says in tried.stdout
 
 
 # -- every claim can fail --------------------------------------------------------------------------
 
 LIES = """
+    import crdtmem
     import crdtmem.cli.demo.acts as acts
     import crdtmem.cli.demo.agent as agent
     from crdtmem import Counter, Memory, Replica
@@ -170,7 +189,7 @@ LIES = """
     from crdtmem.facts import Facts
 
     make, look, add, spend, pages, review, close = (
-        acts.make, agent.Agent._look, Counter.add, acts.spend, acts.pages, acts.review, Replica.close
+        acts.make, agent.Agent._look, Counter.add, acts.spend, acts.pages, crdtmem.review, Replica.close
     )
 
     def turn(self, memory, path, writes):  # the file is read again before it is written; the memory gets a part of it
@@ -199,7 +218,7 @@ LIES = """
     Replica.close = adds_later
     Memory.digest = lambda self: self.agent
     Facts.unknown = lambda self, text: []
-    acts.review = lambda memory: review(memory, fields=[])
+    crdtmem.review = lambda memory: review(memory, fields=[])
     acts.ACTS.update(
         pages=foresees,
         timeline=lambda memory, field: [{"when": "", "by": memory.agent, "value": "", "why": ""}],

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from crdtmem import Entry, EntryId, Memory, View, review
+from crdtmem import Entry, EntryId, Memory
 from crdtmem.cli.demo import board
 from crdtmem.cli.demo.script import Write
 
@@ -83,6 +83,7 @@ def timeline(memory: Memory, field: str) -> list[dict[str, str]]:
 
 def find(memory: Memory, llm: str | None) -> dict[str, Any]:
     """Review the memory and file what was found."""
+    from crdtmem import review
     from crdtmem.cli.demo.model import judge_of
     from crdtmem.coherence import Budget
 
@@ -115,6 +116,8 @@ def tainted(memory: Memory) -> list[str]:
 
 def cite(memory: Memory, text: str, entry: str) -> dict[str, Any]:
     """Hold a text against a view of the memory; where it says {id}, it cites an entry."""
+    from crdtmem import View
+
     view = View(memory, about="churn in March", tokens=2000)
     id = next(id for id, shown in view.entries.items() if str(shown.id) == entry)
     report = text.format(id=id)
@@ -140,6 +143,7 @@ def spent(memory: Memory) -> dict[str, Any]:
 
 def prompt(memory: Memory, about: str, tokens: int, at: str) -> dict[str, Any]:
     """A view for a prompt, of the memory as it stood at a version."""
+    from crdtmem import View
     from crdtmem.page import tokens_of
 
     view = View(memory, about=about, tokens=tokens, at=at)

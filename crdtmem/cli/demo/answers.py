@@ -6,9 +6,9 @@ import asyncio
 
 from crdtmem.cli.demo.crew import Told
 from crdtmem.cli.demo.scene import Beat, Check, Night, Shown, equal
-from crdtmem.cli.demo.script import AGENTS
+from crdtmem.cli.demo.script import AGENTS, KEY
 
-KEY, SOURCE = "churn in March", "crm-export.csv"
+SOURCE = "crm-export.csv"
 OTHER = "The outage hit the smallest accounts first."
 
 

@@ -13,6 +13,7 @@ import tempfile
 from contextlib import AbstractContextManager, nullcontext
 from itertools import count
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -136,11 +137,13 @@ def _elsewhere() -> Path:
 
 def tries(folder: Path) -> list[str]:
     """Three commands to try on the files, as they are typed here."""
-    command = _command()
+    from crdtmem.cli.demo.script import KEY
+
+    command, file = _command(), quote(str(folder / "web.db"))
     return [
-        f"{command} timeline {folder / 'web.db'} --field figures",
-        f"{command} check {folder / 'web.db'}",
-        f"{command} view {folder / 'web.db'} --about churn",
+        f"{command} timeline {file} --last 12",
+        f"{command} check {file}",
+        f'{command} explain {file} figures "{KEY}"',
     ]
 
 
@@ -151,6 +154,6 @@ def _command() -> str:
     if found and os.path.realpath(found) == os.path.realpath(beside):
         return "crdtmem"
     if not beside.exists():
-        return "crdtmem" if found else f"{sys.executable} -m crdtmem"
+        return "crdtmem" if found else f"{quote(sys.executable)} -m crdtmem"
     here = Path.cwd()
-    return str(beside.relative_to(here) if beside.is_relative_to(here) else beside)
+    return quote(str(beside.relative_to(here) if beside.is_relative_to(here) else beside))

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 from random import Random
 
-from crdtmem.cli.demo.answers import KEY
 from crdtmem.cli.demo.scene import Beat, Check, Night, Shown, equal
-from crdtmem.cli.demo.script import AGENTS
+from crdtmem.cli.demo.script import AGENTS, KEY
 
 BUDGET = 600  # tokens of the prompt
 ABOUT = "why did churn rise?"

@@ -15,6 +15,7 @@ ROLES = {"web": "web researcher", "docs": "docs researcher", "synth": "synthesiz
 AGENTS = tuple(ROLES)
 SIDES = (("web", "docs"), ("synth", "reviewer"))  # which the cut leaves together
 TURNS = 3  # of each agent
+KEY = "churn in March"  # what the figure is of
 
 NOTES = {
     "web": (
