@@ -106,6 +106,10 @@ class BlockingPeer:
         """The names of the peers that are connected."""
         return self._peer.connected
 
+    def behind(self, *, memory: Memory | None = None) -> dict[str, int]:
+        """How many changes each connected peer that shares a memory has still to be sent, by its name."""
+        return self._call(lambda: self._peer.behind(memory=memory))
+
     def synced(self, peers: int = 1, timeout: float | None = None) -> None:
         """Wait until so many peers have stored all that is here now, and all that they have now is here."""
         self._run(self._peer.synced(peers, timeout))
