@@ -317,6 +317,19 @@ def test_whoever_stops_it_leaves_no_process_and_a_whole_terminal(
     assert not any(owned(tmp_path / "crdtmem-demo" / f"{name}.db") for name in AGENTS)
 
 
+def test_when_nobody_reads_it_any_more_it_ends_without_a_word(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [*CRDTMEM, "demo", "--plain"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    with process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+    assert not any(owned(tmp_path / "crdtmem-demo" / f"{name}.db") for name in AGENTS)
+
+
 def test_agents_do_not_outlive_a_director_that_is_killed(tmp_path: Path) -> None:
     process = subprocess.Popen([*CRDTMEM, "demo", "--json"], cwd=tmp_path, stdout=subprocess.PIPE)
     assert process.stdout is not None

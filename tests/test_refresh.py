@@ -17,7 +17,9 @@ from tests.test_forks import twins
 from tests.test_handover import busy, handed
 
 STEPS = st.lists(
-    st.sampled_from(["put", "add", "text", "move", "count", "retract", "foreign", "checkpoint", "prune", "look", "cut"]),
+    st.sampled_from(
+        ["put", "add", "text", "move", "count", "retract", "foreign", "checkpoint", "prune", "look", "cut"]
+    ),
     max_size=25,
 )
 

@@ -69,7 +69,7 @@ class Member:
             limit=_LINE,
             start_new_session=True,
         )
-        self.pid, self.status = process.pid, "up"
+        self.pid, self.status = process.pid, "starts"
         self._ears = [asyncio.create_task(self._hear(process)), asyncio.create_task(self._note(process))]
 
     async def _hear(self, process: asyncio.subprocess.Process) -> None:

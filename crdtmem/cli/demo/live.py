@@ -90,9 +90,8 @@ def crew_table(members: list[Member]) -> Table:
         state = member.state
         name = Text(member.name, COLOURS[member.name])
         if not state:
-            table.add_row(
-                name, str(member.pid or ""), "", "", "", Text(member.status, "bold red" if member.pid else "dim")
-            )
+            status = Text(member.status, "bold red" if member.status == "killed" else "dim")
+            table.add_row(name, str(member.pid or ""), "", "", "", status)
             continue
         peers = Text(
             f"{len(state['peers'])} of {len(AGENTS) - 1}", "" if len(state["peers"]) == len(AGENTS) - 1 else "red"

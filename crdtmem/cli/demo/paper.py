@@ -122,7 +122,7 @@ class Paper:
             style = "green" if check.held else "bold red"
             mark = Text(self._marks[0 if check.held else 1], style)
             grid.add_row(mark, Text(check.claim, "" if check.held else style), Text(check.figure, "bold"))
-        grid.width = self.console.width - 2
+        grid.width = self.console.width - 4
         self._print(Padding(grid, (0, 0, 0, 2)))
 
 

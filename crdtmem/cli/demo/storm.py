@@ -33,6 +33,7 @@ async def play(night: Night) -> Shown:
     acknowledged = list(victim.pages)
     stage.doing(f"{victim.name}, process {victim.pid}, was killed with kill -9 while it was writing")
     await stage.pause(1.2)
+    stage.doing(f"{victim.name} starts again on its file")
     kept = await _again(crew, victim.name)
     survived = sum(page in set(kept) for page in acknowledged)
     await _more(crew)
