@@ -13,6 +13,7 @@ from crdtmem.errors import NamespaceError
 from crdtmem.values import encode
 
 LABELS = ("tenant", "task", "role", "user", "thread", "agent")
+NAMES = (*LABELS, "owner")
 MAX_LABEL = 200
 
 
