@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Unpack
 
 from crdtmem.errors import MisuseError, StoreError
-from crdtmem.health import BAD, LIMITS, NOTE, OK, WARN, Health, Limits, Sign
+from crdtmem.health import BAD, LIMITS, NOTE, OK, WARN, Health, Limits, Sign, some
 from crdtmem.live import Live, live
 from crdtmem.past import Pinned
 from crdtmem.recent import Recent, recent
@@ -104,12 +104,12 @@ class _Examined:
             says = "a cut or a fork waits for damaged changes, so what is shown is not as it will be"
             yield Sign("integrity", BAD, says, advice="Connect a peer that has them")
         elif aside:
-            says = f"{self.log.records:,} changes are whole; {aside} were damaged once, and are back"
+            says = f"whole: {some(self.log.records, 'change')}; damaged once, and back: {aside}"
             yield Sign(
                 "integrity", NOTE, says, aside, 0, "A disk that lied once may do so again: keep a second replica"
             )
         else:
-            yield Sign("integrity", OK, f"{self.log.records:,} changes in {_bytes(self.log.size)} are whole")
+            yield Sign("integrity", OK, f"whole: {some(self.log.records, 'change')} in {_bytes(self.log.size)}")
 
     def format(self) -> Iterator[Sign]:
         newer = self.document._inbox.newer
@@ -121,7 +121,7 @@ class _Examined:
         forked = self.memory.equivocations
         if forked:
             names = ", ".join(sorted({one.by for one in forked}))
-            says = f"{len(forked)} sessions wrote two histories: {names}; what came behind is void"
+            says = f"two histories were written by {some(len(forked), 'session')} of {names}; what came behind is void"
             advice = (
                 "A store or a process was copied while it ran, or somebody cheats: give each copy a file of its own"
             )
@@ -132,9 +132,9 @@ class _Examined:
         behind = self.document.state.count - (kept[0].changes if kept else 0)
         if kept:
             age = _span(max(0.0, self.now - kept[0].at.timestamp()))
-            says = f"the newest is {age} old and has {_bytes(kept[0].size)}; {behind:,} changes lie behind it"
+            says = f"the newest is {age} old and has {_bytes(kept[0].size)}; behind it: {some(behind, 'change')}"
         else:
-            says = f"none yet; opening applies {behind:,} changes"
+            says = f"none yet; opening applies {some(behind, 'change')}"
         advice = (
             f"Opening takes about {behind / 100_000:.1f} s more than it need: crdtmem checkpoint, memory.checkpoint()"
         )
@@ -143,7 +143,8 @@ class _Examined:
     def growth(self) -> Iterator[Sign]:
         log, entries = self.log, max(1, self.live.entries)
         ratio = log.records / entries
-        says = f"{log.records:,} changes for {self.live.entries:,} live entries, {log.size / entries:,.0f} bytes each"
+        says = f"{some(log.records, 'change')} for {some(self.live.entries, 'live entry')}"
+        says += f", {log.size / entries:,.0f} bytes each"
         if log.days > 0.5:
             says += f"; {log.changes / log.days:,.0f} changes a day"
         advice = "Most of the file is history: crdtmem prune FILE --older-than 30d, once all replicas have it"
@@ -163,7 +164,7 @@ class _Examined:
         except StoreError:
             return
         size = self.log.size * found / max(1, self.log.records)
-        says = f"{found:,} changes are older than {_OLD.days} days, about {_bytes(size)}"
+        says = f"older than {_OLD.days} days: {some(found, 'change')}, about {_bytes(size)}"
         advice = f"Where all replicas have them: crdtmem prune FILE --older-than {_OLD.days}d"
         yield from self._sign("old", size, says, advice, past=NOTE)
 
@@ -247,13 +248,13 @@ class _Examined:
         if upto is None:
             return
         behind = max(0, self.document.log.newest - upto)
-        says = f"whoever writes this file has not asked its audit about the newest {behind:,} changes"
+        says = f"since whoever writes this file last asked its audit: {some(behind, 'change')}"
         advice = "Look at what agents do before somebody asks: crdtmem timeline FILE, memory.audit(last=50)"
         yield from self._sign("unread", behind, says, advice, past=NOTE)
 
     def sessions(self) -> Iterator[Sign]:
         count, heads = len(self.document.state.sessions), len(self.document.state.heads)
-        says = f"{count:,} sessions have written, {heads:,} of them were not followed by others yet"
+        says = f"written by {some(count, 'session')}; {heads:,} of them not followed by others yet"
         advice = "Each start of a process that writes is one: keep one process running, or hand writes to it"
         yield from self._sign("sessions", count, says, advice)
 
@@ -262,23 +263,23 @@ class _Examined:
     def waiting(self) -> Iterator[Sign]:
         owed, waits = self.memory.owed, self.document.waiting
         if owed:
-            says = f"{owed:,} changes are known by a checkpoint alone; their history is on its way"
+            says = f"known by a checkpoint alone: {some(owed, 'change')}; the history is on its way"
             yield Sign("history", NOTE, says, owed, 0, "Keep a Peer running until it is here")
         if waits:
-            says = f"{waits:,} changes wait for others that have not come"
+            says = f"waiting for others that have not come: {some(waits, 'change')}"
             advice = "Connect a peer that has them: the newest are of no use before"
             yield Sign(
                 "waiting", WARN if waits > self.limits["behind"] else NOTE, says, waits, self.limits["behind"], advice
             )
         refused = self.memory.refusals
         if refused:
-            says = f"{len(refused)} changes were refused since this was opened, the last: {refused[-1].reason}"
+            says = f"refused since this was opened: {some(len(refused), 'change')}, the last: {refused[-1].reason}"
             yield Sign("refused", NOTE, says, len(refused), 0, "See memory.refusals; who sent them is in peer.watch()")
 
     def lagging(self) -> Iterator[Sign]:
         if self.peers:
             name, count = max(self.peers.items(), key=lambda one: one[1])
-            says = f"{len(self.peers)} connected, {name!r} has {count:,} changes still to be sent"
+            says = f"{len(self.peers)} connected, {name!r} has {some(count, 'change')} still to be sent"
             advice = "It reads more slowly than the team writes: look at its machine, its disk and the line to it"
             yield from self._sign("behind", count, says, advice)
 
@@ -298,11 +299,7 @@ class _Examined:
 
     def tainted(self) -> Iterator[Sign]:
         count = self.live.tainted
-        says = (
-            f"{count:,} live entries rest on what was retracted"
-            if count
-            else "nothing live rests on what was retracted"
-        )
+        says = f"resting on what was retracted: {some(count, 'live entry') if count else 'nothing live'}"
         advice = "See each with crdtmem explain; retract or replace it, or affirm what holds all the same"
         yield from self._sign("tainted", count, says, advice)
 

@@ -124,3 +124,14 @@ class Health:
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.signs))
+
+
+def some(count: int, what: str) -> str:
+    """So many of something, in words.
+
+    >>> some(1, "live entry"), some(2000, "entry"), some(0, "change")
+    ('1 live entry', '2,000 entries', '0 changes')
+    """
+    if count == 1:
+        return f"1 {what}"
+    return f"{count:,} {what[:-1]}ies" if what.endswith("y") else f"{count:,} {what}s"

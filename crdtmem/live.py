@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from crdtmem.change import COUNTER, RECORDS, SEQUENCE, TEXT
-from crdtmem.chosen import OPEN
+from crdtmem.concern import standing
 from crdtmem.entry import Entry
 from crdtmem.fields.field import alive
 from crdtmem.fields.keyed import Keyed
-from crdtmem.fields.records import fold
 from crdtmem.page import quoted, tokens_of
 from crdtmem.taint import FINDINGS
 
@@ -63,7 +62,7 @@ def live(memory: Memory) -> Live:
         state = document.state
         entries = list(_entries(state, now))
         fallen = {id for id in state.taint.tainted if id not in state.taint.retracted}
-        findings = list(_findings(state, now))
+        findings = [_since(state, id) for id in standing(state, now)]
         conflicts = [sorted(entry.at.timestamp() for entry in one.entries)[1] for one in memory.conflicts()]
     tokens = lately = 0
     for entry in entries:
@@ -89,10 +88,6 @@ def _entries(state: Any, now: float) -> Iterator[Entry]:
             yield from alive(field.shares(), now)
 
 
-def _findings(state: Any, now: float) -> Iterator[float]:
-    field: Any = state.fields.get((RECORDS, FINDINGS))
-    for key in field.held() if field is not None else ():
-        shown = alive(field.live(key), now)
-        value = fold(shown, "latest") if shown else None
-        if isinstance(value, dict) and value.get("status") in OPEN:
-            yield min(entry.at.timestamp() for entry in shown)
+def _since(state: Any, id: str) -> float:
+    """Since when a finding stands."""
+    return min(entry.at.timestamp() for entry in state.fields[RECORDS, FINDINGS].live(id))  # type: ignore[no-any-return]

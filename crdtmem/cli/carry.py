@@ -17,13 +17,16 @@ from crdtmem import BadBytes, MisuseError
 from crdtmem.cli import given, out
 from crdtmem.cli.frame import At, File, Json, Which, opened, owned, user
 from crdtmem.cli.naming import named, scope
+from crdtmem.health import some
 
 _MAGIC = b"crdtmem archive\n"
 
 
 def export(
     file: File,
-    to: Annotated[str, typer.Argument(metavar="TO", help="the file to write; - is standard output", show_default=False)],
+    to: Annotated[
+        str, typer.Argument(metavar="TO", help="the file to write; - is standard output", show_default=False)
+    ],
     which: Which = None,
     lines: Annotated[bool, typer.Option("--lines", help="JSON lines, an entry a line, instead of an archive")] = False,  # noqa: FBT002
     at: At = None,
@@ -55,7 +58,7 @@ def export(
         if as_json:
             out.emit({"file": to, "entries": count, "bytes": os.path.getsize(to)})
         else:
-            out.say(f"{to}: {count:,} entries, {os.path.getsize(to):,} bytes")
+            out.say(f"{to}: {some(count, 'entry')}, {os.path.getsize(to):,} bytes")
 
 
 def _archive(file: Path, memory: object, to: str, *, as_json: bool) -> None:
@@ -79,14 +82,19 @@ def _archive(file: Path, memory: object, to: str, *, as_json: bool) -> None:
             }
         )
     else:
-        out.say(f"{to}: {made.changes:,} changes of {named(made.namespace)}, {made.size:,} bytes; digest {made.digest[:16]}")
+        size = f"{some(made.changes, 'change')} of {named(made.namespace)}, {made.size:,} bytes"
+        out.say(f"{to}: {size}; digest {made.digest[:16]}")
 
 
 def bring_in(
     file: File,
-    source: Annotated[str, typer.Argument(metavar="FROM", help="an archive, or JSON lines; - for lines on standard input")],
+    source: Annotated[
+        str, typer.Argument(metavar="FROM", help="an archive, or JSON lines; - for lines on standard input")
+    ],
     which: Which = None,
-    agent: Annotated[str | None, typer.Option("--as", metavar="NAME", help="who writes the entries of JSON lines")] = None,
+    agent: Annotated[
+        str | None, typer.Option("--as", metavar="NAME", help="who writes the entries of JSON lines")
+    ] = None,
     new: Annotated[bool, typer.Option("--new", help="begin the file and the memory if they are not there")] = False,  # noqa: FBT002
     trust: Annotated[list[str], typer.Option(metavar="KEY", help="whose archive of a pruned memory counts")] = [],  # noqa: B006
     as_json: Json = False,  # noqa: FBT002
@@ -112,12 +120,10 @@ def bring_in(
             out.emit({"entries": loaded.entries, "changes": loaded.changes, "expired": loaded.expired})
         else:
             gone = f"; {loaded.expired:,} had outlived their time" if loaded.expired else ""
-            out.say(f"{loaded.entries:,} entries written in {loaded.changes:,} changes{gone}")
+            out.say(f"{some(loaded.entries, 'entry')} written in {some(loaded.changes, 'change')}{gone}")
 
 
-def _bring(
-    file: Path, path: str, which: str | None, agent: str, *, new: bool, trust: list[str], as_json: bool
-) -> None:
+def _bring(file: Path, path: str, which: str | None, agent: str, *, new: bool, trust: list[str], as_json: bool) -> None:
     from crdtmem.archive import Archive
     from crdtmem.bringing import bring
     from crdtmem.rules import as_key
@@ -141,7 +147,7 @@ def _bring(
         out.emit({"memory": named(contents.namespace), "changes": came.changes, "of": came.of, "digest": digest})
     else:
         old = "" if came.changes == came.of else f" of {came.of:,}; the rest was here"
-        out.say(f"{named(contents.namespace)}: {came.changes:,} changes{old}; digest {digest[:16]}")
+        out.say(f"{named(contents.namespace)}: {some(came.changes, 'change')}{old}; digest {digest[:16]}")
 
 
 @contextmanager

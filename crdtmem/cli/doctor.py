@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,9 @@ from crdtmem import Memory, MisuseError
 from crdtmem.cli import given, out
 from crdtmem.cli.frame import File, Json, Which, opened
 from crdtmem.cli.naming import chosen, named, scope
+
+if TYPE_CHECKING:
+    from crdtmem.health import Health, Sign
 
 _STYLES = {"ok": "green", "note": "cyan", "warn": "yellow", "bad": "bold red"}
 
@@ -20,10 +23,13 @@ def doctor(
     which: Which = None,
     every: Annotated[bool, typer.Option("--all", help="each memory of the file")] = False,  # noqa: FBT002
     limit: Annotated[
-        list[str], typer.Option(metavar="NAME=NUMBER", help="tell from another figure on, as conflicts=2h; again for more")
+        list[str],
+        typer.Option(metavar="NAME=NUMBER", help="tell from another figure on, as conflicts=2h; again for more"),
     ] = [],  # noqa: B006
     window: Annotated[int, typer.Option(help="look closely at so many of the newest changes")] = 10_000,
-    alert: Annotated[str, typer.Option(metavar="URL", help="post warnings there, as JSON; nothing if all is well")] = "",
+    alert: Annotated[
+        str, typer.Option(metavar="URL", help="post warnings there, as JSON; nothing if all is well")
+    ] = "",
     strict: Annotated[bool, typer.Option("--strict", help="exit code 1 for warnings, too")] = False,  # noqa: FBT002
     as_json: Json = False,  # noqa: FBT002
 ) -> None:
@@ -54,11 +60,11 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _said(sign: Any) -> str:
+def _said(sign: Sign) -> str:
     return sign.says + (f". {sign.advice}" if sign.advice else "")
 
 
-def _examined(memory: Memory, window: int, limits: dict[str, Any]) -> Any:
+def _examined(memory: Memory, window: int, limits: dict[str, Any]) -> Health:
     from crdtmem.doctor import examine
 
     return examine(memory, window=window, **limits)
