@@ -202,10 +202,10 @@ def test_what_the_readme_says_to_paste_works_in_two_shells(installed: Path, tmp_
         assert one.shows(r"digest is (.+)\n")[1] == other.shows(r"digest is (.+)\n")[1]
         store = f"agent-{one.process.pid}.db"
         commands = re.findall(r"(?m)^crdtmem (\w+) agent-4711\.db", README)
-        assert commands == ["timeline", "conflicts", "check"]
-        for command in commands:
-            said = commanded(installed, tmp_path, command, store)
-            assert f"draft {one.process.pid}" in said and f"draft {other.process.pid}" in said
+        said = {command: commanded(installed, tmp_path, command, store) for command in commands}
+        assert "1 open" in said.pop("doctor")
+        assert said.keys() == {"timeline", "conflicts", "check"}
+        assert all(f"draft {each.process.pid}" in text for each in (one, other) for text in said.values())
         for shell in (one, other):
             shell.types("exit()")
             assert shell.process.wait(timeout=60) == 0
