@@ -119,8 +119,8 @@ def cite(memory: Memory, text: str, entry: str) -> dict[str, Any]:
     from crdtmem import View
 
     view = View(memory, about="churn in March", tokens=2000)
-    id = next(id for id, shown in view.entries.items() if str(shown.id) == entry)
-    report = text.format(id=id)
+    ids = {str(shown.id): id for id, shown in view.entries.items()}
+    report = text.format(id=ids[entry])
     found = view.check(report)
     return {
         "text": report,

@@ -58,7 +58,8 @@ def run(
     where = fresh(folder)
     try:
         with _stage(plain=plain, lines=lines) as stage:
-            outcome = _ran(play(story(seed), stage, where, beats=(*SIX, *MORE) if more else SIX, llm=llm))
+            beats, patience = ((*SIX, *MORE) if more else SIX), (300.0 if llm else 60.0)  # models take their time
+            outcome = _ran(play(story(seed), stage, where, beats=beats, llm=llm, patience=patience))
     except _Stopped as stopped:
         print(f"crdtmem: stopped; no process is left, and what they wrote is in {where}", file=sys.stderr)
         raise typer.Exit(128 + stopped.number) from None

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -131,7 +129,7 @@ class Member:
         """End it without a warning, as kill -9 does; the code it ended with. All that it said before is heard."""
         assert self._process is not None
         with suppress(ProcessLookupError):
-            os.kill(self._process.pid, signal.SIGKILL)
+            self._process.kill()
         code = await self._process.wait()
         self.status, self.state = "killed", {}
         await asyncio.gather(*self._ears)
@@ -196,6 +194,14 @@ class Crew:
     async def do(self, name: str, act: str, *, after: Iterable[str] = (), **given: Any) -> Told:
         """Tell one to do something."""
         return await self[name].do(act, after=after, patience=self.patience, **given)
+
+    async def write(
+        self, name: str, kind: str, field: str, call: str, *args: Any, after: Iterable[str] = (), **about: Any
+    ) -> Told:
+        """Have one write to one field; the id of the entry."""
+        return await self.do(
+            name, "write", after=after, kind=kind, field=field, call=call, args=list(args), about=about
+        )
 
     async def all_do(self, act: str, *, after: Iterable[str] = (), **given: Any) -> dict[str, Told]:
         """Tell all to do the same; what each answers."""

@@ -49,15 +49,7 @@ async def prompt(night: Night) -> Shown:
 async def pinned(night: Night) -> Shown:
     """The figure is corrected; who goes on with the old version still reads what it had read."""
     crew, seen, churn = night.crew, night.notes["seen"], night.story.churn
-    wrote = await crew.do(
-        "docs",
-        "write",
-        kind="records",
-        field="figures",
-        call="put",
-        args=[KEY, "withdrawn"],
-        about={"why": "its source was retracted"},
-    )
+    wrote = await crew.write("docs", "records", "figures", "put", KEY, "withdrawn", why="its source was retracted")
     now = await crew.all_do("figure", after=[wrote.version], key=KEY, at=None)
     then = await crew.all_do("figure", key=KEY, at=seen)
     return Shown(

@@ -87,14 +87,15 @@ class Paper:
             self._checks(outcome.checks[-1:])  # the last one belongs to no beat
             self._print()
         self._print(head)
-        if not outcome.held:
+        if outcome.held:
+            self._left(outcome)
+        else:
             self._checks(tuple(check for check in outcome.checks if not check.held))
-        self._left(outcome)
+            self._print()
+            self._print(f"What was written until then is in {outcome.folder}.")
 
     def _left(self, outcome: Outcome) -> None:
         stores = [name for name in outcome.files if name.endswith(".db")]
-        if not stores:
-            return
         self._print()
         self._print(
             f"Left in {outcome.folder}: {', '.join(stores)}, the same memory four times, and board.json, the file that "
