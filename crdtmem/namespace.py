@@ -65,7 +65,7 @@ class Namespace:
         >>> Namespace(tenant="acme", user="ann").covers(Namespace(tenant="acme", task="t"))
         False
         """
-        return all(getattr(self, name) in (None, getattr(other, name)) for name in (*LABELS, "owner"))
+        return all(getattr(self, name) in (None, getattr(other, name)) for name in NAMES)
 
     def __repr__(self) -> str:
         given = (f"{f.name}={getattr(self, f.name)!r}" for f in fields(self)[:7] if getattr(self, f.name) is not None)

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.layout import PACKAGES, ROOT
-from tests.test_docs import python_blocks
+from tests.test_docs import blocks
 
 README = (ROOT / "README.md").read_text()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -190,7 +190,7 @@ def test_python_m_crdtmem_is_the_command(installed: Path, tmp_path: Path) -> Non
 
 
 def test_what_the_readme_says_to_paste_works_in_two_shells(installed: Path, tmp_path: Path) -> None:
-    pasted = next(python_blocks(README)).strip()
+    pasted = next(block for language, block in blocks(README) if language == "python").strip()
     assert len(pasted.splitlines()) == 11
     with Terminal(installed, tmp_path) as one, Terminal(installed, tmp_path) as other:
         for shell in (one, other):
