@@ -25,7 +25,9 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 CORE = {"crdtmem", "msgspec", "nacl", "_cffi_backend", "_sodium", "typing_extensions"}
 SLOW = {"asyncio", "email", "pycrdt", "sqlite3", "ssl"}  # what would show in the time that it takes
 
-# Extra -> a package that comes with it, and who needs it. `vectors` is needed by nobody: it makes a search quicker.
+# Extra -> a package that comes with it, and who needs it. No module needs those of NEEDLESS: `vectors` makes a search
+# quicker, the others are for those who work on crdtmem.
+NEEDLESS = {"bench", "dev", "vectors"}
 EXTRAS = [
     ("anthropic", "anthropic", "import crdtmem.adapters.anthropic"),
     ("anthropic", "anthropic", "import crdtmem.coherence.judges.anthropic"),
@@ -86,7 +88,7 @@ def test_importing_crdtmem_loads_nothing_that_takes_long_and_no_outer_room(tmp_p
 
 
 def test_every_extra_is_named_by_the_error_of_who_lacks_it() -> None:
-    assert {extra for extra, _, _ in EXTRAS} == PROJECT["optional-dependencies"].keys() - {"dev", "vectors"}
+    assert {extra for extra, _, _ in EXTRAS} == PROJECT["optional-dependencies"].keys() - NEEDLESS
 
 
 @pytest.mark.parametrize(("extra", "package", "use"), EXTRAS, ids=[f"{extra}: {use:.45}" for extra, _, use in EXTRAS])
