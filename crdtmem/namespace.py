@@ -13,6 +13,7 @@ from crdtmem.errors import NamespaceError
 from crdtmem.values import encode
 
 LABELS = ("tenant", "task", "role", "user", "thread", "agent")
+NAMES = (*LABELS, "owner")
 MAX_LABEL = 200
 
 
@@ -64,7 +65,7 @@ class Namespace:
         >>> Namespace(tenant="acme", user="ann").covers(Namespace(tenant="acme", task="t"))
         False
         """
-        return all(getattr(self, name) in (None, getattr(other, name)) for name in (*LABELS, "owner"))
+        return all(getattr(self, name) in (None, getattr(other, name)) for name in NAMES)
 
     def __repr__(self) -> str:
         given = (f"{f.name}={getattr(self, f.name)!r}" for f in fields(self)[:7] if getattr(self, f.name) is not None)

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from crdtmem.errors import CrdtmemError, NamespaceError
-from crdtmem.namespace import LABELS, Namespace
+from crdtmem.namespace import NAMES, Namespace
 
 MAJOR, MINOR = 1, 1
 MAX_FRAME = 2 << 20  # a change has at most half of it
@@ -25,7 +25,6 @@ MAX_RECORDS = 8192
 MAX_WANTED = 1024
 MAX_PRESENT = 256
 MAX_LABELS = 8
-NAMES = (*LABELS, "owner")
 
 Id = Annotated[bytes, Meta(min_length=16, max_length=16)]
 Hash = Annotated[bytes, Meta(min_length=16, max_length=16)]

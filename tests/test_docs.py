@@ -1,12 +1,15 @@
-"""Every Python block of every page runs, and every docstring example shows what it says.
+"""Every Python block of every page runs, every console block prints what it says, and so does every docstring example.
 
 The blocks of one page share one namespace and run in order, in an empty folder. A fence names its language, and
-`python` stands alone in it, so that no block escapes by a tag.
+`python` or `console` stands alone in it, so that no block escapes by a tag. In a console block a line that begins with
+`$ ` is typed into a shell, which lives as long as the block; what follows is what it prints, with `...` for whatever.
 """
 
 import doctest
 import importlib
+import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,18 +38,18 @@ SCRIPTS: dict[str, list[Turn]] = {
 }
 
 
-def python_blocks(page: str) -> Iterator[str]:
-    """The Python blocks of a page, each padded with blank lines so that a traceback names the line of the page."""
+def blocks(page: str) -> Iterator[tuple[str, str]]:
+    """The blocks of a page that run: python, padded with blank lines so that a traceback names the line, or console."""
     fence, language, start, block = "", "", 0, list[str]()
     for number, line in enumerate(page.splitlines(keepends=True), start=1):
         mark = re.match(r" *(`{3,}|~{3,})(.*)", line)
         if not fence and mark:
             fence, language, start, block = mark[1], mark[2].strip(), number, []
-            if language != "python" and language not in FREE:
-                raise ValueError(f"line {number}: a block is python or one of {sorted(FREE)}, not {language!r}")
+            if language not in ("python", "console") and language not in FREE:
+                raise ValueError(f"line {number}: a block is python, console or of {sorted(FREE)}, not {language!r}")
         elif fence and line.strip() == fence:
-            if language == "python":
-                yield "\n" * start + dedent("".join(block))
+            if language not in FREE:
+                yield language, "\n" * (start if language == "python" else 0) + dedent("".join(block))
             fence = ""
         elif fence:
             block.append(line)
@@ -63,8 +66,44 @@ def test_the_blocks_of_a_page_run(path: Path, tmp_path: Path, monkeypatch: pytes
         for name, where in (("ANTHROPIC", local.url), ("OPENAI", f"{local.url}/v1")):
             monkeypatch.setenv(f"{name}_BASE_URL", where)
             monkeypatch.setenv(f"{name}_API_KEY", "none")
-        for block in python_blocks(path.read_text()):
-            exec(compile(block, path, "exec"), vars(namespace))
+        for language, block in blocks(path.read_text()):
+            if language == "python":
+                exec(compile(block, path, "exec"), vars(namespace))
+            else:
+                typed(block)
+
+
+# What differs from run to run, and what stands for it: marks of entries and findings, times, versions.
+VARYING = [
+    (r"\b[0-9a-f]{8}\b", "mark"),
+    (r"[A-Za-z0-9_-]{26,}", "token"),
+    (r"\d{4}-\d\d-\d\d", "date"),
+    (r"\b\d\d:\d\d(:\d\d)?\b|:\d\d\b|\b\d\d-\d\d\b", "time"),
+]
+
+
+def typed(block: str) -> None:
+    """Type the commands of a console block into a shell; each prints what stands behind it."""
+    commands = re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]
+    said = [re.match(r"((?:.*\\\n)*.*)\n?((?:.|\n)*)", one) for one in commands]
+    script = "".join(f"_code=$?; printf '\\0'; (exit $_code)\n{one[1]}\n" for one in said if one)
+    surroundings = {name: value for name, value in os.environ.items() if not name.startswith("CRDTMEM_")}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    shell = subprocess.run(
+        ["bash", "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        env={**surroundings, "PATH": path, "COLUMNS": "80", "NO_COLOR": "1"},
+    )
+    for one, got in zip(said, shell.stdout.split("\0")[1:], strict=True):
+        assert one is not None
+        want = one[2]
+        for varying, stands in VARYING:
+            want, got = re.sub(varying, stands, want), re.sub(varying, stands, got)
+        if not doctest.OutputChecker().check_output(want, got, doctest.ELLIPSIS):
+            pytest.fail(f"$ {one[1]}\nprinted\n{got}\nand the page says\n{want}", pytrace=False)
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -81,10 +120,20 @@ def test_the_docstring_examples_of_a_module_hold(name: str, tmp_path: Path, monk
 
 def test_blocks_keep_their_line_numbers_and_lose_their_indent() -> None:
     page = "Text.\n\n- item\n\n  ```python\n  if True:\n      x = 1\n  ```\n\n```sh\nrm\n```\n"
-    assert list(python_blocks(page)) == ["\n" * 5 + "if True:\n    x = 1\n"]
+    assert list(blocks(page)) == [("python", "\n" * 5 + "if True:\n    x = 1\n")]
 
 
-@pytest.mark.parametrize("fence", ["```python no-run", "```py", "```", "~~~pycon", "```python\n"])
+@pytest.mark.parametrize("fence", ["```python no-run", "```py", "```", "~~~pycon", "```console x", "```python\n"])
 def test_no_block_escapes_by_its_fence(fence: str) -> None:
-    with pytest.raises(ValueError, match=r"a block is python or one of|never ends"):
-        list(python_blocks(f"{fence}\nx = 1\n"))
+    with pytest.raises(ValueError, match=r"a block is python, console or of|never ends"):
+        list(blocks(f"{fence}\nx = 1\n"))
+
+
+def test_a_console_block_is_typed_and_what_it_prints_compared() -> None:
+    typed(
+        "$ x=one\n$ echo $x; echo \\\n  two\none\ntwo\n$ echo 'a b c'; false\na...c\n$ echo $? at 12:30\n1 at 09:15\n"
+    )
+    with pytest.raises(pytest.fail.Exception, match=r"printed\nb\n"):
+        typed("$ true\n$ echo b\na\n")
+    with pytest.raises(pytest.fail.Exception, match=r"printed\nb\n"):
+        typed("$ echo b\n")

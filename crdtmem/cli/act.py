@@ -27,9 +27,12 @@ def retract(memory: Memory, why: str, what: What, *, as_json: Json = False) -> N
     if as_json:
         out.emit({"entry": str(id), "retraction": str(done.id), "tainted": [str(entry.id) for entry in fell]})
         return
-    out.say(
-        "retracted ", mark(id), f"; {len(fell)} entries rest on it" if fell else "; nothing that stands rests on it"
+    rest = (
+        out.counted(len(fell), "entry that stands rests/entries that stand rest")
+        if fell
+        else "nothing that stands rests"
     )
+    out.say("retracted ", mark(id), f"; {rest} on it")
     out.table(
         [[out.Cell("tainted", "red"), mark(one), one.field, out.line(one.value), out.author(one.by)] for one in fell],
         fold=3,
@@ -81,4 +84,4 @@ def _counted(count: int, *, as_json: bool) -> None:
     if as_json:
         out.emit({"entries": count})
     else:
-        out.say(f"{count:,} entries came or went" if count else "nothing was to be done")
+        out.say(f"{out.counted(count, 'entry/entries')} came or went" if count else "nothing was to be done")

@@ -95,4 +95,4 @@ def view(
         left = dict(made.left_out)
         out.emit({"version": str(made.version), "text": text, "entries": entries, "left_out": left})
     else:
-        print(text, end="")
+        print(out.plain(text), end="")

@@ -107,7 +107,7 @@ def writing(run: Callable[..., None]) -> Callable[..., None]:
         file: Path, which: str | None, agent: str | None, role: str | None, *, begin: bool, **options: Any
     ) -> None:
         said = {name: options.pop(name) for name in _SAID}
-        with owned(file, which, agent=agent or user(), role=role, new=begin) as memory:
+        with owned(file, which, agent=user() if agent is None else agent, role=role, new=begin) as memory:
             run(memory, _attributes(memory, **said), **options)
 
     about = [_param(name, form, default) for name, (form, default) in _SAID.items()]
@@ -120,7 +120,7 @@ def acting(run: Callable[..., None]) -> Callable[..., None]:
     params = [*inspect.signature(run, eval_str=True).parameters.values()][2:]
 
     def command(file: Path, which: str | None, agent: str | None, role: str | None, why: str, **options: Any) -> None:
-        with owned(file, which, agent=agent or user(), role=role) as memory:
+        with owned(file, which, agent=user() if agent is None else agent, role=role) as memory:
             run(memory, why, **options)
 
     mine = [_param(name, *_WRITER[name]) for name in ("agent", "role")]

@@ -7,9 +7,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from crdtmem.errors import MisuseError
-from crdtmem.namespace import LABELS, Namespace
-
-NAMES = (*LABELS, "owner")
+from crdtmem.namespace import NAMES, Namespace
 
 
 def scope(text: str) -> Namespace:

@@ -154,6 +154,16 @@ def when(at: datetime, now: float) -> str:
     return f"{at:%m-%d}" if at.year == today.year else f"{at:%Y-%m-%d}"
 
 
+def counted(size: int, what: str) -> str:
+    """A number of things; their plural is given behind a slash where it is not made by an s.
+
+    >>> counted(1, "entry/entries"), counted(1200, "entry/entries"), counted(2, "change")
+    ('1 entry', '1,200 entries', '2 changes')
+    """
+    one, _, many = what.partition("/")
+    return f"{size:,} {one if size == 1 else many or one + 's'}"
+
+
 def author(name: str, shown: str = "") -> Cell:
     """An agent, in a colour of its own that is the same everywhere."""
     return Cell(shown or name, _COLOURS[crc32(name.encode()) % len(_COLOURS)])

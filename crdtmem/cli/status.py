@@ -81,18 +81,14 @@ def _rows(one: dict[str, Any]) -> list[list[out.Cell | str]]:
     open_ = [
         (one["conflicts"], "conflict", "crdtmem conflicts"),
         (one["findings"], "open finding", "crdtmem timeline --field @findings"),
-        (one["tainted"], "tainted entry", "crdtmem show"),
+        (one["tainted"], "tainted entry/tainted entries", "crdtmem show"),
         (len(one["damage"]), "damaged place", "crdtmem doctor"),
     ]
     for size, what, see in open_:
         if size:
-            rows.append([out.Cell("look at", "yellow"), out.Cell(f"{_counted(size, what)}: {see}", "yellow")])
+            rows.append([out.Cell("look at", "yellow"), out.Cell(f"{out.counted(size, what)}: {see}", "yellow")])
     if one["owed"]:
         rows.append(["history", f"{one['owed']:,} changes are still on their way from a peer"])
     if len(one["version"]) > _LONG:
         rows.append(["version", f"{len(one['version']):,} characters; --json has it"])
     return rows
-
-
-def _counted(size: int, what: str) -> str:
-    return f"{size:,} {what if size == 1 else what.removesuffix('y') + 'ies' if what.endswith('y') else what + 's'}"

@@ -10,7 +10,7 @@ import msgspec
 from apsw import Connection
 
 from crdtmem.errors import StoreError
-from crdtmem.namespace import LABELS, Namespace
+from crdtmem.namespace import LABELS, NAMES, Namespace
 
 SHIFT = 40  # the places of log n begin at n << SHIFT
 
@@ -67,7 +67,7 @@ def unpacked(labels: bytes, path: str) -> Namespace:
     """
     try:
         told = msgspec.msgpack.decode(labels)
-        given: dict[str, Any] = dict(zip((*LABELS, "owner")[: max(len(told), 6)], told, strict=True))
+        given: dict[str, Any] = dict(zip(NAMES[: max(len(told), 6)], told, strict=True))
         return Namespace(**given)
     except (ValueError, TypeError) as error:
         raise StoreError(f"{path} is damaged: it does not tell the labels of a namespace") from error
