@@ -2,6 +2,7 @@
 PYTHON ?= python3
 RUN := .venv/bin/python
 READY := .venv/ready
+BASE := .venv/base
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test coverage lint bench campaign clean
@@ -9,7 +10,7 @@ READY := .venv/ready
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
 
-demo: $(READY) ## a crew of four processes: what is lost elsewhere and not here; ARGS="--seed 7 --all"
+demo: $(BASE) ## a crew of four processes: what is lost elsewhere and not here; ARGS="--seed 7 --all"
 	.venv/bin/crdtmem demo $(ARGS)
 
 test: $(READY) ## run the tests; ARGS="tests/test_values.py -x" narrows them
@@ -36,6 +37,10 @@ clean: ## remove everything that make and the tools created
 
 $(READY): pyproject.toml | $(RUN)
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $(BASE) $@
+
+$(BASE): pyproject.toml | $(RUN)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
 $(RUN):

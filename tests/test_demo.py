@@ -411,6 +411,8 @@ def test_a_folder_is_new_or_empty_and_two_runs_never_share_one(tmp_path: Path, m
     (asked / "web.db").touch()
     with pytest.raises(MisuseError, match=r"--folder new/one: there are files in it; name a new folder, or remove"):
         command.fresh(asked)
+    with pytest.raises(MisuseError, match=r"--folder new/one/web\.db cannot be made: File exists"):
+        command.fresh(asked / "web.db")
 
 
 def test_where_nothing_can_be_written_it_goes_where_temporary_files_go_or_says_what_to_do(

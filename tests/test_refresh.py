@@ -93,7 +93,7 @@ def test_it_says_how_many_changes_came(tmp_path: Path) -> None:
         assert counter.value == 1 and reader.refresh() == 4 and counter.value == 5
 
 
-def test_what_is_read_on_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_read_on_is_not_read_again(tmp_path: Path) -> None:
     with Replica("ann", store=tmp_path / "a.db", time=tick) as owner:
         memory = owner.open(SCOPE)
         memory.text("t").append("x")

@@ -9,6 +9,7 @@ from crdtmem import Memory, Replica, StoreError
 from crdtmem.cli import out
 from crdtmem.cli.frame import File, Json, Which
 from crdtmem.cli.naming import chosen, named, scope
+from crdtmem.clock import moment
 from crdtmem.concern import standing
 
 _LONG = 400  # characters of a version that is shown
@@ -47,9 +48,9 @@ def status(file: File, which: Which = None, *, as_json: Json = False) -> None:
 
 def _told(memory: Memory) -> dict[str, Any]:
     """All there is to say of a memory, for programs."""
-    last = next(iter(memory.audit(last=1)), None)
     document = memory._document
-    found: dict[str, Any] = {
+    tainted = document.state.find(set(document.state.taint.tainted))
+    return {
         "memory": named(memory.namespace),
         "version": str(memory.version),
         "digest": memory.digest(),
@@ -58,13 +59,22 @@ def _told(memory: Memory) -> dict[str, Any]:
         "agents": sorted({session.agent for session in document.state.sessions.values()}),
         "conflicts": len(memory.conflicts()),
         "findings": len(standing(document.state, document.now())),
-        "tainted": sum(
-            entry.tainted for name, kind in memory.fields().items() for entry in getattr(memory, kind)(name).entries()
-        ),
+        "tainted": sum(entry.field[0] != "@" for entry in tainted),
         "damage": [str(one.reason) for one in memory.damage],
         "owed": memory.owed,
+        "last": _last(memory),
     }
-    return found | ({"last": out.event_data(last)} if last is not None else {})
+
+
+def _last(memory: Memory) -> dict[str, Any] | None:
+    """The change that came last, read from the log alone: the audit would read all of it."""
+    for _, kept in memory._document.log.backwards():
+        change = kept.gist
+        writer = memory._document.state.sessions.get(kept.session)
+        by = change.actor[0] if change.actor else "" if writer is None else writer.agent
+        fields = list(dict.fromkeys(part.field for part in change.parts))
+        return {"when": moment(change.hlc).isoformat(), "by": by, "fields": fields}
+    return None
 
 
 def _rows(one: dict[str, Any]) -> list[list[out.Cell | str]]:
@@ -73,11 +83,10 @@ def _rows(one: dict[str, Any]) -> list[list[out.Cell | str]]:
         ["fields", ", ".join(f"{name} ({kind})" for name, kind in fields.items()) or "none hold anything"],
         ["changes", f"{one['changes']:,} by {', '.join(one['agents'][:12]) or 'nobody'}"],
     ]
-    if "last" in one:
+    if one["last"] is not None:
         last = one["last"]
-        rows.append(
-            ["last", f"{last['when'][:16].replace('T', ' ')} UTC, {last['by']} {last['action']} {last['field']}"]
-        )
+        when = last["when"][:16].replace("T", " ")
+        rows.append(["last", f"{when} UTC, {last['by']} wrote to {', '.join(last['fields'][:6])}"])
     open_ = [
         (one["conflicts"], "conflict", "crdtmem conflicts"),
         (one["findings"], "open finding", "crdtmem timeline --field @findings"),

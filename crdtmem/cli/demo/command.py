@@ -33,7 +33,7 @@ def run(
     seed: Annotated[int, typer.Option(help="another story: who writes what, and when")] = SEED,
     folder: Annotated[
         Path | None,
-        typer.Option(help="for the files it leaves; new or empty", show_default=f"./{NAME}, or the next free"),
+        typer.Option(help=f"for the files it leaves, new or empty; else {NAME} here, or the next", show_default=False),
     ] = None,
     more: Annotated[bool, typer.Option("--all", help="three beats more: counters, a prompt, a pinned read")] = False,  # noqa: FBT002
     plain: Annotated[bool, typer.Option("--plain", help="text without colours, motion and pauses")] = False,  # noqa: FBT002
@@ -110,10 +110,13 @@ def fresh(asked: Path | None) -> Path:
     """A folder for the files: the one that was asked for, or a new one here, or else where temporary files go.
 
     Raises:
-        MisuseError: there is something in it.
+        MisuseError: there is something in it, or it cannot be made.
     """
     if asked is not None:
-        asked.mkdir(parents=True, exist_ok=True)
+        try:
+            asked.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise MisuseError(f"--folder {asked} cannot be made: {error.strerror}") from None
         if any(asked.iterdir()):
             raise MisuseError(f"--folder {asked}: there are files in it; name a new folder, or remove them")
         return asked

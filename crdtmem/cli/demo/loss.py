@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import NamedTuple
 
 from crdtmem.cli.demo import board
 from crdtmem.cli.demo.scene import Beat, Check, Night, Shown, equal
@@ -11,6 +11,15 @@ from crdtmem.cli.demo.script import QUESTIONS, Write
 
 TICK = 0.2  # seconds, for people to see it happen
 PLACES = {"facts": "facts", "findings": "findings", "closed": "questions closed"}
+
+
+class Fate(NamedTuple):
+    """A write, and where it is still to be seen."""
+
+    agent: str
+    write: Write
+    in_file: bool
+    in_memory: bool
 
 
 async def play(night: Night) -> Shown:
@@ -34,56 +43,59 @@ async def play(night: Night) -> Shown:
 
 
 def _counted(night: Night, theirs: board.Board, ours: dict[str, board.Board]) -> Shown:
-    written = night.story.written
-    fate = [(who, one, board.holds(theirs, one), _everywhere(ours, one)) for who, one in written]
-    total, in_file, in_memory = len(fate), sum(row[2] for row in fate), sum(row[3] for row in fate)
-    tokens = night.story.tokens
-    spent = next(iter(ours.values()))["tokens"]
-    lost = [f"{who}: {one.value}" for who, one, kept, _ in fate if not kept and one.place != "closed"]
-    reopened = [str(one.value) for _, one, kept, _ in fate if not kept and one.place == "closed"]
-    lines = [f"The file lost, among others: {'; '.join(lost[:2])}."] if lost else []
-    if reopened:
-        lines.append(f"In the file this question is open again, though it was closed: {reopened[0]}")
+    fate = [
+        Fate(who, one, board.holds(theirs, one), all(board.holds(each, one) for each in ours.values()))
+        for who, one in night.story.written
+    ]
+    tokens, spent = night.story.tokens, next(iter(ours.values()))["tokens"]
+    kept = {"json_file": sum(one.in_file for one in fate), "crdtmem": sum(one.in_memory for one in fate)}
+    total, lost = len(fate), len(fate) - kept["json_file"]
     return Shown(
         checks=(
             Check(
                 "crdtmem kept every write, on all four replicas",
-                in_memory == total and equal(ours),
-                f"{in_memory} of {total}",
+                kept["crdtmem"] == total and equal(ours),
+                f"{kept['crdtmem']} of {total}",
             ),
             Check("it counted every token", all(one["tokens"] == tokens for one in ours.values()), f"{spent:,}"),
-            Check(
-                "the JSON file lost writes, and no program was told",
-                in_file < total,
-                f"{total - in_file} of {total} lost",
-            ),
+            Check("the JSON file lost writes, and no program was told", lost > 0, f"{lost} of {total} lost"),
         ),
         table=(
             ("", "written", "JSON file", "crdtmem"),
             *_rows(fate),
             ("tokens counted", f"{tokens:,}", f"{theirs['tokens']:,}", f"{spent:,}"),
         ),
-        lines=tuple(lines),
+        lines=_lost(fate),
         figures={
             "written": total,
-            "kept": {"json_file": in_file, "crdtmem": in_memory},
+            "kept": kept,
             "tokens": {"spent": tokens, "json_file": theirs["tokens"], "crdtmem": spent},
             "writes": [
-                {"agent": who, "place": one.place, "value": one.value, "json_file": there, "crdtmem": here}
-                for who, one, there, here in fate
+                {"agent": one.agent, **one.write._asdict(), "json_file": one.in_file, "crdtmem": one.in_memory}
+                for one in fate
             ],
         },
     )
 
 
-def _everywhere(ours: dict[str, board.Board], write: Write) -> bool:
-    return all(board.holds(one, write) for one in ours.values())
+def _lost(fate: list[Fate]) -> tuple[str, ...]:
+    """Some of what the file has lost, in words."""
+    gone = [one for one in fate if not one.in_file]
+    notes = [f"{one.agent}: {one.write.value}" for one in gone if one.write.place != "closed"]
+    closed = [f"{one.write.value}" for one in gone if one.write.place == "closed"]
+    lines = []
+    if notes:
+        lines.append(f"The file lost, among others: {'; '.join(notes[:2])}.")
+    if closed:
+        lines.append(f"In the file this question is open again, though it was closed: {closed[0]}")
+    return tuple(lines)
 
 
-def _rows(fate: list[tuple[str, Write, bool, bool]]) -> list[tuple[str, ...]]:
+def _rows(fate: list[Fate]) -> list[tuple[str, ...]]:
     """One row for each kind of write: how many there were, and how many each has kept."""
-    columns: list[Counter[Any]] = [
-        Counter(one.place for _, one, *kept in fate if which is None or kept[which]) for which in (None, 0, 1)
+    columns = [
+        Counter(one.write.place for one in some)
+        for some in (fate, [one for one in fate if one.in_file], [one for one in fate if one.in_memory])
     ]
     return [(word, *(str(column[place]) for column in columns)) for place, word in PLACES.items()]
 
