@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 
 from crdtmem import Replica
+from tests.crew import SCOPE
 from tests.test_commands import filled, read
+from tests.test_forks import twins
 
 CRDTMEM = (sys.executable, "-c", "from crdtmem.cli import main; main()")
 OWNER = """
@@ -144,6 +146,25 @@ def test_what_is_followed_reads_like_the_rest(file: Path, owner: Owner) -> None:
         assert re.fullmatch(r"  :\d\d ann +added log '\\x1b\[31mred'  why: told to\n", line)
         process.send_signal(signal.SIGINT)
         process.communicate()
+
+
+def test_following_goes_on_when_a_session_turns_out_forked(tmp_path: Path) -> None:
+    one, two = twins()
+    one.set("s").add("one")
+    two.set("s").add("two")
+    with Replica("bob", store=tmp_path / "bob.db") as replica:
+        bob = replica.open(SCOPE)
+        bob.receive(one.changes())
+        with following(tmp_path / "bob.db", "--json") as process:
+            assert process.stdout is not None
+            while json.loads(process.stdout.readline())["value"] != "one":
+                pass
+            bob.receive(two.changes())
+            bob.set("s").add("after")
+            while json.loads(process.stdout.readline())["value"] != "after":
+                pass
+            process.send_signal(signal.SIGINT)
+            assert process.communicate()[1] == ""
 
 
 def test_a_file_whose_owner_was_killed_is_read_and_written(file: Path) -> None:

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crdtmem import EntryId, NoMatch
+from crdtmem.change import PART_SHIFT
 from crdtmem.entry import is_id
 from crdtmem.mark import mark, marked
 
@@ -21,7 +22,7 @@ def test_a_mark_and_an_id_find_their_entry(sessions: list[bytes], seq: int, n: i
     else:
         with pytest.raises(NoMatch, match="sessions begin so"):
             marked(mark(id), sessions)
-    assert marked(f"{id.session.hex()}.{seq}.{n}", sessions) == id
+    assert marked(f"{id.session.hex()}.{seq}.{n >> PART_SHIFT}.{n & ((1 << PART_SHIFT) - 1)}", sessions) == id
 
 
 def test_two_sessions_that_begin_alike_are_never_taken_for_each_other() -> None:
@@ -31,7 +32,7 @@ def test_two_sessions_that_begin_alike_are_never_taken_for_each_other() -> None:
     assert marked(f"{mine.hex()}.1", [mine, forged]).session == mine
 
 
-@given(st.text(max_size=40) | st.from_regex(r"[0-9a-f]{0,40}\.[0-9]{0,20}(\.[0-9]{0,12})?", fullmatch=True))
+@given(st.text(max_size=40) | st.from_regex(r"[0-9a-f]{0,40}\.[0-9]{0,20}(\.[0-9]{0,9}\.[0-9]{0,9})?", fullmatch=True))
 def test_whatever_is_typed_names_an_entry_or_none(text: str) -> None:
     try:
         assert is_id(tuple(marked(text, [bytes(16)])))
@@ -40,6 +41,6 @@ def test_whatever_is_typed_names_an_entry_or_none(text: str) -> None:
 
 
 def test_numbers_that_no_change_has_are_refused() -> None:
-    for text in ("00000000.0", "00000000.9999999999999999", "00000000.1.9999999999"):
+    for text in ("00000000.0", "00000000.9999999999999999", "00000000.1.5000.0", "00000000.1.0.9999999"):
         with pytest.raises(NoMatch, match="no change has such a number"):
             marked(text, [bytes(16)])

@@ -10,6 +10,7 @@ from crdtmem import Memory
 from crdtmem.cli import given, out
 from crdtmem.cli.frame import Json, acting
 from crdtmem.cli.pick import What, entry_of
+from crdtmem.fields.field import oldest_first
 from crdtmem.mark import mark
 
 
@@ -23,20 +24,19 @@ def retract(memory: Memory, why: str, what: What, *, as_json: Json = False) -> N
     state = memory._document.state
     before = set(state.taint.tainted)
     done = memory.retract(id, why=why)
-    fell = [entry for entry in state.find(set(state.taint.tainted) - before) if entry.field[0] != "@"]
+    news = state.find(set(state.taint.tainted) - before)
+    fell = oldest_first(entry for entry in news if entry.field[0] != "@")
     if as_json:
         out.emit({"entry": str(id), "retraction": str(done.id), "tainted": [str(entry.id) for entry in fell]})
         return
-    rest = (
-        out.counted(len(fell), "entry that stands rests/entries that stand rest")
-        if fell
-        else "nothing that stands rests"
-    )
+    some = out.counted(len(fell), "entry that stands rests/entries that stand rest")
+    rest = some if fell else "nothing that stands rests"
     out.say("retracted ", mark(id), f"; {rest} on it")
     out.table(
         [[out.Cell("tainted", "red"), mark(one), one.field, out.line(one.value), out.author(one.by)] for one in fell],
         fold=3,
     )
+    out.say(out.Cell(f"to take that back: crdtmem undo FILE {mark(done)} --why ...", "dim"))
 
 
 @acting

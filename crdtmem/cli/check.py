@@ -64,8 +64,12 @@ def _show(report: Report) -> None:
     for one in report.findings:
         style = "dim" if one.status == "resolved" else "red" if one.tier == "certain" else "yellow"
         out.say(out.Cell(f"{one.tier} {one.kind}, {one.status}", style), out.Cell(f"  {one.id[:8]}", "dim"))
-        out.say(one.says, indent=2)
+        out.say(out.line(one.says, 600), indent=2)
         out.say(out.Cell("entries: " + " ".join(map(mark, one.entries)), "dim"), indent=2)
+    for failure in dict.fromkeys(report.cost.failures):
+        out.say(out.Cell("the model failed", "yellow"), f"  {out.line(failure, 400)}")
+    if report.coverage.unasked and not report.cost.failures:
+        out.say(out.Cell("the model was asked as often as it may be; --calls says how often", "yellow"))
 
 
 def _judge(text: str) -> Judge:

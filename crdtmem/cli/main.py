@@ -24,14 +24,17 @@ from crdtmem.cli import (
     keep,
     mcp,
     node,
+    out,
     past,
     relay,
     show,
     status,
+    timeline,
     token,
     write,
 )
 from crdtmem.cli.demo import command as demo
+from crdtmem.cli.frame import Json
 
 
 def start(context: typer.Context) -> None:
@@ -40,12 +43,15 @@ def start(context: typer.Context) -> None:
         typer.echo(context.get_help())
 
 
-def version() -> None:
+def version(*, as_json: Json = False) -> None:
     """Say which version this is.
 
     Example: `crdtmem version`
     """
-    print(__version__)
+    if as_json:
+        out.emit({"version": __version__})
+    else:
+        print(__version__)
 
 
 GROUPS: dict[str, dict[str, Callable[..., None]]] = {
@@ -58,7 +64,7 @@ GROUPS: dict[str, dict[str, Callable[..., None]]] = {
         "view": find.view,
     },
     "Look back": {
-        "timeline": past.timeline,
+        "timeline": timeline.timeline,
         "audit": past.audit,
         "explain": past.explain,
         "diff": past.diff,
@@ -142,5 +148,5 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _failed(said: str, code: int) -> int:
-    print(f"crdtmem: {' '.join(said.split())}", file=sys.stderr)
+    print(f"crdtmem: {out.plain(' '.join(said.split()))}", file=sys.stderr)
     return code

@@ -61,14 +61,14 @@ def plain(value: Any) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
 
 
-def line(value: Any, most: int = 200) -> str:
-    """A value on one line, shortened.
+def line(value: Any, most: int | None = 200) -> str:
+    """A value on one line, shortened unless `most` is None.
 
     >>> line("two\\nlines"), line("long" * 99, 10)
     ('two\\\\nlines', 'longlon...')
     """
     text = plain(value).replace("\n", "\\n").replace("\t", "\\t")
-    return text if len(text) <= most else f"{text[: most - 3]}..."
+    return text if most is None or len(text) <= most else f"{text[: most - 3]}..."
 
 
 def entry_data(entry: Entry, kind: str) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def show(
         list[str], typer.Argument(help="only these fields", autocompletion=fields, metavar="[FIELD]...")
     ] = [],  # noqa: B006
     *,
-    last: Annotated[int, typer.Option("--last", "-n", min=1, help="so many entries of a field, the newest")] = 20,
+    last: Annotated[int, typer.Option("--last", "-n", min=1, help="so many entries of a field, the last ones")] = 20,
     at: At = None,
     as_json: Json = False,
 ) -> None:
@@ -108,8 +108,8 @@ def get(
 ) -> None:
     """Print a value, for scripts: a text as it is, anything else as JSON.
 
-    A set, a sequence and records give a line for each value; --json gives one JSON value. Without --raw, characters
-    that a terminal would obey are spelled out. Exits with 1 if there is nothing.
+    A set, a sequence and records give a line for each value; --json gives one JSON value. Characters that a terminal
+    would obey are spelled out, but for --raw. Exits with 1 if there is nothing.
 
     Example: `crdtmem get researcher.db status`
     """
@@ -122,10 +122,10 @@ def get(
         sys.stdout.write(value if isinstance(value, str) else json.dumps(value, default=out.portable))
     elif place is None and kind == "records":
         for key, one in value.items():
-            print(f"{out.line(key, 2000)}\t{out.plain(one)}")
+            print(f"{out.line(key, None)}\t{out.line(one, None)}")
     elif place is None and kind in ("set", "sequence"):
         for one in value:
-            print(out.plain(one))
+            print(out.line(one, None))
     else:
         print(out.plain(value))
 

@@ -188,6 +188,7 @@ def remove(
     ] = None,
     *,
     json_value: AsJson = False,
+    as_json: Json = False,
 ) -> None:
     """Take something out of a field. What others write at the same time stays; the audit keeps it all.
 
@@ -213,6 +214,8 @@ def remove(
         gone = (target.discard if kind == "set" else target.delete)(member, **said)
     if not gone:
         raise NoMatch(f"{field} holds no {out.line(what, 60)!r}")
+    if as_json:
+        out.emit({"field": field, "removed": what})
 
 
 def _in_sequence(memory: Memory, field: str, text: str) -> int | Entry:
