@@ -30,7 +30,7 @@ from msgspec.msgpack import Decoder
 from crdtmem import handover
 from crdtmem.change import MAX_CHANGE, Head, Version
 from crdtmem.clock import MAX_STAMP, moment
-from crdtmem.errors import BadBytes, MisuseError, NamespaceError, StoreError
+from crdtmem.errors import BadBytes, MisuseError, StoreError
 from crdtmem.feed import Feed
 from crdtmem.identity import Identity, verify
 from crdtmem.inbox import SEAL_EVERY
@@ -295,7 +295,7 @@ class Archive:
         _, labels, owner, hlc, agent = content
         try:
             return Namespace(**dict(zip(LABELS, labels, strict=True)), owner=owner), agent, moment(hlc)
-        except NamespaceError as error:
+        except ValueError as error:  # not six labels, or none that can be
             raise self._broken(place, str(error)) from None
 
     def _next(self, file: BinaryIO) -> tuple[bytes, int, Any]:

@@ -57,8 +57,9 @@ def examine(
         raise MisuseError(f"no limit is called {sorted(unknown)[0]!r}; there are {', '.join(LIMITS)}")
     if isinstance(memory._document, Pinned):
         raise MisuseError("the doctor looks at a memory as it is; this one is pinned by at()")
+    version = memory.version
     found = _Examined(memory, window, dict(peers or {}), {**LIMITS, **limits})  # type: ignore[dict-item]
-    health = Health(memory.namespace, memory.version, tuple(found.signs()))
+    health = Health(memory.namespace, version, tuple(found.signs()))
     if alert is not None and health.alerts:
         alert(health)
     return health
@@ -144,7 +145,7 @@ class _Examined:
         log, entries = self.log, max(1, self.live.entries)
         ratio = log.records / entries
         says = f"{some(log.records, 'change')} for {some(self.live.entries, 'live entry')}"
-        says += f", {log.size / entries:,.0f} bytes each"
+        says += f", {log.size / entries:,.0f} bytes of log each"
         if log.days > 0.5:
             says += f"; {log.changes / log.days:,.0f} changes a day"
         advice = "Most of the file is history: crdtmem prune FILE --older-than 30d, once all replicas have it"

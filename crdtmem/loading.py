@@ -175,7 +175,7 @@ class _Loading:
         text = data.decode("utf-8-sig" if number == 1 else "utf-8").strip()
         if not text:
             return None
-        told = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
+        told = _JSON.decode(text)
         if type(told) is not dict:
             raise ValueRefused("a JSON object, as in " + _EXAMPLE)
         if number == 1 and told.get("crdtmem") == "lines":
@@ -230,7 +230,7 @@ def _beside(part: Any, said: Any, key: str | None, frozen: Any) -> Entry:
 def _why(told: dict[str, Any], at: datetime | None) -> str | None:
     """The reason, and who gave it."""
     why, by = _text("why", told), _text("by", told)
-    who = "written" + (f" by {by[:200]}" if by else "") + (f" at {at:%Y-%m-%d %H:%M:%S} UTC" if at else "")
+    who = "written" + (f" by {by[:200]}" if by else "") + (f" at {at.isoformat(' ', 'seconds')[:19]} UTC" if at else "")
     if not by and not at:
         return why
     return who if not why else f"{why[: MAX_WHY - len(who) - 3]} ({who})"
@@ -276,4 +276,5 @@ def _no_number(word: str) -> None:
     raise ValueRefused(f"{word} is no number")
 
 
+_JSON = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_no_number)
 _EXAMPLE = '{"field": "facts", "kind": "set", "value": "churn is 4.7 %"}'

@@ -1,7 +1,11 @@
 """Archives: the same memory again from one file; merged with what is there; any bytes, and any end, are told."""
 
 import os
-from collections.abc import Iterator
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from hashlib import blake2b
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,10 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crdtmem import BadBytes, FieldRule, Identity, Memory, MisuseError, Replica, Rules, SqliteStore, StoreError
-from crdtmem.archive import CHANGES, MAGIC, Archive, save
+from crdtmem.archive import BEGIN, CHANGES, CHECKPOINT, END, HEADS, MAGIC, Archive, save
 from crdtmem.bringing import Brought, bring
 from crdtmem.change import compose, decode
 from crdtmem.errors import NamespaceError
+from crdtmem.feed import Feed
 from crdtmem.inbox import MAX_WAITING
 from crdtmem.store import MemoryStore, Record
 from crdtmem.values import encode
@@ -146,7 +151,8 @@ def test_an_owned_memory_keeps_its_rules_its_cuts_and_its_names(tmp_path: Path) 
     assert all(entry.verified for entry in fresh.set("s").entries())
 
 
-def test_a_forked_session_stays_void_where_its_archive_is_taken_in(tmp_path: Path) -> None:
+def forked() -> Memory:
+    """A memory in which a session has two histories."""
     store, key = MemoryStore(), Identity(bytes([7]) * 32)
     memory = Replica("twin", store=store, identity=key).open(SCOPE)
     for n in range(3):
@@ -164,6 +170,11 @@ def test_a_forked_session_stays_void_where_its_archive_is_taken_in(tmp_path: Pat
     ann.receive([branches[1]])
     ann.set("s").add("mine")
     assert len(ann.equivocations) == 1
+    return ann
+
+
+def test_a_forked_session_stays_void_where_its_archive_is_taken_in(tmp_path: Path) -> None:
+    ann = forked()
     save(ann, tmp_path / "a")
     fresh = alone("new")
     bring(fresh, tmp_path / "a")
@@ -331,6 +342,107 @@ def test_a_change_left_out_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         bring(alone("new"), tmp_path / "a")
 
 
+Piece = tuple[int, Any]
+
+
+def remade(path: Path, change: Callable[[list[Piece]], list[Piece]], key: Identity, **end: Any) -> None:
+    """An archive in place of another: its pieces changed, and its sum and seal right for what it holds now."""
+    old = Archive(path)
+    pieces: list[Piece] = []
+    with old.opened() as file:
+        file.seek(len(MAGIC))
+        while not pieces or pieces[-1][0] != END:
+            pieces.append(old._next(file)[1:])
+    _, (count, digest, *_) = pieces.pop()
+    pieces = change(pieces)
+    count = end.get("count", sum(len(content) for kind, content in pieces if kind == CHANGES))
+    body = b"".join(framed(*one) for one in pieces)
+    told = (count, end.get("digest", digest), key.key)
+    sum_ = blake2b(MAGIC + body + encode(told), digest_size=32, person=b"crdtmem archive").digest()
+    path.write_bytes(MAGIC + body + framed(END, (*told, sum_, key.sign(sum_))))
+
+
+def framed(kind: int, content: Any) -> bytes:
+    body = encode(content)
+    return len(body).to_bytes(4, "big") + bytes([kind]) + body
+
+
+def as_it_is(pieces: list[Piece]) -> list[Piece]:
+    return pieces
+
+
+def test_a_remade_archive_that_changes_nothing_is_as_good(tmp_path: Path) -> None:
+    data = small(tmp_path)
+    remade(tmp_path / "small", as_it_is, Identity())
+    assert len((tmp_path / "small").read_bytes()) == len(data)
+    assert bring(alone("new"), tmp_path / "small").changes == 7
+
+
+@pytest.mark.parametrize(
+    ("change", "end", "said"),
+    [
+        (as_it_is, {"count": 3}, "it holds 7 changes, and its end speaks of 3"),
+        (lambda pieces: [(BEGIN, (1, ["acme"], None, 0, "x")), *pieces[1:]], {}, "is shorter"),
+        (lambda pieces: [(BEGIN, (1, ["\0", *[None] * 5], None, 0, "x")), *pieces[1:]], {}, "control character"),
+        (lambda pieces: [(BEGIN, (1, [None] * 6, None, 0, "x")), *pieces[1:]], {}, "needs a tenant"),
+        (lambda pieces: [pieces[0], (HEADS, []), *pieces[1:]], {}, "another order"),
+        (lambda pieces: [*pieces, *pieces], {}, "another order"),
+        (lambda pieces: pieces[1:], {}, "another order"),
+        (lambda pieces: [*pieces, (HEADS, [(bytes(16), 1, bytes(32))] * 20)], {}, "larger than there can be"),
+        (lambda pieces: [pieces[0], (CHECKPOINT, bytes(70_000)), *pieces[1:]], {}, "larger than there can be"),
+    ],
+)
+def test_what_is_whole_by_its_own_sum_and_cannot_be_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Any, end: Any, said: str
+) -> None:
+    monkeypatch.setattr("crdtmem.archive.MAX_HEADS", 10)
+    monkeypatch.setattr("crdtmem.archive.MAX_CHECKPOINT", 65_536)
+    small(tmp_path)
+    remade(tmp_path / "small", change, Identity(), **end)
+    assert re.search(said, refused(tmp_path, (tmp_path / "small").read_bytes()))
+
+
+def test_what_it_says_it_comes_to_is_held_against_what_it_does(tmp_path: Path) -> None:
+    small(tmp_path)
+    remade(tmp_path / "small", as_it_is, Identity(), digest=bytes(32))
+    with pytest.raises(BadBytes, match="the same changes show something else here"):
+        bring(alone("new"), tmp_path / "small")
+
+
+def test_a_pruned_archive_without_its_history_is_told(tmp_path: Path) -> None:
+    small(tmp_path, pruned=True)
+    key = Identity()
+    remade(tmp_path / "small", lambda pieces: [one for one in pieces if one[0] != CHANGES], key)
+    with pytest.raises(StoreError, match="its history does not come to its checkpoint"):
+        bring(alone("new"), tmp_path / "small", trust=[key.key])
+
+
+def test_what_is_not_all_here_makes_no_archive(tmp_path: Path) -> None:
+    giver, taker = crew("ann", "bob")
+    for n in range(20):
+        giver.set("s").add(n)
+    Feed(taker).take_over(b"".join(Feed(giver).hand_over()))
+    with pytest.raises(StoreError, match="is still on its way from a peer"):
+        save(taker, tmp_path / "a")
+    memory = forked()
+    memory.prune(keep=1)
+    with pytest.raises(StoreError, match="was pruned, and holds forked sessions: copy its file"):
+        save(memory, tmp_path / "a")
+    assert not os.listdir(tmp_path)
+
+
+def test_writing_goes_on_while_an_archive_is_made(tmp_path: Path) -> None:
+    ann = alone("ann")
+    for n in range(2000):
+        ann.set("s").add(f"{n} " + "x" * 100)
+    then = ann.digest()
+    made = save(ann, tmp_path / "a", progress=lambda done, total: ann.counter("n").add(1))
+    assert made.digest == then != ann.digest() and made.changes == 2000
+    fresh = alone("new")
+    bring(fresh, tmp_path / "a")
+    assert fresh.digest() == then and "n" not in fresh.fields()
+
+
 # -- interrupted, refused, watched -----------------------------------------------------------------
 
 
@@ -351,6 +463,39 @@ def test_a_store_that_fails_half_way_keeps_what_came_and_goes_on_later(tmp_path:
     store.full = False
     assert bring(memory, tmp_path / "a").changes > 0
     assert memory.digest() == made.digest
+
+
+BRINGS = """
+import sys
+from crdtmem import Replica
+from crdtmem.bringing import bring
+from tests.crew import SCOPE
+with Replica("new", store=sys.argv[1]) as replica:
+    told = lambda done, total: print(done, flush=True) or sys.stdin.readline()
+    bring(replica.open(SCOPE), sys.argv[2], progress=told)
+"""
+
+
+@pytest.mark.parametrize("pieces", [1, 4])
+def test_killed_on_the_way_it_goes_on_where_it_was(tmp_path: Path, pieces: int) -> None:
+    ann = alone("ann")
+    for n in range(3000):
+        ann.set("s").add(f"{n} " + "x" * 50)
+    made = save(ann, tmp_path / "a")
+    command = [sys.executable, "-c", BRINGS, str(tmp_path / "new.db"), str(tmp_path / "a")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None and process.stdout is not None
+        for _ in range(pieces):
+            came = int(process.stdout.readline())
+            process.stdin.write("go on\n")
+            process.stdin.flush()
+        process.kill()
+    with Replica("new", store=tmp_path / "new.db") as replica:
+        memory = replica.open(SCOPE)
+        held = len(memory.set("s"))
+        assert came - 64 <= held < 3000  # what waits for the next seal comes again
+        assert bring(memory, tmp_path / "a").changes == 3000 - held
+        assert memory.digest() == made.digest and memory.version == made.version
 
 
 def test_progress_goes_up_to_all_there_is(tmp_path: Path) -> None:

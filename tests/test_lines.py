@@ -65,6 +65,13 @@ def test_values_survive_the_file(folder: Path, some: list[Any]) -> None:
     assert exact(list(bob.sequence("q"))) == exact(list(ann.sequence("q")))
 
 
+def test_a_dict_that_looks_like_bytes_stays_a_dict() -> None:
+    memory = alone("ann")
+    for value in ({"bytes": "MTI="}, {"dict": {}}, b"12", {"bytes": "MTI=", "more": 1}):
+        memory.sequence("q").append(value)
+    assert [exact(meant(line["value"])) for line in lines(memory)] == [exact(value) for value in memory.sequence("q")]
+
+
 def test_a_line_says_who_when_why_and_on_what(tmp_path: Path) -> None:
     clock = Time()
     memory = Replica("ann", role="analyst", time=clock).open(SCOPE)

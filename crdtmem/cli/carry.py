@@ -19,8 +19,6 @@ from crdtmem.cli.frame import At, File, Json, Which, opened, owned, user
 from crdtmem.cli.naming import named, scope
 from crdtmem.health import some
 
-_MAGIC = b"crdtmem archive\n"
-
 
 def export(
     file: File,
@@ -58,7 +56,7 @@ def export(
         if as_json:
             out.emit({"file": to, "entries": count, "bytes": os.path.getsize(to)})
         else:
-            out.say(f"{to}: {some(count, 'entry')}, {os.path.getsize(to):,} bytes")
+            print(out.plain(f"{to}: {some(count, 'entry')}, {os.path.getsize(to):,} bytes"))
 
 
 def _archive(file: Path, memory: object, to: str, *, as_json: bool) -> None:
@@ -83,7 +81,7 @@ def _archive(file: Path, memory: object, to: str, *, as_json: bool) -> None:
         )
     else:
         size = f"{some(made.changes, 'change')} of {named(made.namespace)}, {made.size:,} bytes"
-        out.say(f"{to}: {size}; digest {made.digest[:16]}")
+        print(out.plain(f"{to}: {size}; digest {made.digest[:16]}"))
 
 
 def bring_in(
@@ -93,7 +91,8 @@ def bring_in(
     ],
     which: Which = None,
     agent: Annotated[
-        str | None, typer.Option("--as", metavar="NAME", help="who writes the entries of JSON lines")
+        str | None,
+        typer.Option("--as", metavar="NAME", envvar="CRDTMEM_AS", help="who writes the entries of JSON lines"),
     ] = None,
     new: Annotated[bool, typer.Option("--new", help="begin the file and the memory if they are not there")] = False,  # noqa: FBT002
     trust: Annotated[list[str], typer.Option(metavar="KEY", help="whose archive of a pruned memory counts")] = [],  # noqa: B006
@@ -107,20 +106,22 @@ def bring_in(
     Example: `crdtmem import restored.db backup.archive --new`
     """
     with _file(source) as path:
+        from crdtmem.archive import MAGIC
+
         with open(path, "rb") as found:
-            archive = found.read(len(_MAGIC)) == _MAGIC
+            archive = found.read(len(MAGIC)) == MAGIC
         if archive:
-            _bring(file, path, which, agent or user(), new=new, trust=trust, as_json=as_json)
+            _bring(file, path, which, user() if agent is None else agent, new=new, trust=trust, as_json=as_json)
             return
         from crdtmem.loading import load
 
-        with owned(file, which, agent=agent or user(), role=None, new=new) as memory:
+        with owned(file, which, agent=user() if agent is None else agent, role=None, new=new) as memory:
             loaded = load(memory, path)
         if as_json:
             out.emit({"entries": loaded.entries, "changes": loaded.changes, "expired": loaded.expired})
         else:
             gone = f"; {loaded.expired:,} had outlived their time" if loaded.expired else ""
-            out.say(f"{some(loaded.entries, 'entry')} written in {some(loaded.changes, 'change')}{gone}")
+            print(out.plain(f"{some(loaded.entries, 'entry')} written in {some(loaded.changes, 'change')}{gone}"))
 
 
 def _bring(file: Path, path: str, which: str | None, agent: str, *, new: bool, trust: list[str], as_json: bool) -> None:
@@ -147,7 +148,7 @@ def _bring(file: Path, path: str, which: str | None, agent: str, *, new: bool, t
         out.emit({"memory": named(contents.namespace), "changes": came.changes, "of": came.of, "digest": digest})
     else:
         old = "" if came.changes == came.of else f" of {came.of:,}; the rest was here"
-        out.say(f"{named(contents.namespace)}: {some(came.changes, 'change')}{old}; digest {digest[:16]}")
+        print(out.plain(f"{named(contents.namespace)}: {some(came.changes, 'change')}{old}; digest {digest[:16]}"))
 
 
 @contextmanager

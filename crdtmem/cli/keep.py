@@ -98,6 +98,10 @@ def rules(
     ] = None,
     why: Why = None,
     which: Which = None,
+    agent: Annotated[
+        str | None,
+        typer.Option("--as", metavar="NAME", envvar="CRDTMEM_AS", help="the owner's name; you, if it is not said"),
+    ] = None,
     new: Annotated[bool, typer.Option("--new", help="begin an owned memory under these rules")] = False,  # noqa: FBT002
     as_json: Json = False,  # noqa: FBT002
 ) -> None:
@@ -115,7 +119,8 @@ def rules(
             _show(memory, as_json=as_json)
         return
     told = _read(change)
-    with owned(file, _owned_name(file, which) if new else which, agent=user(), role=None, new=new) as memory:
+    name = _owned_name(file, which) if new else which
+    with owned(file, name, agent=user() if agent is None else agent, role=None, new=new) as memory:
         from crdtmem.owning import decree
 
         own = told.binding(memory._document.key, memory.agent, None)
@@ -152,6 +157,9 @@ def _read(path: Path) -> Any:
         raise MisuseError(f"{path} is not valid JSON: {error}") from None
     if not isinstance(told, dict) or not {"agents", "fields"} <= told.keys():
         raise MisuseError(f"{path}: rules name their agents and fields, as `crdtmem rules FILE --json` prints them")
+    agents = told["agents"]
+    if isinstance(agents, dict):  # an agent without roles may stand there by its name alone
+        told["agents"] = {key: [one, []] if isinstance(one, str) else one for key, one in agents.items()}
     try:
         found = Rules.read({"format": 1, **told})
     except ValueError as error:

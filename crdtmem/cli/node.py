@@ -6,8 +6,8 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -52,7 +52,8 @@ def node(
     trust: Annotated[list[str], typer.Option(metavar="KEY", help="whose checkpoints count; again for more")] = [],  # noqa: B006
     which: Which = None,
     agent: Annotated[
-        str | None, typer.Option("--as", metavar="NAME", help="what it calls itself; you, if it is not said")
+        str | None,
+        typer.Option("--as", metavar="NAME", envvar="CRDTMEM_AS", help="what it calls itself; you, if it is not said"),
     ] = None,
     new: Annotated[bool, typer.Option("--new", help="begin the file and the memory if they are not there")] = False,  # noqa: FBT002
     quiet: Annotated[bool, typer.Option("--quiet", help="say nothing of what arrives")] = False,  # noqa: FBT002
@@ -77,7 +78,7 @@ def node(
         "tls": _tls(certificate, key),
         "trust": [_key("--trust", one) for one in trust],
     }
-    with _shared(file, which, agent or user(), new=new) as memories:
+    with _shared(file, which, user() if agent is None else agent, new=new) as memories:
         asyncio.run(_serve(memories, _Teller(as_json=as_json, quiet=quiet), settings))
 
 
@@ -190,26 +191,22 @@ def _hearing(teller: _Teller, name: str) -> Callable[[Batch], None]:
     return lambda batch: teller.batch(name, batch)
 
 
-class _entered:
-    """A peer at work. What the system says when it may not listen is told with what to do."""
-
-    def __init__(self, peer: Peer, listen: str | None) -> None:
-        self._peer = peer
-        self._listen = listen
-
-    async def __aenter__(self) -> Peer:
-        try:
-            return await self._peer.__aenter__()
-        except OSError as error:
-            if self._listen is None or isinstance(error, StoreError):
-                raise
-            raise OSError(
-                f"--listen {self._listen}: {error.strerror or error}; another port may be free, as --listen "
-                f"{self._listen.rpartition(':')[0]}:0, and ports below 1024 need rights"
-            ) from error
-
-    async def __aexit__(self, *exc: object) -> None:
-        await self._peer.close()
+@asynccontextmanager
+async def _entered(peer: Peer, listen: str | None) -> AsyncIterator[None]:
+    """A peer at work. Where the system does not let it listen, that is told with what to do."""
+    try:
+        await peer.__aenter__()
+    except OSError as error:
+        if listen is None or isinstance(error, StoreError):
+            raise
+        raise OSError(
+            f"--listen {listen}: {error.strerror or error}; another port may be free, as --listen "
+            f"{listen.rpartition(':')[0]}:0, and ports below 1024 need rights"
+        ) from error
+    try:
+        yield
+    finally:
+        await peer.close()
 
 
 @contextmanager
