@@ -82,7 +82,7 @@ VARYING = [
     (r"\b[0-9a-f]{8}\b", "mark"),
     (r"[A-Za-z0-9_-]{26,}", "token"),
     (r"\d{4}-\d\d-\d\d", "date"),
-    (r"\b\d\d:\d\d(:\d\d)?\b|:\d\d\b|\b\d\d-\d\d\b", "time"),
+    (r"T?\d\d:\d\d(:\d\d)?(\.\d+)?|:\d\d\b|\b\d\d-\d\d\b", "time"),
 ]
 
 
