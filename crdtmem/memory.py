@@ -294,8 +294,8 @@ class Memory:
         """
         self._document.wait(self._version(version), timeout)
 
-    def refresh(self) -> int:
-        """Take in what the owner of the file has written since, where this memory only reads it; how many changes.
+    def refresh(self) -> bool:
+        """Take in what the owner of the file has written since, where this memory only reads it; whether there was any.
 
         Nothing is to be done for a memory that writes: what comes is there at once.
 
@@ -307,7 +307,7 @@ class Memory:
         ...         theirs = reader.open(tenant="acme")
         ...         _ = mine.counter("n").add(1)
         ...         theirs.counter("n").value, theirs.refresh(), theirs.counter("n").value
-        (1, 1, 2)
+        (1, True, 2)
         """
         return self._document.refresh()
 

@@ -264,6 +264,17 @@ def test_letters_that_the_terminal_lacks_are_spelled_out(file: Path) -> None:
     assert ran("get", file, "status", PYTHONIOENCODING="utf-8").stdout == "Élan 東京\n"
 
 
+def test_a_shell_completes_commands_and_fields(file: Path) -> None:
+    def completed(words: str) -> list[str]:
+        asked = {"_CRDTMEM_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+        return ran(**asked).stdout.split()
+
+    assert completed("crdtmem time") == ["timeline"]
+    assert completed(f"crdtmem get {file} ") == ["claims", "tokens", "status", "facts", "orders", "plan", "draft"]
+    assert completed(f"crdtmem get {file} pl") == ["plan"]
+    assert completed("crdtmem get none.db ") == []
+
+
 # -- what is loaded --------------------------------------------------------------------------------
 
 HEAVY = ["anthropic", "apsw", "jwt", "mcp", "openai", "rich", "snowballstemmer", "websockets"]

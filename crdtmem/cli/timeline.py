@@ -85,8 +85,7 @@ def timeline(
         seen = memory.version
         time.sleep(_PAUSE)
         if memory.refresh():
-            told_anew = not memory.reached(seen)  # a session turned out to be forked: some of what was told is void
-            for news in [memory.audit(**asked, last=last)] if told_anew else _pages(memory, {**asked, "since": seen}):
+            for news in _pages(memory, {**asked, "since": seen}):
                 shown.tell(memory, news)
 
 
