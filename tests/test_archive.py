@@ -402,6 +402,32 @@ def test_what_is_whole_by_its_own_sum_and_cannot_be_is_refused(
     assert re.search(said, refused(tmp_path, (tmp_path / "small").read_bytes()))
 
 
+@given(
+    st.lists(
+        st.tuples(st.just(CHECKPOINT), st.binary(max_size=60))
+        | st.tuples(st.just(CHANGES), st.lists(st.binary(max_size=60), max_size=3)),
+        max_size=4,
+    ),
+    st.booleans(),
+)
+def test_any_content_gives_the_memory_or_one_error(folder: Path, extra: list[Piece], instead: bool) -> None:  # noqa: FBT001
+    small(folder)
+    key = Identity()
+
+    def change(pieces: list[Piece]) -> list[Piece]:
+        kept = [one for one in pieces if not instead or one[0] != CHANGES]
+        return sorted([*kept, *extra], key=lambda one: one[0])
+
+    remade(folder / "small", change, key)
+    memory = alone("new")
+    try:
+        bring(memory, folder / "small", trust=[key.key])
+    except (BadBytes, StoreError):
+        assert instead or any(kind == CHECKPOINT for kind, _ in extra) or memory.fields()
+    else:
+        assert memory.digest() == Archive(folder / "small").contents.digest
+
+
 def test_what_it_says_it_comes_to_is_held_against_what_it_does(tmp_path: Path) -> None:
     small(tmp_path)
     remade(tmp_path / "small", as_it_is, Identity(), digest=bytes(32))
