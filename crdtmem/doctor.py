@@ -57,8 +57,9 @@ def examine(
         raise MisuseError(f"no limit is called {sorted(unknown)[0]!r}; there are {', '.join(LIMITS)}")
     if isinstance(memory._document, Pinned):
         raise MisuseError("the doctor looks at a memory as it is; this one is pinned by at()")
+    version = memory.version
     found = _Examined(memory, window, dict(peers or {}), {**LIMITS, **limits})  # type: ignore[dict-item]
-    health = Health(memory.namespace, memory.version, tuple(found.signs()))
+    health = Health(memory.namespace, version, tuple(found.signs()))
     if alert is not None and health.alerts:
         alert(health)
     return health

@@ -679,27 +679,27 @@ class Document:
         with self.lock:
             self._seals.keep()
 
-    def refresh(self) -> int:
-        """For a reader of a log that another process writes: take in what came since; how many changes.
+    def refresh(self) -> bool:
+        """For a reader of a log that another process writes: take in what came since; whether there was anything.
 
         Where the log is another than what was read, because some was pruned, cut off or begun anew, all is read again.
         """
         with self.lock:
             self.usable()
             if self.log.writable:
-                return 0
+                return False
             newest, forked = self.log.newest, {fork.session for fork in forks.kept(self.log)}
             if newest == self._read_upto and forked == self._forks.keys():
-                return 0
+                return False
             before, seen = self.state.count, [self.log.place_of(*head[:2]) for head in self.state.heads.values()]
             self._read_upto = newest
             if None not in seen and forked == self._forks.keys():
                 found = recovery.resume(self.state, self.log, max(filter(None, seen), default=0), self._clock)
                 if self.state.count > before and not found.astray and not self.state.stale:
-                    return self.state.count - before
+                    return True
             self._load()
             self.audit = Audit(self.namespace, self.log, self.state, self.past)
-            return max(self.state.count - before, 0)
+            return True
 
     # -- versions ----------------------------------------------------------------------------------
 

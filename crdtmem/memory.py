@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from crdtmem import history, owning
@@ -257,7 +258,7 @@ class Memory:
             part = None if draft is None else draft.parts.get(at)
             if part is not None:
                 return part
-        return document.state.fields.get(at) or _BLANK[at[0]]
+        return document.state.fields.get(at) or _blank(at[0])
 
     def _shown(self, at: tuple[int, str], key: Any) -> tuple[Entry, ...]:
         view: Keyed | KeyedDraft = self._view(at)
@@ -306,8 +307,8 @@ class Memory:
         """
         self._document.wait(self._version(version), timeout)
 
-    def refresh(self) -> int:
-        """Take in what the owner of the file has written since, where this memory only reads it; how many changes.
+    def refresh(self) -> bool:
+        """Take in what the owner of the file has written since, where this memory only reads it; whether there was any.
 
         Nothing is to be done for a memory that writes: what comes is there at once.
 
@@ -319,7 +320,7 @@ class Memory:
         ...         theirs = reader.open(tenant="acme")
         ...         _ = mine.counter("n").add(1)
         ...         theirs.counter("n").value, theirs.refresh(), theirs.counter("n").value
-        (1, 1, 2)
+        (1, True, 2)
         """
         return self._document.refresh()
 
@@ -735,9 +736,12 @@ def _holds(field: Keyed | Ordered) -> bool:
     return bool(field.by_id if type(field) is Keyed else field.dead < len(field.alive))  # type: ignore[union-attr]
 
 
-_BLANK: dict[int, Any] = {kind: Keyed(kind, "") for kind in (SET, COUNTER, REGISTER, RECORDS)} | {
-    kind: Ordered(kind, "") for kind in (SEQUENCE, TEXT)
-}
+@lru_cache
+def _blank(kind: int) -> Keyed | Ordered:
+    """What a field shows that nobody has written to."""
+    return Ordered(kind, "") if kind in (SEQUENCE, TEXT) else Keyed(kind, "")
+
+
 _INSTEAD = {
     SET: "set({name!r}).add({value!r}); to assign a value: memory.register({name!r}).assign({value!r})",
     COUNTER: "counter({name!r}).add({value!r})",

@@ -37,6 +37,17 @@ class BlockingPeer:
         self._process = os.getpid()
 
     def __enter__(self) -> BlockingPeer:
+        return self.start()
+
+    def start(self) -> BlockingPeer:
+        """Begin without a `with` block, as in a shell or a notebook; `close()` ends it, and so does the process.
+
+        >>> from crdtmem import Peer, Replica
+        >>> peer = Peer(Replica("ann").open(tenant="acme"), listen="127.0.0.1:0").blocking().start()
+        >>> peer.connected
+        []
+        >>> peer.close()
+        """
         self._process = os.getpid()
         loop = self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=_run, args=(loop,), name="crdtmem-peer", daemon=True)

@@ -2,6 +2,8 @@
 
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from itertools import pairwise
@@ -400,6 +402,32 @@ def test_what_is_whole_by_its_own_sum_and_cannot_be_is_refused(
     assert re.search(said, refused(tmp_path, (tmp_path / "small").read_bytes()))
 
 
+@given(
+    st.lists(
+        st.tuples(st.just(CHECKPOINT), st.binary(max_size=60))
+        | st.tuples(st.just(CHANGES), st.lists(st.binary(max_size=60), max_size=3)),
+        max_size=4,
+    ),
+    st.booleans(),
+)
+def test_any_content_gives_the_memory_or_one_error(folder: Path, extra: list[Piece], instead: bool) -> None:  # noqa: FBT001
+    small(folder)
+    key = Identity()
+
+    def change(pieces: list[Piece]) -> list[Piece]:
+        kept = [one for one in pieces if not instead or one[0] != CHANGES]
+        return sorted([*kept, *extra], key=lambda one: one[0])
+
+    remade(folder / "small", change, key)
+    memory = alone("new")
+    try:
+        bring(memory, folder / "small", trust=[key.key])
+    except (BadBytes, StoreError):
+        assert instead or any(kind == CHECKPOINT for kind, _ in extra) or memory.fields()
+    else:
+        assert memory.digest() == Archive(folder / "small").contents.digest
+
+
 def test_what_it_says_it_comes_to_is_held_against_what_it_does(tmp_path: Path) -> None:
     small(tmp_path)
     remade(tmp_path / "small", as_it_is, Identity(), digest=bytes(32))
@@ -461,6 +489,39 @@ def test_a_store_that_fails_half_way_keeps_what_came_and_goes_on_later(tmp_path:
     store.full = False
     assert bring(memory, tmp_path / "a").changes > 0
     assert memory.digest() == made.digest
+
+
+BRINGS = """
+import sys
+from crdtmem import Replica
+from crdtmem.bringing import bring
+from tests.crew import SCOPE
+with Replica("new", store=sys.argv[1]) as replica:
+    told = lambda done, total: print(done, flush=True) or sys.stdin.readline()
+    bring(replica.open(SCOPE), sys.argv[2], progress=told)
+"""
+
+
+@pytest.mark.parametrize("pieces", [1, 4])
+def test_killed_on_the_way_it_goes_on_where_it_was(tmp_path: Path, pieces: int) -> None:
+    ann = alone("ann")
+    for n in range(3000):
+        ann.set("s").add(f"{n} " + "x" * 50)
+    made = save(ann, tmp_path / "a")
+    command = [sys.executable, "-c", BRINGS, str(tmp_path / "new.db"), str(tmp_path / "a")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None and process.stdout is not None
+        for _ in range(pieces):
+            came = int(process.stdout.readline())
+            process.stdin.write("go on\n")
+            process.stdin.flush()
+        process.kill()
+    with Replica("new", store=tmp_path / "new.db") as replica:
+        memory = replica.open(SCOPE)
+        held = len(memory.set("s"))
+        assert came - 64 <= held < 3000  # what waits for the next seal comes again
+        assert bring(memory, tmp_path / "a").changes == 3000 - held
+        assert memory.digest() == made.digest and memory.version == made.version
 
 
 def test_progress_goes_up_to_all_there_is(tmp_path: Path) -> None:

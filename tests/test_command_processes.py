@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 
 from crdtmem import Replica
+from tests.crew import SCOPE
 from tests.test_commands import filled, read
+from tests.test_forks import twins
 
 CRDTMEM = (sys.executable, "-c", "from crdtmem.cli import main; main()")
 OWNER = """
@@ -146,6 +148,25 @@ def test_what_is_followed_reads_like_the_rest(file: Path, owner: Owner) -> None:
         process.communicate()
 
 
+def test_following_goes_on_when_a_session_turns_out_forked(tmp_path: Path) -> None:
+    one, two = twins()
+    one.set("s").add("one")
+    two.set("s").add("two")
+    with Replica("bob", store=tmp_path / "bob.db") as replica:
+        bob = replica.open(SCOPE)
+        bob.receive(one.changes())
+        with following(tmp_path / "bob.db", "--json") as process:
+            assert process.stdout is not None
+            while json.loads(process.stdout.readline())["value"] != "one":
+                pass
+            bob.receive(two.changes())
+            bob.set("s").add("after")
+            while json.loads(process.stdout.readline())["value"] != "after":
+                pass
+            process.send_signal(signal.SIGINT)
+            assert process.communicate()[1] == ""
+
+
 def test_a_file_whose_owner_was_killed_is_read_and_written(file: Path) -> None:
     owner = Owner(file)
     owner.writes("kept")
@@ -241,6 +262,17 @@ def test_letters_that_the_terminal_lacks_are_spelled_out(file: Path) -> None:
     ran("set", file, "status", "Élan 東京", "--as", "ann")
     assert ran("get", file, "status", PYTHONIOENCODING="ascii").stdout == "\\xc9lan \\u6771\\u4eac\n"
     assert ran("get", file, "status", PYTHONIOENCODING="utf-8").stdout == "Élan 東京\n"
+
+
+def test_a_shell_completes_commands_and_fields(file: Path) -> None:
+    def completed(words: str) -> list[str]:
+        asked = {"_CRDTMEM_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+        return ran(**asked).stdout.split()
+
+    assert completed("crdtmem time") == ["timeline"]
+    assert completed(f"crdtmem get {file} ") == ["claims", "tokens", "status", "facts", "orders", "plan", "draft"]
+    assert completed(f"crdtmem get {file} pl") == ["plan"]
+    assert completed("crdtmem get none.db ") == []
 
 
 # -- what is loaded --------------------------------------------------------------------------------

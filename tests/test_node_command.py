@@ -91,6 +91,10 @@ def test_a_node_keeps_what_a_team_writes_and_says_goodbye(tmp_path: Path, bob: M
             assert seen.returncode == 0 and told["peers"] == ["bob", "keeper"]
             assert told["agents"] == [{"agent": "bob", "doing": "reads the CRM export", "field": "facts"}]
             assert "connected: bob, keeper" in ran("presence", file, "--meet", meet).stdout
+            assert ran("doctor", file).returncode == 0
+            [made] = [json.loads(ran("export", file, tmp_path / "a", "--json").stdout)]
+            assert made["digest"] == bob.digest()  # of a file in use: what is not sealed yet its key seals
+            assert json.loads(ran("import", tmp_path / "copy.db", tmp_path / "a", "--new", "--json").stdout)["of"] == 1
             assert one.ends(signal.SIGTERM) == 0
             assert one.said[-1] == {"event": "ended", "peer": "", "detail": "1 change arrived", "changes": 1}
         assert "this peer has closed" in left

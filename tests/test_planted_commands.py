@@ -15,7 +15,7 @@ import pytest
 import crdtmem.cli.disagree
 import crdtmem.cli.frame
 import crdtmem.cli.out
-import crdtmem.cli.past
+import crdtmem.cli.timeline
 import crdtmem.document
 import crdtmem.forks
 import crdtmem.mark
@@ -92,7 +92,7 @@ BUGS = {
         test_mark.test_two_sessions_that_begin_alike_are_never_taken_for_each_other,
     ),
     "the timeline marks nothing": Bug(
-        lambda: swapped(crdtmem.cli.past._Marks, "of", lambda real: lambda self, event: (" ", "")),
+        lambda: swapped(crdtmem.cli.timeline._Marks, "of", lambda real: lambda self, event: (" ", "")),
         _with_file(test_commands.test_the_timeline_marks_what_somebody_should_look_at),
     ),
     "a reader does not hear of forks": Bug(

@@ -17,29 +17,31 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Literal
 
-from langgraph.store.base import (
-    NOT_PROVIDED,
-    BaseStore,
-    GetOp,
-    IndexConfig,
-    InvalidNamespaceError,
-    Item,
-    ListNamespacesOp,
-    MatchCondition,
-    NotProvided,
-    Op,
-    PutOp,
-    Result,
-    SearchItem,
-    SearchOp,
-    TTLConfig,
-    validate_op_namespace,
-)
-
 from crdtmem import Entry, Memory, ReadOnly, RulesRefused, ValueRefused
 from crdtmem.adapters.filters import matches
 from crdtmem.adapters.together import together
 from crdtmem.adapters.vectors import Candidate, Vector, Vectors
+from crdtmem.extras import extra
+
+with extra("langgraph"):
+    from langgraph.store.base import (
+        NOT_PROVIDED,
+        BaseStore,
+        GetOp,
+        IndexConfig,
+        InvalidNamespaceError,
+        Item,
+        ListNamespacesOp,
+        MatchCondition,
+        NotProvided,
+        Op,
+        PutOp,
+        Result,
+        SearchItem,
+        SearchOp,
+        TTLConfig,
+        validate_op_namespace,
+    )
 
 BETWEEN = ".."  # a label has no dot and is never empty, so the first of these ends the namespace
 _MADE = {"made"}  # what is known of an item that is not the first under its key, and has nothing of its own

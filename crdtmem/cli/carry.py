@@ -19,8 +19,6 @@ from crdtmem.cli.frame import At, File, Json, Which, opened, owned, user
 from crdtmem.cli.naming import named, scope
 from crdtmem.health import some
 
-_MAGIC = b"crdtmem archive\n"
-
 
 def export(
     file: File,
@@ -108,8 +106,10 @@ def bring_in(
     Example: `crdtmem import restored.db backup.archive --new`
     """
     with _file(source) as path:
+        from crdtmem.archive import MAGIC
+
         with open(path, "rb") as found:
-            archive = found.read(len(_MAGIC)) == _MAGIC
+            archive = found.read(len(MAGIC)) == MAGIC
         if archive:
             _bring(file, path, which, user() if agent is None else agent, new=new, trust=trust, as_json=as_json)
             return

@@ -9,8 +9,8 @@ import typer
 from crdtmem import Memory
 from crdtmem.cli import given, out
 from crdtmem.cli.frame import At, Json, reading
-from crdtmem.cli.past import By, OfField, Role, Since, Until
 from crdtmem.cli.show import past
+from crdtmem.cli.timeline import By, OfField, Role, Since, Until
 from crdtmem.mark import mark
 
 

@@ -14,25 +14,13 @@ from contextlib import suppress
 import typer
 
 from crdtmem import CrdtmemError, __version__
-from crdtmem.cli import (
-    act,
-    carry,
-    check,
-    disagree,
-    doctor,
-    find,
-    keep,
-    mcp,
-    node,
-    out,
-    past,
-    relay,
-    show,
-    status,
-    token,
-    write,
-)
+from crdtmem.cli import act, check, disagree, find, mcp, out, past, relay, show, status, timeline, token, write
+from crdtmem.cli.carry import bring_in, export
+from crdtmem.cli.demo import command as demo
+from crdtmem.cli.doctor import doctor
 from crdtmem.cli.frame import Json
+from crdtmem.cli.keep import checkpoint, prune, rules
+from crdtmem.cli.node import node, presence
 
 
 def start(context: typer.Context) -> None:
@@ -53,6 +41,7 @@ def version(*, as_json: Json = False) -> None:
 
 
 GROUPS: dict[str, dict[str, Callable[..., None]]] = {
+    "Try": {"demo": demo.run},
     "Read": {
         "status": status.status,
         "show": show.show,
@@ -61,7 +50,7 @@ GROUPS: dict[str, dict[str, Callable[..., None]]] = {
         "view": find.view,
     },
     "Look back": {
-        "timeline": past.timeline,
+        "timeline": timeline.timeline,
         "audit": past.audit,
         "explain": past.explain,
         "diff": past.diff,
@@ -85,16 +74,16 @@ GROUPS: dict[str, dict[str, Callable[..., None]]] = {
         "restore": act.restore,
     },
     "Keep": {
-        "doctor": doctor.doctor,
-        "export": carry.export,
-        "import": carry.bring_in,
-        "checkpoint": keep.checkpoint,
-        "prune": keep.prune,
-        "rules": keep.rules,
+        "doctor": doctor,
+        "export": export,
+        "import": bring_in,
+        "checkpoint": checkpoint,
+        "prune": prune,
+        "rules": rules,
     },
     "Connect": {
-        "node": node.node,
-        "presence": node.presence,
+        "node": node,
+        "presence": presence,
         "relay": relay.run,
         "mcp": mcp.run,
         "token": token.issue_one,

@@ -6,8 +6,8 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -191,26 +191,22 @@ def _hearing(teller: _Teller, name: str) -> Callable[[Batch], None]:
     return lambda batch: teller.batch(name, batch)
 
 
-class _entered:
-    """A peer at work. What the system says when it may not listen is told with what to do."""
-
-    def __init__(self, peer: Peer, listen: str | None) -> None:
-        self._peer = peer
-        self._listen = listen
-
-    async def __aenter__(self) -> Peer:
-        try:
-            return await self._peer.__aenter__()
-        except OSError as error:
-            if self._listen is None or isinstance(error, StoreError):
-                raise
-            raise OSError(
-                f"--listen {self._listen}: {error.strerror or error}; another port may be free, as --listen "
-                f"{self._listen.rpartition(':')[0]}:0, and ports below 1024 need rights"
-            ) from error
-
-    async def __aexit__(self, *exc: object) -> None:
-        await self._peer.close()
+@asynccontextmanager
+async def _entered(peer: Peer, listen: str | None) -> AsyncIterator[None]:
+    """A peer at work. Where the system does not let it listen, that is told with what to do."""
+    try:
+        await peer.__aenter__()
+    except OSError as error:
+        if listen is None or isinstance(error, StoreError):
+            raise
+        raise OSError(
+            f"--listen {listen}: {error.strerror or error}; another port may be free, as --listen "
+            f"{listen.rpartition(':')[0]}:0, and ports below 1024 need rights"
+        ) from error
+    try:
+        yield
+    finally:
+        await peer.close()
 
 
 @contextmanager
