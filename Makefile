@@ -2,6 +2,7 @@
 PYTHON ?= python3
 RUN := .venv/bin/python
 READY := .venv/ready
+BASE := .venv/base
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test coverage lint bench campaign clean
@@ -9,8 +10,8 @@ READY := .venv/ready
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
 
-demo: $(READY) ## three replicas diverge, exchange bytes and converge
-	$(RUN) examples/three_replicas.py
+demo: $(BASE) ## a crew of four processes: what is lost elsewhere and not here; ARGS="--seed 7 --all"
+	.venv/bin/crdtmem demo $(ARGS)
 
 test: $(READY) ## run the tests; ARGS="tests/test_values.py -x" narrows them
 	$(RUN) -m pytest $(ARGS)
@@ -23,19 +24,29 @@ lint: $(READY) ## ruff check, ruff format --check, mypy --strict
 	$(RUN) -m ruff format --check
 	$(RUN) -m mypy
 
-bench: $(READY) ## measure speed and size against raw pycrdt and SQLite
-	$(RUN) -m benchmarks local
-	$(RUN) -m benchmarks growth store --quick
+bench: .venv/bench ## measure everything in small, beside what people use instead: report/index.html
+	$(RUN) -m benchmarks.install
+	mkdir -p report
+	$(RUN) -m benchmarks all --quick --no-check --json report/quick.json
+	$(RUN) -m benchmarks report report/quick.json
 
 campaign: $(READY) ## the long searches for failures; ARGS="--help" lists them
 	$(RUN) -m tests.campaign $(ARGS)
 
 clean: ## remove everything that make and the tools created
-	rm -rf .venv build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.* htmlcov
+	rm -rf crdtmem-demo crdtmem-demo-* .venv build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.* htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml | $(RUN)
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $(BASE) $@
+
+$(BASE): pyproject.toml | $(RUN)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+.venv/bench: pyproject.toml | $(READY)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@touch $@
 
 $(RUN):

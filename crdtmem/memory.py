@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from crdtmem import history, owning
@@ -14,8 +15,8 @@ from crdtmem.checkpoint import Checkpoint
 from crdtmem.clock import aware, stamp
 from crdtmem.difference import Difference, differences
 from crdtmem.document import Actor, Document
-from crdtmem.draft import Draft, KeyedDraft, OrderedDraft
-from crdtmem.entry import Attributes, Entry, EntryId, about
+from crdtmem.draft import Draft, KeyedDraft, OrderedDraft, put
+from crdtmem.entry import Attributes, Entry, EntryId, about, is_light
 from crdtmem.errors import KindMismatch, MisuseError, ValueRefused
 from crdtmem.explain import Explanation, explain
 from crdtmem.fields.counter import Counter
@@ -37,6 +38,7 @@ from crdtmem.retention import Pruning, prune
 from crdtmem.rules import FieldRule, Rules
 from crdtmem.store import Damage
 from crdtmem.timeline import Timeline
+from crdtmem.values import Frozen
 
 if TYPE_CHECKING:
     from crdtmem.nearness import Embed
@@ -220,6 +222,18 @@ class Memory:
             document.commit((part,), own, self._actor, cites=own is not None and len(own) > 1)
             return result
 
+    def _put(self, at: tuple[int, str], key: Any, frozen: Frozen, attributes: Attributes) -> Entry:
+        """Write one entry in place of all that is seen under its key; of a counter, add an amount."""
+        document = self._document
+        if document.state.plain and not OPEN.get():
+            own = about(attributes) if attributes else None
+            if is_light(own):
+                with document.lock:
+                    entry = document.put(at, key, frozen, own, self._actor)
+                if entry is not None:
+                    return entry
+        return self._write(at, put, attributes, key, frozen)
+
     def _with_defaults(self, name: str, attributes: Attributes) -> Attributes:
         """What is said of a write, and what the rules declare for it."""
         declared = self._declared(name)
@@ -244,7 +258,7 @@ class Memory:
             part = None if draft is None else draft.parts.get(at)
             if part is not None:
                 return part
-        return document.state.fields.get(at) or _BLANK[at[0]]
+        return document.state.fields.get(at) or _blank(at[0])
 
     def _shown(self, at: tuple[int, str], key: Any) -> tuple[Entry, ...]:
         view: Keyed | KeyedDraft = self._view(at)
@@ -722,9 +736,12 @@ def _holds(field: Keyed | Ordered) -> bool:
     return bool(field.by_id if type(field) is Keyed else field.dead < len(field.alive))  # type: ignore[union-attr]
 
 
-_BLANK: dict[int, Any] = {kind: Keyed(kind, "") for kind in (SET, COUNTER, REGISTER, RECORDS)} | {
-    kind: Ordered(kind, "") for kind in (SEQUENCE, TEXT)
-}
+@lru_cache
+def _blank(kind: int) -> Keyed | Ordered:
+    """What a field shows that nobody has written to."""
+    return Ordered(kind, "") if kind in (SEQUENCE, TEXT) else Keyed(kind, "")
+
+
 _INSTEAD = {
     SET: "set({name!r}).add({value!r}); to assign a value: memory.register({name!r}).assign({value!r})",
     COUNTER: "counter({name!r}).add({value!r})",

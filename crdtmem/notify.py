@@ -6,15 +6,18 @@ raises is logged and never reaches the writer.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import queue
 import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from crdtmem.change import Version
 from crdtmem.entry import Entry
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
 
 log = logging.getLogger("crdtmem")
 _FAILED = "a callback of changed() failed; its memory is unharmed"
@@ -41,11 +44,13 @@ class Watch:
     """A registered callback; closing it, or leaving its `with` block, ends it."""
 
     def __init__(self, callback: Callback, fields: Collection[str] | None, drop: Callable[[Watch], None]) -> None:
+        from asyncio import get_running_loop  # not above: it costs importers who never watch a tenth of their time
+
         self._callback = callback
         self._fields = None if fields is None else frozenset(fields)
         self._drop = drop
         try:
-            self._loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
+            self._loop: AbstractEventLoop | None = get_running_loop()
         except RuntimeError:
             self._loop = None
         self.closed = False

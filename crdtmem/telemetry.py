@@ -1,4 +1,4 @@
-"""Traces and metrics of a memory, through the OpenTelemetry API: `pip install crdtmem[otel]`.
+"""Traces and metrics of a memory, through the OpenTelemetry API: `pip install 'crdtmem[otel]'`.
 
 Nothing here is imported unless you import it, and a memory is observed once you say so. What reaches a collector is
 who wrote how much where, and why: authors, field names and reasons, never values, nor the text of errors, which may
@@ -14,16 +14,15 @@ from typing import Any
 from crdtmem.change import Version
 from crdtmem.document import Document
 from crdtmem.errors import MisuseError
+from crdtmem.extras import extra
 from crdtmem.memory import Memory
 from crdtmem.namespace import LABELS, Namespace
 from crdtmem.observer import Commit, Intake
 
-try:
+with extra("otel"):
     from opentelemetry import metrics, trace
     from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
     from opentelemetry.trace import Status, StatusCode, TracerProvider
-except ImportError as error:
-    raise ImportError("crdtmem.telemetry needs the OpenTelemetry API: pip install crdtmem[otel]") from error
 
 MAX_REASON = 1000  # characters
 MAX_FIELDS = 50

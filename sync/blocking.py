@@ -37,9 +37,20 @@ class BlockingPeer:
         self._process = os.getpid()
 
     def __enter__(self) -> BlockingPeer:
+        return self.start()
+
+    def start(self) -> BlockingPeer:
+        """Begin without a `with` block, as in a shell or a notebook; `close()` ends it, and so does the process.
+
+        >>> from crdtmem import Peer, Replica
+        >>> peer = Peer(Replica("ann").open(tenant="acme"), listen="127.0.0.1:0").blocking().start()
+        >>> peer.connected
+        []
+        >>> peer.close()
+        """
         self._process = os.getpid()
         loop = self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=loop.run_forever, name="crdtmem-peer", daemon=True)
+        self._thread = threading.Thread(target=_run, args=(loop,), name="crdtmem-peer", daemon=True)
         self._thread.start()
         try:
             self._run(self._peer.__aenter__())
@@ -64,7 +75,6 @@ class BlockingPeer:
         assert loop is not None and self._thread is not None
         loop.call_soon_threadsafe(loop.stop)
         self._thread.join()
-        loop.close()
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         if self._loop is None:
@@ -131,3 +141,20 @@ class BlockingPeer:
     def watch(self, callback: Callable[[News], None]) -> Callable[[], None]:
         """Have this called, on the peer's thread, with all that happens to connections; gives what ends it."""
         return self._peer.watch(callback)
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    """Run until the loop is stopped."""
+    try:
+        loop.run_forever()
+        loop.run_until_complete(_end_the_rest())
+    finally:
+        loop.close()
+
+
+async def _end_the_rest() -> None:
+    """End what is left on the loop: somebody may have connected at the last moment."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)

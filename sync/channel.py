@@ -24,6 +24,7 @@ class Channel:
         self.known: dict[bytes, int] = {}  # how far the other side knows our sessions, until all before `until` is sent
         self.until = 0
         self.cursor: int | None = None
+        self.partial = 0  # at which look it began to be sent what is here, though older things are still to come here
         self.theirs: deque[tuple[int, int]] = deque()  # what lies here came from the other side
         self.late: dict[ChangeId, None] = {}  # what came from it and is not stored yet
         self.asked: dict[ChangeId, int] = {}  # of it, and how often
@@ -69,7 +70,7 @@ class Channel:
     def begin_anew(self) -> None:
         """The log has begun anew: no place in it means what it did."""
         newest = self.outlet.newest
-        self.told, self.known, self.until, self.cursor = {}, {}, 0, None
+        self.told, self.known, self.until, self.cursor, self.partial = {}, {}, 0, None, 0
         self.theirs.clear()
         self.marks = deque((number, newest, late) for number, _, late in self.marks)
         self.waiting = [(number, newest, done) for number, _, done in self.waiting]

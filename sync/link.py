@@ -245,11 +245,16 @@ class Link:
             start, reason = None, str(error)
         if frame.takes and not others and handing.offer(self, channel, start):
             return
-        if start is None:
-            if not feed.owed:  # else it may be here when they ask again
-                self.tell(News("refused", self.name, feed.namespace.digest, reason))
-                self.session.send(Shut(channel.outlet.labels, reason))
+        if start is None and feed.owed:  # it may be here when they ask again
+            if channel.silent < handing.PATIENCE or channel.looks - channel.partial < handing.PATIENCE:
+                return
+            start, channel.partial = 0, channel.looks  # but they may have what is lacked here, and lack what is here
+        elif start is None:
+            self.tell(News("refused", self.name, feed.namespace.digest, reason))
+            self.session.send(Shut(channel.outlet.labels, reason))
             return
+        else:
+            channel.partial = 0
         channel.outlet.refresh()
         channel.until = channel.outlet.newest
         channel.cursor = start
@@ -395,7 +400,7 @@ class Link:
             channel.known = {}
         if channel.late or channel.answered:
             self._settle(channel)
-        if cursor >= outlet.newest and (channel.waiting or channel.marks or not channel.level):
+        if cursor >= outlet.newest and not channel.partial and (channel.waiting or channel.marks or not channel.level):
             self._levelled(channel)
         if channel.lends and cursor >= outlet.newest:
             size += handing.lend(self, channel)
@@ -462,6 +467,8 @@ class Link:
             if channel.opened:
                 self._ask(channel)
                 handing.look(self, channel)
+            if channel.partial and not channel.outlet.feed.owed:
+                self.begin_anew(channel)
             if channel.cursor is not None:
                 self._look(channel, channel.cursor)
             elif not channel.refused and channel.giving is None:

@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, Phase, reproduce_failure, seed, settings
 from hypothesis.errors import DidNotReproduce
 from hypothesis.stateful import get_state_machine_test
 
-from tests import attacks, conformance, disk, faults, garble, hostile, kills, mcp_crew, realms, simulation
+from tests import attacks, conformance, demos, disk, faults, garble, hostile, kills, mcp_crew, realms, simulation
 from tests.exhaustive import CALLS, Case, explore, histories
 from tests.machine import Convergence
 from tests.processes import campaign as processes
@@ -142,6 +142,7 @@ COMMANDS: dict[str, Command] = {
     "stalled": Command(*stalled.STALLED),
     "mcp": Command(*mcp_crew.MCP),
     "conformance": Command(*conformance.CONFORMANCE),
+    "demo": Command(*demos.DEMO),
 }
 
 

@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from textwrap import dedent
 from types import ModuleType
@@ -62,11 +63,14 @@ def test_the_blocks_of_a_page_run(path: Path, tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     namespace = ModuleType("page")
     monkeypatch.setitem(sys.modules, "page", namespace)
-    with provider(SCRIPTS.get(str(path.relative_to(ROOT)), [""])) as local:
+    with provider(SCRIPTS.get(str(path.relative_to(ROOT)), [""])) as local, ExitStack() as company:
         for name, where in (("ANTHROPIC", local.url), ("OPENAI", f"{local.url}/v1")):
             monkeypatch.setenv(f"{name}_BASE_URL", where)
             monkeypatch.setenv(f"{name}_API_KEY", "none")
-        for language, block in blocks(path.read_text()):
+        found = list(blocks(path.read_text()))
+        if path == ROOT / "README.md":  # its first Python block is for two shells
+            company.enter_context(pasted_elsewhere(next(block for language, block in found if language == "python")))
+        for language, block in found:
             if language == "python":
                 exec(compile(block, path, "exec"), vars(namespace))
             else:
@@ -78,6 +82,7 @@ VARYING = [
     (r"\b[0-9a-f]{8}\b", "mark"),
     (r"[A-Za-z0-9_-]{26,}", "token"),
     (r"\d{4}-\d\d-\d\d", "date"),
+    (r"\b[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d\b", "date"),
     (r"T?\d\d:\d\d(:\d\d)?(\.\d+)?|:\d\d\b|\b\d\d-\d\d\b", "time"),
 ]
 
@@ -106,6 +111,52 @@ def typed(block: str) -> None:
             pytest.fail(f"$ {one[1]}\nprinted\n{got}\nand the page says\n{want}", pytrace=False)
 
 
+@contextmanager
+def pasted_elsewhere(block: str) -> Iterator[None]:
+    """A Python shell in this folder that has run a block, and stays."""
+    shell = subprocess.Popen(
+        [sys.executable, "-i", "-c", block], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        yield
+    finally:
+        shell.communicate()
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_links_of_a_page_lead_somewhere(path: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", prose(path.read_text())):
+        if not re.match(r"\w+:", link):  # a page of the web is not ours to keep
+            target, _, anchor = link.partition("#")
+            there = path if not target else path.parent / target
+            assert there.exists(), link
+            assert not anchor or anchor in anchors(there.read_text()), link
+
+
+def prose(page: str) -> str:
+    """A page without its blocks."""
+    return re.sub(r"(?ms)^ *(`{3,}|~{3,}).*?^ *\1 *$", "", page)
+
+
+def anchors(page: str) -> set[str]:
+    """What the headings of a page are called in links."""
+    headings = re.findall(r"(?m)^#+ (.+)$", prose(page))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_map_names_every_page_and_the_incidents_every_story() -> None:
+    docs = ROOT / "docs"
+    assert {page.name for page in docs.glob("*.md")} - {"README.md"} <= linked(docs / "README.md")
+    assert {story.name for story in (ROOT / "tests/incidents").glob("test_*.py")} == {
+        link for link in linked(docs / "incidents.md") if link.startswith("test_")
+    }
+
+
+def linked(path: Path) -> set[str]:
+    """The names of the files that a page links to."""
+    return {link.partition("#")[0].rpartition("/")[2] for link in re.findall(r"\]\(([^)\s]+)\)", path.read_text())}
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_the_docstring_examples_of_a_module_hold(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = importlib.import_module(name)
@@ -116,6 +167,11 @@ def test_the_docstring_examples_of_a_module_hold(name: str, tmp_path: Path, monk
         runner.run(example, out=report.append)
     if report:
         pytest.fail("".join(report), pytrace=False)
+
+
+def test_anchors_are_those_of_headings_and_nothing_of_a_block_is_prose() -> None:
+    page = "# Who is, who?\n\n```text\n# not [this](x)\n```\n\n## `at`, then\n"
+    assert anchors(page) == {"who-is-who", "at-then"} and "(x)" not in prose(page)
 
 
 def test_blocks_keep_their_line_numbers_and_lose_their_indent() -> None:

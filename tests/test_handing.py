@@ -290,3 +290,21 @@ def test_a_checkpoint_of_many_pieces_and_what_is_said_unasked() -> None:
     ann.set("s").add("still well")
     wire.run()
     same(ann, bob)
+
+
+def test_two_that_owe_each_other_and_meet_through_a_third_alone_lack_nothing_in_the_end() -> None:
+    ann, bob, cid = busy("ann"), busy("bob"), alone("cid")
+    of_ann, of_bob = (b"".join(Feed(memory).hand_over()) for memory in (ann, bob))
+    Feed(ann).take_over(of_bob)
+    Feed(bob).take_over(of_ann)
+    for memory in (ann, bob, cid):
+        memory.text("t").append(memory.agent)  # who owes cannot place what others write beside it
+    a, b, c = together("ann", ann), together("bob", bob), together("cid", cid)
+    c.outlets[0].far = 10**9
+    wires = Wire(a, c, grant=TOGETHER), Wire(b, c, grant=TOGETHER)
+    for now in range(1, 40 * PATIENCE):
+        for wire in wires:
+            wire.tick(now)
+    assert not any(memory.owed for memory in (ann, bob, cid))
+    same(ann, bob)
+    same(ann, cid)

@@ -27,6 +27,7 @@ RINGS = {
     "telemetry": {"data", "core", "telemetry"},
     "adapters": {"front", "data", "core", "sync", "coherence", "patterns", "adapters"},
     "cli": {"front", "data", "core", "sync", "coherence", "patterns", "adapters", "cli"},
+    "__main__": {"cli"},
 }
 
 # Third-party package -> the modules, or packages with all below them, that may import it.

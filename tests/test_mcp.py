@@ -410,7 +410,7 @@ def test_without_the_package_it_says_what_to_install(tmp_path: Path) -> None:
     ran = subprocess.run(
         [sys.executable, "-c", script, "mcp", "--meet", "team"], cwd=tmp_path, capture_output=True, text=True
     )
-    assert ran.returncode == 1 and "pip install 'crdtmem[mcp]'" in ran.stderr
+    assert ran.returncode == 1 and ran.stderr.endswith("comes with pip install 'crdtmem[mcp]'\n")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -417,20 +417,6 @@ print([name for name in sys.modules if name.startswith("opentelemetry") or name 
     assert ran(script) == "[]\n"
 
 
-def test_without_the_package_the_error_says_what_to_install() -> None:
-    script = """
-import sys
-sys.modules["opentelemetry"] = None
-from crdtmem import Replica
-Replica("ann").open(tenant="acme").set("seen").add(1)
-try:
-    import crdtmem.telemetry
-except ImportError as error:
-    print(error)
-"""
-    assert ran(script) == "crdtmem.telemetry needs the OpenTelemetry API: pip install crdtmem[otel]\n"
-
-
 def test_providers_set_up_after_observe_are_used() -> None:
     script = """
 from crdtmem import Replica

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from anthropic import Anthropic
-
 from crdtmem.coherence.judge import Answer, Question, prompt
+from crdtmem.extras import extra
+
+with extra("anthropic"):
+    from anthropic import Anthropic
 
 _TOOL = "record_verdicts"
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from openai import BadRequestError, OpenAI
-
 from crdtmem.coherence.judge import Answer, Question, prompt
+from crdtmem.extras import extra
+
+with extra("openai"):
+    from openai import BadRequestError, OpenAI
 
 
 class OpenAIJudge:

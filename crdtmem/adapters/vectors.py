@@ -12,9 +12,11 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from operator import mul
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from langgraph.store.base import IndexConfig, Item, ensure_embeddings, get_text_at_path, tokenize_path
-
 from crdtmem.errors import ValueRefused
+from crdtmem.extras import extra
+
+with extra("langgraph"):
+    from langgraph.store.base import IndexConfig, Item, ensure_embeddings, get_text_at_path, tokenize_path
 
 Vector: TypeAlias = "array[float]"
 _NONE: tuple[Any, tuple[Vector, ...]] = (None, ())

@@ -16,6 +16,7 @@ import typer
 from crdtmem import CrdtmemError, __version__
 from crdtmem.cli import act, check, disagree, find, mcp, out, past, relay, show, status, timeline, token, write
 from crdtmem.cli.carry import bring_in, export
+from crdtmem.cli.demo import command as demo
 from crdtmem.cli.doctor import doctor
 from crdtmem.cli.frame import Json
 from crdtmem.cli.keep import checkpoint, prune, rules
@@ -40,6 +41,7 @@ def version(*, as_json: Json = False) -> None:
 
 
 GROUPS: dict[str, dict[str, Callable[..., None]]] = {
+    "Try": {"demo": demo.run},
     "Read": {
         "status": status.status,
         "show": show.show,

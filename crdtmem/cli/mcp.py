@@ -29,8 +29,8 @@ def run(
     """
     try:
         from crdtmem.adapters.mcp import MemoryServer, serve
-    except ModuleNotFoundError as error:
-        raise MisuseError(f"crdtmem mcp needs one more package: pip install 'crdtmem[mcp]' ({error})") from None
+    except ImportError as error:
+        raise MisuseError(str(error)) from None
     space = scope(namespace)
     listener = serve.listening(http) if http else None
 
