@@ -23,9 +23,11 @@ lint: $(READY) ## ruff check, ruff format --check, mypy --strict
 	$(RUN) -m ruff format --check
 	$(RUN) -m mypy
 
-bench: $(READY) ## measure speed and size against raw pycrdt and SQLite
-	$(RUN) -m benchmarks local
-	$(RUN) -m benchmarks growth store --quick
+bench: .venv/bench ## measure everything in small, beside what people use instead: report/index.html
+	$(RUN) -m benchmarks.install
+	mkdir -p report
+	$(RUN) -m benchmarks all --quick --no-check --json report/quick.json
+	$(RUN) -m benchmarks report report/quick.json
 
 campaign: $(READY) ## the long searches for failures; ARGS="--help" lists them
 	$(RUN) -m tests.campaign $(ARGS)
@@ -36,6 +38,10 @@ clean: ## remove everything that make and the tools created
 
 $(READY): pyproject.toml | $(RUN)
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+.venv/bench: pyproject.toml | $(READY)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@touch $@
 
 $(RUN):

@@ -1,10 +1,14 @@
-"""The command: python -m benchmarks NAME ... [--quick] [--json FILE]. Ends with 1 when a target is not met."""
+"""The command: python -m benchmarks NAME ... [--quick] [--json FILE]. Ends with 1 when a target is not met.
+
+`python -m benchmarks report FILE ...` makes a page of such files.
+"""
 
 from __future__ import annotations
 
 import argparse
 import importlib
 import json
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -15,12 +19,31 @@ from benchmarks.effort import FULL, QUICK, Effort
 from benchmarks.rows import Row, table, unmet
 from benchmarks.setting import setting
 
-NAMES = ("local", "growth", "store", "trust", "sync", "fanout", "view", "coherence", "adapters")
+NAMES = (
+    "local",
+    "growth",
+    "store",
+    "trust",
+    "sync",
+    "fanout",
+    "view",
+    "coherence",
+    "adapters",
+    "cas",
+    "peers",
+    "traces",
+    "scale",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run benchmarks by name; print tables, and JSON on request."""
-    asked = _parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if words[:1] == ["report"]:
+        from benchmarks import report  # here, for each process of a benchmark imports this module again
+
+        return report.main(words[1:])
+    asked = _parser().parse_args(words)
     given = {"folder": asked.folder, "data": asked.data, "judge": asked.judge, "cassette": asked.cassette}
     effort = (QUICK if asked.quick else FULL)._replace(**given)
     result: dict[str, Any] = {
@@ -69,10 +92,17 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description="Measure crdtmem beside what it is built on."
     )
-    parser.add_argument("names", nargs="+", choices=[*NAMES, "all"], metavar="NAME", help=f"{', '.join(NAMES)} or all")
+    parser.add_argument(
+        "names", nargs="+", choices=[*NAMES, "all"], metavar="NAME", help=f"{', '.join(NAMES)}, all or report"
+    )
     parser.add_argument("--quick", action="store_true", help="smaller and fewer rounds: for a first look")
     parser.add_argument("--folder", default=".", help="where files are written: on the disk to be measured")
-    parser.add_argument("--data", default="", metavar="DIR", help="coherence: the folder with labelled pairs")
+    parser.add_argument(
+        "--data",
+        default="",
+        metavar="DIR",
+        help="a folder with labelled pairs (coherence), with editing traces (traces)",
+    )
     parser.add_argument(
         "--judge", default="", metavar="WHICH", help="coherence: anthropic:MODEL or openai:MODEL@BASE_URL"
     )
@@ -87,4 +117,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that no server is left behind
     sys.exit(main())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -85,6 +86,30 @@ def told(end: Connection) -> Any:
 def spent(pid: int) -> int:
     """Nanoseconds of processor time that a process has taken, with all its threads, those that have ended too."""
     return time.clock_gettime_ns((~pid << 3) | 2)  # what clock_getcpuclockid(3) gives on Linux
+
+
+def family(pids: Iterable[int]) -> set[int]:
+    """Processes with all that they have started, and those in turn."""
+    below: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended meanwhile
+            below.setdefault(int(stat.read_text().rpartition(")")[2].split()[1]), []).append(int(stat.parent.name))
+    found, due = set[int](), list(pids)
+    while due:
+        if (pid := due.pop()) not in found:
+            found.add(pid)
+            due += below.get(pid, [])
+    return found
+
+
+def proportional(pids: Iterable[int]) -> int:
+    """Bytes of memory that processes hold, what several share counted once."""
+    total = 0
+    for pid in pids:
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                total += int(line.split()[1]) * 1024
+    return total
 
 
 def resident(pid: int) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from multiprocessing.connection import Connection
+from typing import NamedTuple
 
 from benchmarks.apart import PATIENCE, told
 from benchmarks.wire import Many, Wire
@@ -21,6 +22,7 @@ STEP_1, STEP_2, UPDATE = (
     b"\0\1",
     b"\0\2",
 )  # the kinds of a sync message: what I have, what you lack, what is new
+STEP_1_IN_ANSWER = b"\4\0"  # of hocuspocus
 
 
 class Reader:
@@ -73,38 +75,75 @@ def records_in(data: bytes) -> list[bytes]:
     return frame.records
 
 
+class Dialect(NamedTuple):
+    """How a server of theirs wants to be spoken to: what is said first, and what goes before each message."""
+
+    first: bytes = b""
+    before: bytes = b""
+
+
+PLAIN = Dialect()
+_ROOM = b"\4room"
+HOCUSPOCUS = Dialect(_ROOM + b"\2\0\0", _ROOM)  # an empty token; each message names its document
+
+
 class YReader:
     """One of theirs."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, dialect: Dialect = PLAIN) -> None:
         self.wire = Wire(url)
+        self.dialect = dialect
 
     def greet(self) -> None:
         """Say what is here: nothing."""
-        self.wire.send(STEP_1 + b"\1\0")
+        if self.dialect.first:
+            self.wire.send(self.dialect.first)
+        self.say(STEP_1 + b"\1\0")
 
-    def wait(self) -> None:
-        """Until the server has answered with what it has, and is told that nothing else is here."""
+    def say(self, message: bytes) -> None:
+        """Send a message."""
+        self.wire.send(self.dialect.before + message)
+
+    def wait(self) -> bytes:
+        """Until the server has answered with what it has, and is told that nothing else is here; its answer."""
         for data in self.wire.messages():
-            if data[:2] == STEP_1:
-                self.wire.send(STEP_2 + b"\2\0\0")
-            if data[:2] == STEP_2:
-                return
+            message = data.removeprefix(self.dialect.before)
+            if message[:2] in (STEP_1, STEP_1_IN_ANSWER):
+                self.say(STEP_2 + b"\2\0\0")
+            if message[:2] == STEP_2:
+                return message
+        raise AssertionError("messages() ends with an error")
+
+    def close(self) -> None:
+        """Hang up."""
+        self.wire.close()
 
 
-def readers(end: Connection, url: str, namespace: Namespace | None, count: int) -> None:
-    """A crowd; told how many changes to wait for, it says how many have come, in
-    how many messages. Without a namespace, for the others."""
-    crowd = [YReader(url) if namespace is None else Reader(url, namespace) for _ in range(count)]
+def readers(end: Connection, url: str, speech: Namespace | Dialect, count: int) -> None:
+    """A crowd; told how many changes to wait for, it says how many have come, in how many messages.
+
+    Args:
+        end: of the pipe.
+        url: of the server.
+        speech: a namespace on a server of ours, a dialect on one of theirs.
+        count: how many they are.
+    """
+    crowd = [_reader(url, speech) for _ in range(count)]
     for reader in crowd:
         reader.greet()
     for reader in crowd:
         reader.wait()
-    many, who = Many(reader.wire for reader in crowd), {reader.wire: reader for reader in crowd}
+    many, who = Many(reader.wire for reader in crowd), {one.wire: one for one in crowd if isinstance(one, Reader)}
     end.send("ready")
     wanted = told(end)
-    end.send(_ours(many, who, wanted) if namespace is not None else _theirs(many, wanted))
+    end.send(
+        _ours(many, who, wanted) if isinstance(speech, Namespace) else _theirs(many, speech.before + UPDATE, wanted)
+    )
     told(end)
+
+
+def _reader(url: str, speech: Namespace | Dialect) -> Reader | YReader:
+    return Reader(url, speech) if isinstance(speech, Namespace) else YReader(url, speech)
 
 
 def _ours(many: Many, who: dict[Wire, Reader], wanted: int) -> tuple[int, int]:
@@ -121,10 +160,10 @@ def _ours(many: Many, who: dict[Wire, Reader], wanted: int) -> tuple[int, int]:
     return counted, heard
 
 
-def _theirs(many: Many, wanted: int) -> tuple[int, int]:
+def _theirs(many: Many, update: bytes, wanted: int) -> tuple[int, int]:
     counted = 0
     for _, messages in many.arriving(time.monotonic() + PATIENCE):
-        counted += sum([data[:2] == UPDATE for data in messages])
+        counted += sum([data.startswith(update) for data in messages])
         if counted >= wanted:
             break
     return counted, counted

@@ -23,7 +23,7 @@ class Effort(NamedTuple):
     crews: int = 0  # small teams on one relay
     crew_seconds: float = 0  # how long they work
     folder: str = "."  # where files are written, and taken away again
-    data: str = ""  # where labelled data is, if there is any
+    data: str = ""  # where labelled pairs and editing traces are, if there are any
     judge: str = ""  # a model to ask, and where
     cassette: str = ""  # where its answers are kept
 

@@ -10,24 +10,21 @@ from time import sleep
 from typing import NamedTuple
 
 from benchmarks import many, rivals
-from benchmarks.apart import Apart, Silent, spent
-from benchmarks.crowd import readers
+from benchmarks.apart import Silent, spent
 from benchmarks.effort import Effort
 from benchmarks.harness import Figure, Run, Side, measure
-from benchmarks.relay import relay, writer, y_writer
 from benchmarks.rows import Row, short
+from benchmarks.stage import OURS, gathered, served
 from benchmarks.targets import PYCRDT, Y
-from crdtmem import Namespace
 
 ALIKE = {
     "payload": "a text of 60 bytes appended to a sequence, a change or an update of its own each time",
     "durability": "ours verifies each seal and commits to a file before it hands on; the others keep all in memory",
     "processes": "the server, its readers and the writer have one each; only the server's processor time counts",
 }
-SPACE = Namespace(tenant="acme", task="benchmark")
+BESIDE = {"y-websocket": Y, "pycrdt-websocket": PYCRDT}
 PACE = 200.0  # writes a second
 READERS = (1, 10, 100)
-_OURS = "crdtmem"
 _SETTLE = 0.3  # seconds after the last has joined
 
 
@@ -42,7 +39,7 @@ class Load(NamedTuple):
 def rows(effort: Effort) -> Iterator[Row]:
     """All rows, in the order of the table."""
     with TemporaryDirectory(prefix="benchmark-", dir=effort.folder) as folder:
-        absent = {name: why for name in rivals.RIVALS if (why := rivals.why_absent(name))}
+        absent = {name: why for name in BESIDE if (why := rivals.why_absent(name))}
         yield from _fanout(Path(folder), effort, absent)
         yield from many.rows(effort, Path(folder))
 
@@ -52,18 +49,18 @@ def _fanout(folder: Path, effort: Effort, absent: dict[str, str]) -> Iterator[Ro
     for load in [*paced, Load(READERS[-1], effort.burst, None)]:
         with ExitStack() as running:
             stage = _Stage(folder, running)
-            names = [_OURS, *(name for name in rivals.RIVALS if name not in absent)]
+            names = [OURS, *(name for name in BESIDE if name not in absent)]
             sides = [Side(name, load.writes * load.readers, stage.side(name, load)) for name in names]
             found = measure(sides, (effort.rounds + 2) // 3)
-        for name, unit in (("y-websocket", Y), ("pycrdt-websocket", PYCRDT)):
+        for name, unit in BESIDE.items():
             what = f"{'paced' if load.pace else 'a burst'}, {load.readers} reader{'s' * (load.readers > 1)}"
             yield _beside(f"relay, {what}, beside {name}", unit, name, found, absent, stage.note(load))
 
 
 def _beside(row: str, unit: str, name: str, found: dict[str, Figure], absent: dict[str, str], note: str) -> Row:
     if name in absent:
-        return Row(row, unit, None, {_OURS: found[_OURS]}, absent[name])
-    return Row(row, unit, found[_OURS].over(found[name]), {_OURS: found[_OURS], name: found[name]}, note)
+        return Row(row, unit, None, {OURS: found[OURS]}, absent[name])
+    return Row(row, unit, found[OURS].over(found[name]), {OURS: found[OURS], name: found[name]}, note)
 
 
 class _Stage:
@@ -86,27 +83,17 @@ class _Stage:
 
     def _prepared(self, name: str, load: Load) -> Run:
         self._running.close()
-        enter = self._running.enter_context
-        if name == _OURS:
-            self._number += 1
-            server = enter(Apart(relay, str(self._folder / f"relay-{self._number}.db")))
-            pid, url = server.pid, server.hear()
-            source = enter(Apart(writer, url, SPACE))
-        else:
-            rival = enter(rivals.RIVALS[name]())
-            pid, url = rival.pid, rival.url
-            source = enter(Apart(y_writer, url))
-        source.hear()
-        crowd = enter(Apart(readers, url, SPACE if name == _OURS else None, load.readers))
-        crowd.hear()
+        self._number += 1
+        server = served(self._running, name, self._folder / f"relay-{self._number}.db" if name == OURS else None)
+        source, crowd = gathered(self._running, server, load.readers)
         sleep(_SETTLE)
 
         def run() -> int:
-            before = spent(pid)
+            before = spent(server.pid)
             crowd.tell(load.writes * load.readers)
             source.tell((load.writes, load.pace))
             changes, messages = crowd.hear()
-            cost = spent(pid) - before
+            cost = spent(server.pid) - before
             source.hear()
             if changes < load.writes * load.readers:
                 raise Silent(f"{name} handed on {changes:,} of {load.writes * load.readers:,} changes")

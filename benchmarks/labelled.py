@@ -123,22 +123,25 @@ def memories(some: Iterable[Row]) -> list[list[Row]]:
 
 
 def texts(some: Sequence[Row], *, coherent: bool) -> list[str]:
-    """The sentences of a memory; of its coherent twin, without what contradicts one of them."""
-    pairs = [(row["a"], None if coherent and row["contradiction"] else row["b"]) for row in some]
-    return list(dict.fromkeys(text for pair in pairs for text in pair if text is not None))
+    """The sentences of a memory; of its coherent twin, without those that contradict another one by their label.
+
+    Such a sentence often stands in other pairs too, and goes from these as well.
+    """
+    wrong = {row["b"] for row in some if row["contradiction"]} if coherent else set()
+    return [text for text in dict.fromkeys(row[side] for row in some for side in "ab") if text not in wrong]
 
 
-def balanced(some: Sequence[list[Row]], told: Callable[[list[Row]], bool], twin: Callable[[list[Row]], bool]) -> float:
+def balanced(some: Sequence[list[Row]], found: Sequence[object], alarms: Sequence[object]) -> float:
     """How often memories and their coherent twins are told apart: the mean of both shares.
 
     Args:
         some: the memories.
-        told: whether a memory is found to be incoherent.
-        twin: whether its coherent twin is.
+        found: of each, what was found; nothing if it is called coherent.
+        alarms: the same of its coherent twin.
     """
-    wrong = [rows for rows in some if any(row["contradiction"] for row in rows)]
-    hits = sum([told(rows) for rows in wrong]) / max(1, len(wrong))
-    passed = sum([not twin(rows) for rows in some]) / max(1, len(some))
+    wrong = [bool(what) for rows, what in zip(some, found, strict=True) if any(row["contradiction"] for row in rows)]
+    hits = sum(wrong) / max(1, len(wrong))
+    passed = sum([not what for what in alarms]) / max(1, len(some))
     return (hits + passed) / 2
 
 

@@ -27,11 +27,12 @@ def program(name: str) -> str:
 
 
 @contextmanager
-def postgres(*, fsync: bool) -> Iterator[str]:
+def postgres(*, fsync: bool, port: int | None = None) -> Iterator[str]:
     """How to connect to a server that runs while the block lasts.
 
     Args:
         fsync: whether a commit is on the disk, as is its default, or with the operating system.
+        port: of the loopback interface, where it listens too.
     """
     folder = Path(mkdtemp(prefix="benchmark-postgres-", dir="/tmp"))  # the path of a socket is short
     user = USER if os.getuid() == 0 else None
@@ -39,10 +40,11 @@ def postgres(*, fsync: bool) -> Iterator[str]:
         if user:
             shutil.chown(folder, user)
         _ran([program("initdb"), "-D", "data", "-U", USER, "-A", "trust", "--no-sync"], folder, user)
-        options = f"-k {folder} -c listen_addresses='' -c fsync={'on' if fsync else 'off'}"
+        where = f"-c listen_addresses=127.0.0.1 -p {port}" if port else "-c listen_addresses=''"
+        options = f"-k {folder} {where} -c fsync={'on' if fsync else 'off'}"
         _ran([program("pg_ctl"), "-D", "data", "-w", "-l", "log", "-o", options, "start"], folder, user)
         try:
-            yield f"host={folder} user={USER} dbname=postgres"
+            yield f"host={folder} user={USER} dbname=postgres" + (f" port={port}" if port else "")
         finally:
             _ran([program("pg_ctl"), "-D", "data", "-w", "-m", "fast", "stop"], folder, user)
     finally:

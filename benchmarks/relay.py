@@ -11,7 +11,7 @@ from typing import Any
 from pycrdt import Array, Doc
 
 from benchmarks.apart import told
-from benchmarks.crowd import UPDATE, YReader
+from benchmarks.crowd import UPDATE, Dialect, YReader
 from crdtmem import Memory, Namespace, Peer, Replica
 from crdtmem.sync.relay import Relay
 
@@ -67,25 +67,40 @@ def writer(end: Connection, url: str, namespace: Namespace) -> None:
     asyncio.run(work(Replica("writer").open(namespace)))
 
 
-def y_writer(end: Connection, url: str) -> None:
+def y_writer(end: Connection, url: str, dialect: Dialect) -> None:
     """A client of the others, in the same way."""
-    end_of_room = YReader(url)
-    end_of_room.greet()
-    end_of_room.wait()
-    doc: Any = Doc()
-    doc["log"] = log = Array()
+    writes = YWriter(url, dialect)
+    asyncio.run(_obey(end, writes.write))
 
-    def send(event: Any) -> None:
+
+class YWriter:
+    """One who writes to a document of theirs."""
+
+    def __init__(self, url: str, dialect: Dialect) -> None:
+        self._room = YReader(url, dialect)
+        self._room.greet()
+        self._room.wait()
+        self._doc: Any = Doc()
+        self._log: Any = Array()
+        self._doc["log"] = self._log
+        self._held = self._doc.observe(self._send)
+        self._log.append("begun")
+
+    def _send(self, event: Any) -> None:
         update = event.update
         size = len(update)
         assert size < 1 << 14
         prefix = bytes([size]) if size < 128 else bytes([size & 127 | 128, size >> 7])
-        end_of_room.wire.send(UPDATE + prefix + update)
+        self._room.say(UPDATE + prefix + update)
 
-    held = doc.observe(send)
-    log.append("begun")
-    asyncio.run(_obey(end, lambda number: (log.append(line(number)), end_of_room.wire.take())))
-    doc.unobserve(held)
+    def write(self, number: int) -> None:
+        """Append one line, and take what the server has to say meanwhile."""
+        self._log.append(line(number))
+        self._room.wire.take()
+
+    def close(self) -> None:
+        """Hang up."""
+        self._room.close()
 
 
 async def _obey(end: Connection, write: Callable[[int], object]) -> None:

@@ -14,6 +14,42 @@ UNSTEADY = 1.5  # rounds that differ by more than this say more about the machin
 
 
 @dataclass(frozen=True, slots=True)
+class Series:
+    """One line of a plot. Both axes are logarithmic, so every point is positive.
+
+    Args:
+        name: of the line; the lines of one row share a plot.
+        x: what grows, with its unit: `"entries"`.
+        y: what it costs, with its unit: `"us a write"`.
+        points: x and y of each.
+        exponent: of the fitted power of x, if one was fitted.
+
+    >>> Series("set", "entries", "us a write", ((100, 1.0), (1000, 2.0)), exponent=0.3).data()["points"]
+    [[100, 1.0], [1000, 2.0]]
+    """
+
+    name: str
+    x: str
+    y: str
+    points: tuple[tuple[float, float], ...]
+    exponent: float | None = None
+
+    def __post_init__(self) -> None:
+        if not all(x > 0 and y > 0 for x, y in self.points):
+            raise ValueError(f"{self.name}: a point that is not positive cannot be drawn: {self.points}")
+
+    def data(self) -> dict[str, Any]:
+        """The line for programs."""
+        return {
+            "name": self.name,
+            "x": self.x,
+            "y": self.y,
+            "points": [list(point) for point in self.points],
+            "exponent": self.exponent,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One measured thing.
 
@@ -24,6 +60,8 @@ class Row:
         sides: what the figure was made from, in microseconds.
         note: what a reader must know, or why there is no figure.
         reduced: it was measured at a smaller size than its target speaks of, as `--quick` does.
+        series: how the figure goes with size, for a plot.
+        also: what else was seen in the same run, by name with its unit.
     """
 
     name: str
@@ -32,6 +70,8 @@ class Row:
     sides: Mapping[str, Figure] = field(default_factory=dict)
     note: str = ""
     reduced: bool = False
+    series: tuple[Series, ...] = ()
+    also: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def target(self) -> Target | None:
@@ -52,7 +92,8 @@ class Row:
     @property
     def unsteady(self) -> bool:
         """Whether the rounds differ too much for the median to be trusted."""
-        return self.figure is not None and self.figure.high > UNSTEADY * self.figure.low
+        found = self.figure
+        return found is not None and found.high - found.low > (UNSTEADY - 1) * abs(found.low)
 
     def data(self) -> dict[str, Any]:
         """The row for programs."""
@@ -60,12 +101,15 @@ class Row:
             "name": self.name,
             "unit": self.unit,
             "target": self.target.limit if self.target else None,
+            "at_least": self.target is not None and self.target.least,
             "measured": _data(self.figure),
             "verdict": "reported" if self.verdict == REPORTED else self.verdict.lower(),
             "sides_us": {name: _data(figure) for name, figure in self.sides.items()},
             "note": self.note,
             "reduced": self.reduced,
             "unsteady": self.unsteady,
+            "series": [series.data() for series in self.series],
+            "also": dict(self.also),
         }
 
 
@@ -88,7 +132,8 @@ def table(rows: Iterable[Row]) -> str:
         doubts = ["smaller"] * (row.reduced and row.target is not None) + ["unsteady"] * row.unsteady
         verdict = ", ".join([row.verdict, *doubts])
         sides = ", ".join(f"{name} {short(figure.median)} us" for name, figure in row.sides.items())
-        lines.append((row.name, target, measured, spread, verdict, "; ".join(filter(None, [sides, row.note]))))
+        also = ", ".join(f"{short(value)} {name}" for name, value in row.also.items())
+        lines.append((row.name, target, measured, spread, verdict, "; ".join(filter(None, [sides, also, row.note]))))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from time import perf_counter_ns
 from typing import Any
 
-from benchmarks import aged, cas
+from benchmarks import aged, floor
 from benchmarks.effort import Effort
 from benchmarks.harness import Figure, Run, Side, measure
 from benchmarks.local import BATCH, KEYED, WHY, Writer
@@ -81,7 +81,7 @@ class Place:
 
     def loop(self, synchronous: str) -> Any:
         """A connection to a new file with one row."""
-        db = cas.made(self.fresh(), synchronous)
+        db = floor.made(self.fresh(), synchronous)
         self._open = db.close
         return db
 
@@ -107,9 +107,9 @@ def _writes(place: Place, effort: Effort) -> Iterator[Row]:
             )
         )
     found = measure(sides, effort.rounds, perf_counter_ns)
-    floor = found.pop(_LOOP)
+    base = found.pop(_LOOP)
     for name, figure in found.items():
-        yield Row(name, CAS, figure.over(floor), {"crdtmem": figure, _LOOP: floor}, _rate(figure))
+        yield Row(name, CAS, figure.over(base), {"crdtmem": figure, _LOOP: base}, _rate(figure))
 
 
 def _batched(place: Place, writer: Writer, values: Sequence[str]) -> Run:
@@ -129,7 +129,7 @@ def _looping(db: Any, values: Sequence[str]) -> Run:
 
     def run() -> None:
         for value in values:
-            cas.swap(db, execute, value)
+            floor.swap(db, execute, value)
 
     return run
 
@@ -177,7 +177,7 @@ def _contended(place: Place, effort: Effort) -> Iterator[Row]:
 
     def contending(worker: Callable[..., Worker]) -> Run:
         path = place.fresh()
-        cas.made(path, "normal").close()
+        floor.made(path, "normal").close()
         return race(worker, [(str(path), "normal")] * AGENTS, seconds)
 
     def crew() -> Run:
@@ -188,8 +188,8 @@ def _contended(place: Place, effort: Effort) -> Iterator[Row]:
     sides = [
         Side(one, len(values), lambda: KEYED["set.add"](place.memory()[0], values, WHY)),
         Side(eight, 1, crew),
-        Side(swapping, 1, lambda: contending(cas.swapping)),
-        Side(queueing, 1, lambda: contending(cas.queueing)),
+        Side(swapping, 1, lambda: contending(floor.swapping)),
+        Side(queueing, 1, lambda: contending(floor.queueing)),
     ]
     found = measure(sides, (effort.rounds + 2) // 3, perf_counter_ns)
     for name in (one, eight):

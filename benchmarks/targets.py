@@ -12,6 +12,7 @@ CONTENDING = "x 8 CAS loops"  # the time of a write, beside eight that contend f
 ECHO = "x half an echo"  # the median of half the time that one websocket message takes there and back
 Y = "x y-websocket"  # processor time of the server for each change that reached a reader
 PYCRDT = "x pycrdt-websocket"
+EXPONENT = "exponent"  # of the power of the size that a cost grows with, over the three largest sizes
 IN_MEMORY = "x InMemoryStore"  # LangGraph's stores, through the same calls
 POSTGRES = "x PostgresStore"
 
@@ -117,11 +118,66 @@ VIEW: Mapping[str, Target] = {
     "check of 2,000 words": Target(200, "ms"),
 }
 
+# A step for each write or read may grow as log n, an exponent of up to 0.12 here; what looks at all there is, as
+# n log n, 1.12. The rest is room for noise, and for caches that get too small.
+STEP, WHOLE = Target(0.35, EXPONENT), Target(1.35, EXPONENT)
+
+SCALE: Mapping[str, Target] = {
+    **{
+        f"scale, {name}, by entries": STEP
+        for name in (
+            "write",
+            "receive",
+            "read by key",
+            "digest after a write",
+            "page of the audit",
+            "history of one entry",
+            "text append",
+            "sequence append",
+            "text insert anywhere",
+            "sequence insert anywhere",
+            "text insert anywhere, received",
+            "sequence insert anywhere, received",
+        )
+    },
+    **{
+        f"scale, {name}, by entries": WHOLE
+        for name in (
+            "opening from a checkpoint",
+            "search",
+            "view of 4,000 tokens",
+        )
+    },
+    "scale, receive what all wrote at once, by agents": STEP,
+    "scale, receive what all put in one place, by agents": STEP,
+    "scale, the first write after it, by agents": WHOLE,
+    "scale, relay, one change to all, by agents": WHOLE,
+    "scale, write to one, by namespaces": STEP,
+    "scale, open each, by namespaces": STEP,
+    "scale, one change through a relay, by namespaces": STEP,
+}
+
+PEERS: Mapping[str, Target] = {
+    "peers, left after kill -9, crdtmem, with its file": Target(100, "% of the writes it handed on", least=True),
+}
+
+CONTEST: Mapping[str, Target] = {
+    "cas, updates lost by crdtmem": Target(0, "updates"),
+    "cas, updates lost where stale writes are refused": Target(0, "updates"),
+    "cas, updates lost by one statement": Target(0, "updates"),
+    "cas, updates lost where the last writer wins": Target(1, "updates", least=True),  # else the counting is broken
+    "cas, thinking thrown away by crdtmem": Target(0, "%"),
+    "cas, work of crdtmem while cut off": Target(0.9, "x its usual rate", least=True),
+    "cas, overspent where stale writes are refused": Target(0, "units"),
+}
+
 TARGETS: Mapping[str, Target] = {
     **COHERENCE,
     **TRUST,
     **ADAPTERS,
     **VIEW,
+    **SCALE,
+    **PEERS,
     "set.add, with why": WRITE,
     "register.assign, with why": WRITE,
     "records.put, with why": WRITE,
@@ -149,4 +205,5 @@ TARGETS: Mapping[str, Target] = {
     **STORE,
     **SYNC,
     **FANOUT,
+    **CONTEST,
 }

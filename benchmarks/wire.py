@@ -104,8 +104,12 @@ class Wire:
         """
         while True:
             yield from self.take()
-            if not self._wait(select.POLLIN, patience):
+            if not self.waits(patience):
                 raise TimeoutError(f"nothing has arrived for {patience:g} s")
+
+    def waits(self, seconds: float) -> bool:
+        """Whether something arrives within so many seconds."""
+        return self._wait(select.POLLIN, seconds)
 
     def _wait(self, what: int, seconds: float) -> bool:
         poll = select.poll()

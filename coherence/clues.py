@@ -10,22 +10,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
-from itertools import pairwise
 from math import inf
 from typing import NamedTuple
 
 from crdtmem.coherence.lexicon import (
     ALL,
-    AMONG,
     NOTHING,
     PART,
     alike,
     exclusive,
-    once,
+    makers,
+    measures,
+    once_named,
+    once_timed,
     opposite,
     opposites,
     rivals,
     state,
+    wide,
 )
 from crdtmem.coherence.slots import Kind, Order, Slot
 from crdtmem.coherence.statement import Statement
@@ -86,12 +88,6 @@ def _bounded_apart(a: Quantity, b: Quantity) -> bool:
     return a.low == b.low == -inf and abs(a.high - b.high) > 0.05 * max(abs(a.high), abs(b.high))
 
 
-def among(said: Statement) -> bool:
-    """Whether the statement says that what it names is some of several."""
-    words = [token.word for token in said.tokens]
-    return not AMONG.isdisjoint(words) or ("one", "of") in pairwise(words)
-
-
 def share(said: Statement) -> str:
     """Of how many a statement is meant to hold: all, none or part of them; or nothing is said.
 
@@ -112,23 +108,29 @@ def share(said: Statement) -> str:
 
 def by_slots(mine: Read, theirs: Read) -> Iterator[Clue]:
     """Clues from equal slots with values that exclude each other."""
-    rivals: dict[tuple[str, str], tuple[Slot, Slot]] = {}
+    rivals: dict[tuple[str, str], tuple[str, Slot, Slot]] = {}
     agreed: set[tuple[str, str]] = set()
     for one in mine.slots:
         for other in theirs.slots:
-            if one.kind != other.kind:
-                continue
-            how = _place(one, other)
-            if how is None:
+            place = _place(one, other) if one.kind == other.kind else None
+            if place is None:
                 continue
             if _apart(one, other, mine, theirs):
-                rivals.setdefault((one.kind, how), (one, other))
+                rivals.setdefault((one.kind, _worth(place, one, other, mine, theirs)), (place, one, other))
             elif one.kind != NAME or not one.rest.isdisjoint(other.rest) or not differ(NAME, one.value, other.value):
-                agreed.add((one.kind, how))
-    for (kind, how), (one, other) in rivals.items():
-        if (kind, how) not in agreed:
+                agreed.add((one.kind, place))
+    for (kind, how), (place, one, other) in rivals.items():
+        if (kind, place) not in agreed:
             name = {NUMBER: NUMERIC, DATE: TEMPORAL, NAME: ENTITY}[kind]
             yield Clue(name, how, _words(one.value), _words(other.value))
+
+
+def _worth(place: str, one: Slot, other: Slot, mine: Read, theirs: Read) -> str:
+    """How closely the places of two rivals agree, once the values and all that is said are looked at."""
+    once = place == "once" or (place == "same" and one.kind == DATE and _one_event(one, other, mine, theirs))
+    if once and _surely_apart(one, other) and _of_one(one, other, mine, theirs):
+        return "once"
+    return "same" if once else place
 
 
 def _place(one: Slot, other: Slot) -> str | None:
@@ -136,7 +138,7 @@ def _place(one: Slot, other: Slot) -> str | None:
     shared = one.heads & other.heads
     linked = one.link and one.link == other.link
     counted = one.noun and one.noun == other.noun
-    single = not shared.isdisjoint(once()) and not (one.listed or other.listed)
+    single = bool(shared) and _single(one, other, shared)
     if one.kind == NUMBER and one.noun != other.noun and one.noun and other.noun and not alike(one.noun, other.noun):
         return ("once" if single else "other") if shared and linked else None
     if shared and (linked or counted):
@@ -149,6 +151,64 @@ def _place(one: Slot, other: Slot) -> str | None:
     if near < 0.4:
         return None
     return ("near" if linked else "context") + ("6" if near >= 0.6 else "")
+
+
+def _single(one: Slot, other: Slot, heads: frozenset[str]) -> bool:
+    """Whether the place has room for one value: what is built is built once, and who made a thing made it alone."""
+    if one.some or other.some or {one.tense, other.tense} == {"now", "then"}:
+        return False
+    if one.kind == NAME and one.link == other.link == "by" and not heads.isdisjoint(makers()):
+        return True  # of several makers one would be named on both sides
+    if one.listed or other.listed:
+        return False
+    if (one.within or other.within) and len((one.context & other.context) - heads) < 2:
+        return False
+    if one.kind == NUMBER and one.noun != "ago":
+        return one.scope == other.scope and not heads.isdisjoint(measures())
+    return not heads.isdisjoint(once_named() if one.kind == NAME else once_timed())
+
+
+def _surely_apart(one: Slot, other: Slot) -> bool:
+    """Whether two values that differ cannot be the same less exactly: "over 20" and "over 30", Leeds and England."""
+    a, b = one.value[0], other.value[0]
+    if one.kind == NUMBER:
+        return not _bounded_apart(a.quantity, b.quantity)  # type: ignore[arg-type]
+    if one.kind != NAME:
+        return True
+    if any(_kindred(x.stem, y.stem) for x in one.value for y in other.value) or a.word.isalpha() != b.word.isalpha():
+        return False
+    placed = one.link == other.link and one.link in _PLACES
+    if placed and not (one.rest or other.rest) and (wide(a.stem) or wide(b.stem)):
+        return exclusive(a.stem, b.stem)  # of two countries; a town may lie in the country
+    return not placed or bool(one.rest) == bool(other.rest)
+
+
+_PLACES = ("in", "at", "near", "on")
+
+
+def _of_one(one: Slot, other: Slot, mine: Read, theirs: Read) -> bool:
+    """Whether the same thing is meant, as far as can be seen: not the stadium here and its club there."""
+    a, b = one.thing, other.thing
+    if a and b and a not in mine.kinds.words and b not in theirs.kinds.words and not alike(a, b):
+        return False  # what it is said to be, as in "it is a club based in Rome", stands for the subject
+    left, right = mine.said.subject - theirs.said.content, theirs.said.subject - mine.said.content
+    return not (left and right) or any(alike(x, y) for x in left for y in right)
+
+
+def _kindred(one: str, other: str) -> bool:
+    """Whether one word may be made from the other: Gloucester, Gloucestershire; Methodist, Methodism."""
+    shared = max(4, 7 * min(len(one), len(other)) // 10)
+    return one[:shared] == other[:shared]
+
+
+def _one_event(one: Slot, other: Slot, mine: Read, theirs: Read) -> bool:
+    """Whether both tell when one thing came about or ended, and one of them tells nothing else."""
+    if one.some or other.some:
+        return False
+    if one.link not in ("until", "since") and not (one.event and one.event == other.event):
+        return False
+    left, right = mine.said.content - theirs.said.content, theirs.said.content - mine.said.content
+    return left == {one.value[0].stem} or right == {other.value[0].stem}
 
 
 def _apart(one: Slot, other: Slot, mine: Read, theirs: Read) -> bool:

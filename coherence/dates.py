@@ -35,7 +35,8 @@ def dated(tokens: list[Token]) -> Iterator[Token]:
             last = tokens[at + size - 1]
             if before is not None and before.word in _PARTS and found[1] - found[0] > 99:
                 found = _part(found, _PARTS.index(before.word))
-            yield Token(_shown(found), DATE, token.word, token.sentence, None, found, last.after)
+            spoken = " ".join([part.word for part in tokens[at : at + size]])
+            yield Token(_shown(found), DATE, spoken, token.sentence, None, found, last.after)
         at += size
 
 
@@ -71,6 +72,8 @@ def _from_number(tokens: list[Token], at: int, before: Token | None) -> tuple[in
             if year is not None and 1000 <= year < 2200:
                 return skip + 2, _day(year, month, whole)
             return skip + 1, (month * 100 + whole, month * 100 + whole)
+    if _is_year(token.word) and not quantity.unit and float(token.word) == quantity.low < quantity.high < 2200:
+        return 1, (int(quantity.low) * 10000, int(quantity.high) * 10000 + 9999)  # "2005 to 2007"
     year = quantity.exact and not quantity.unit and _is_year(token.word)
     if year and (before is None or before.after[-1:] in _APART or before.word in _TIMELY or _is_year(before.word)):
         return 1, (int(quantity.low) * 10000, int(quantity.low) * 10000 + 9999)

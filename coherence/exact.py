@@ -35,13 +35,15 @@ def siblings(memory: Memory, charter: Charter, some: Collection[str] | None) -> 
     document = memory._document
     found: list[tuple[str, Any, tuple[Entry, ...]]] = []
     with document.lock:
-        now = document.now()
+        now, retracted = document.now(), document.state.taint.retracted
         fields: Any = document.state.fields
         for kind, name in sorted(fields):
             if kind not in (REGISTER, RECORDS) or name[0] == "@" or (some is not None and name not in some):
                 continue
             field = fields[kind, name]
-            found += [(name, key, alive(field.live(key), now)) for key in sorted(field.forked, key=str)]
+            for key in sorted(field.forked, key=str):
+                standing = [entry for entry in field.live(key) if entry._id not in retracted]
+                found.append((name, key, alive(standing, now)))
     for name, key, entries in found:
         rivals = overlapping(disagreement(entries))
         declared = charter.field(name)

@@ -9,23 +9,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any
 
 from crdtmem.change import RECORDS
+from crdtmem.concern import ACKNOWLEDGED, OPEN, RESOLVED, STATUSES, furthest, here, rests_on, status
 from crdtmem.entry import Entry, EntryId
 from crdtmem.errors import BadBytes, MisuseError
-from crdtmem.fields.keyed import Keyed
-from crdtmem.fields.records import _put
 from crdtmem.memory import Memory
 from crdtmem.taint import FINDINGS
 from crdtmem.values import freeze
 
-OPEN, ACKNOWLEDGED, RESOLVED = "open", "acknowledged", "resolved"
 KEEP, MERGE, BOTH, MISTAKEN = "keep", "merge", "both", "mistaken"
-_RANK = {OPEN: 0, ACKNOWLEDGED: 1, RESOLVED: 2}
 _AT = (RECORDS, FINDINGS)
 SAYS = 600
 
@@ -114,51 +111,26 @@ def findings(memory: Memory) -> list[Finding]:
     >>> findings(Replica("ann").open(tenant="acme"))
     []
     """
-    held: list[tuple[str, list[Finding]]] = []
-    for entries in memory._listed(_AT):
-        read = [one for one in map(_read, entries) if one is not None]
-        if read:
-            held.append((read[0].id, read))
-    named: set[Any] = set()
-    for _, some in held:
-        named.update(tuple(id) for one in some for id in (*one.entries, *_premises(one)))
-    here = _here(memory, named)
-    found = []
-    for _, some in held:
-        best = max(some, key=_furthest)
-        if all(tuple(id) in here for id in best.entries):
-            found.append(_reopened(best, here))
+    document = memory._document
+    with document.lock:
+        acts = {}
+        for entries in memory._listed(_AT):
+            filed = {entry: one for entry in entries if (one := _read(entry)) is not None}
+            if filed:
+                act = furthest(filed)
+                acts[act] = filed[act]
+        named = {tuple(id) for one in acts.values() for id in one.entries}.union(*map(rests_on, acts))
+        live, tainted = here(document.state, named, document.now()), document.state.taint.tainted
+    found = [_as_it_stands(one, status(act, live, tainted)) for act, one in acts.items() if _there(one, live)]
     return sorted(found, key=lambda one: (one.tier != "certain", one.id))
 
 
-def _here(memory: Memory, ids: set[Any]) -> set[Any]:
-    """Those of these entries that are live."""
-    found: set[Any] = set()
-    with memory._document.lock:
-        fields: Any = memory._document.state.fields
-        for at in list(fields) if ids else ():
-            field = fields[at]
-            found |= ids & (field.by_id.keys() if type(field) is Keyed else {entry._id for entry in field.entries()})
-    return found
+def _there(one: Finding, live: Collection[Any]) -> bool:
+    return all(tuple(id) in live for id in one.entries)
 
 
-def _premises(one: Finding) -> tuple[EntryId, ...]:
-    return one.filed.because if one.filed is not None and one.status != OPEN else ()
-
-
-def _furthest(one: Finding) -> tuple[int, int, Any]:
-    assert one.filed is not None
-    return _RANK[one.status], one.filed.stamp.hlc, one.filed._id
-
-
-def _reopened(one: Finding, here: set[Any]) -> Finding:
-    """The finding, open again when what its resolution rests on has fallen or was replaced."""
-    if one.status == OPEN or one.filed is None:
-        return one
-    fallen = one.filed.tainted or any(tuple(id) not in here for id in one.filed.because)
-    if not fallen:
-        return one
-    return replace(one, status=OPEN, resolution=None)
+def _as_it_stands(one: Finding, status: str) -> Finding:
+    return one if one.status == status else replace(one, status=status, resolution=None)
 
 
 def _read(entry: Entry) -> Finding | None:
@@ -169,7 +141,7 @@ def _read(entry: Entry) -> Finding | None:
         words: dict[str, Any] = {name: told[name] for name in ("kind", "tier", "says", "status", "relation", "judge")}
         lists: dict[str, Any] = {name: tuple(told[name]) for name in ("authors", "evidence")}
         flat = [*words.values(), *lists["authors"], *lists["evidence"]]
-        whole = all(type(word) is str for word in flat) and words["status"] in _RANK and len(ids) > 1
+        whole = all(type(word) is str for word in flat) and words["status"] in STATUSES and len(ids) > 1
         extra: dict[str, Any] = {name: told.get(name) for name in ("resolution", "proposal")}
         whole = whole and all(value is None or type(value) is dict for value in extra.values())
         if not whole or entry.key != finding_id(ids):
@@ -258,4 +230,4 @@ def _filed(memory: Memory, finding: Finding | str) -> Finding:
 
 def _write(memory: Memory, one: Finding, why: str, because: Iterable[EntryId]) -> Entry:
     attributes: Any = {"why": why, "because": list(dict.fromkeys(because))}
-    return memory._write(_AT, _put, attributes, one.id, freeze(one.value()), None)
+    return memory._put(_AT, one.id, freeze(one.value()), attributes)

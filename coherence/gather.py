@@ -48,7 +48,7 @@ def live(memory: Memory, known: Mapping[At, Mapping[Key, Entry]]) -> dict[At, di
     found: dict[At, dict[Key, Entry]] = {}
     with document.lock:
         document.usable()
-        now = document.now()
+        now, retracted = document.now(), document.state.taint.retracted.keys()
         fields: Any = document.state.fields
         for at in list(fields):
             kind, name = at
@@ -63,6 +63,8 @@ def live(memory: Memory, known: Mapping[At, Mapping[Key, Entry]]) -> dict[At, di
                 found[at] = {entry._id: entry for entry in alive(field.by_id.values(), now)}
             else:
                 found[at] = dict(field.by_id)
+            for id in retracted & found[at].keys():  # in an append-only field what is retracted stays where it is
+                del found[at][id]
             if kind == RECORDS:
                 _patched(field, found[at])
     return found

@@ -20,7 +20,7 @@ LINKS, NEGATIONS, PREPOSITIONS = _set(words.LINKS), _set(words.NEGATIONS), _set(
 HEDGES, OPINIONS, UPDATES, AMONG = _set(words.HEDGES), _set(words.OPINIONS), _set(words.UPDATES), _set(words.AMONG)
 APPROXIMATE, AT_LEAST, AT_MOST = _set(words.APPROXIMATE), _set(words.AT_LEAST), _set(words.AT_MOST)
 ALL, NOTHING, PART = _set(words.ALL), _set(words.NOTHING), _set(words.PART)
-BE = _set(words.BE)
+BE, TITLES, SCOPES = _set(words.BE), _set(words.TITLES), _set(words.SCOPES)
 AUXILIARIES = BE | _set(words.AUXILIARY)
 SCALES = {"hundred": 100, "thousand": 10**3, "k": 10**3, "dozen": 12, "billion": 10**9, "b": 10**9, "bn": 10**9}
 SCALES |= dict.fromkeys(("million", "m", "mn", "mln"), 10**6) | {"trillion": 10**12}
@@ -58,10 +58,44 @@ def stem(word: str) -> str:
     return found
 
 
+def _stems(line: str) -> frozenset[str]:
+    return frozenset(map(stem, line.split()))
+
+
 @cache
 def once() -> frozenset[str]:
     """The stems of heads that take one value, by what they mean."""
-    return frozenset(map(stem, words.ONCE.split()))
+    return measures() | once_named() | once_timed()
+
+
+@cache
+def measures() -> frozenset[str]:
+    """Those that take a number; others take any number of things: "built 3 ships"."""
+    return _stems(words.MEASURES)
+
+
+@cache
+def once_named() -> frozenset[str]:
+    """Those that take a name."""
+    return _stems(words.NAMED) | _stems(words.DEEDS)
+
+
+@cache
+def once_timed() -> frozenset[str]:
+    """Those that take a time."""
+    return _stems(words.TIMED) | _stems(words.DEEDS)
+
+
+@cache
+def makers() -> frozenset[str]:
+    """The stems of heads before whose "by" all stand who made a thing."""
+    return _stems(words.MAKERS)
+
+
+@cache
+def events() -> frozenset[str]:
+    """The stems of what comes about at one time."""
+    return _stems(words.EVENTS)
 
 
 def state(word: str) -> bool:
@@ -71,7 +105,7 @@ def state(word: str) -> bool:
 
 @cache
 def _states() -> frozenset[str]:
-    return frozenset(map(stem, words.STATES.split()))
+    return _stems(words.STATES)
 
 
 def plural(word: str) -> bool:
@@ -81,7 +115,7 @@ def plural(word: str) -> bool:
 
 @cache
 def _several() -> frozenset[str]:
-    return frozenset(map(stem, words.SEVERAL.split()))
+    return _stems(words.SEVERAL)
 
 
 @cache
@@ -147,6 +181,16 @@ def rivals(one: str) -> frozenset[str]:
     """
     groups = _kinds().get(one, _NONE)
     return frozenset(w for number in groups for w in _members()[number] if w != one and not alike(one, w))
+
+
+def wide(place: str) -> bool:
+    """Whether this stem is a country or a continent, in which others lie."""
+    return any(place == kin or place in rivals(kin) for kin in _wide())
+
+
+@cache
+def _wide() -> frozenset[str]:
+    return _stems(words.WIDE)
 
 
 def opposite(one: str, other: str) -> bool:

@@ -5,7 +5,8 @@
    slots. The clues of the second kind are weighed, because each alone is weak. The weights were set by hand after the
    precision of each clue on development data; none belongs to a word.
 3. What speaks of different subjects, or of different times, does not conflict.
-4. `certain` is kept for clues that were right nearly always; the rest is `suspect`, for a model or a person to look at.
+4. `certain` is kept for what has room for one value by what the words mean, where both sides speak of the same thing,
+   at the same time, and of that alone, and for two versions of a text; the rest is `suspect`, to be looked at.
 """
 
 from __future__ import annotations
@@ -29,7 +30,6 @@ from crdtmem.coherence.clues import (
     Clue,
     Read,
     aligned,
-    among,
     by_slots,
     by_words,
     closeness,
@@ -38,7 +38,7 @@ from crdtmem.coherence.clues import (
 )
 from crdtmem.coherence.lexicon import alike, exclusive, known, once, opposite, plural, state, stem
 from crdtmem.coherence.slots import kinds, order, slots
-from crdtmem.coherence.statement import Statement, statement
+from crdtmem.coherence.statement import Statement, among, statement
 from crdtmem.coherence.tokens import DATE, LINK, NAME, NOT, NUMBER, WORD
 
 CONTRADICTION, SUPERSEDED, DUPLICATE = "contradiction", "superseded", "duplicate"
@@ -115,7 +115,7 @@ def read(text: str) -> Read:
     """A statement with everything that comparing it needs; made once for each text."""
     said = statement(text)
     words = frozenset([token.stem for token in said.tokens if token.kind == WORD])
-    return Read(said, slots(said), kinds(said), words, among(said), order(said), share(said))
+    return Read(said, slots(said), kinds(said), words, among(said.tokens), order(said), share(said))
 
 
 def judged(mine: Read, theirs: Read) -> Verdict:
@@ -139,12 +139,21 @@ def judged(mine: Read, theirs: Read) -> Verdict:
     if a.pair is not None and b.pair is not None:
         answer = _paired(mine, theirs)
         if answer is not None:
-            return answer
+            return _firmer(answer, mine, theirs, near)
     if near >= VERSIONS and min(len(a.content), len(b.content)) >= LONG:
         found = NOTHING if _elsewhere(a, b, versions=len(a.content) > 20) else _versions(list(aligned(a, b)), near)
+        found = _firmer(found, mine, theirs, near)
     else:
         found = _weighed(mine, theirs, near)
     return found if found.relation != UNRELATED else _kin(mine, theirs, near)
+
+
+def _firmer(found: Verdict, mine: Read, theirs: Read, near: float) -> Verdict:
+    """What is suspected of the whole may be certain of a part."""
+    if found.tier != SUSPECT:
+        return found
+    other = _weighed(mine, theirs, near)
+    return other if other.tier == CERTAIN else found
 
 
 _STRONG = {NUMERIC, TEMPORAL, ANTONYM, EXCLUSIVE, NEGATION, ENTITY}
@@ -181,10 +190,12 @@ def _paired(mine: Read, theirs: Read) -> Verdict | None:
     if any(plural(word) for word in asked) or mine.among or theirs.among:
         return NOTHING
     sure = not asked.isdisjoint(once())
+    same_time = _past(mine.said) == _past(theirs.said)
+    plain = CERTAIN if len(one) == len(other) == 1 and same_time else SUSPECT
     for kind, name in ((NUMBER, NUMERIC), (DATE, TEMPORAL)):
         a, b = [t for t in one if t.kind == kind], [t for t in other if t.kind == kind]
         if a and b and differ(kind, a, b):
-            return _contradiction(Clue(name, "pair", *names), CERTAIN if len(one) == len(other) == 1 else SUSPECT)
+            return _contradiction(Clue(name, "pair", *names), plain)
     if (NOT in {t.kind for t in one}) != (NOT in {t.kind for t in other}):
         return _contradiction(Clue(NEGATION, "pair", *names), SUSPECT)
     if left <= right or right <= left:
@@ -194,14 +205,19 @@ def _paired(mine: Read, theirs: Read) -> Verdict | None:
     for test, name in ((opposite, ANTONYM), (exclusive, EXCLUSIVE)):
         if any(test(x, y) for x in left for y in right):
             name = STATUS if all(any(map(state, side)) for side in (left, right)) else name
-            return _contradiction(Clue(name, "pair", *names), CERTAIN if len(left) == len(right) == 1 else SUSPECT)
+            return _contradiction(Clue(name, "pair", *names), plain)
     if any(alike(x, y) for x in left for y in right):
         return None
     named = all(t.kind == NAME for t in (one[0], other[0]))
     written = any(sign in side.said.text for side in (mine, theirs) for sign in "=:")
     if named or written or sure:
-        return _contradiction(Clue(VALUE, "pair", *names), CERTAIN if sure else SUSPECT)
+        return _contradiction(Clue(VALUE, "pair", *names), CERTAIN if sure and same_time else SUSPECT)
     return None
+
+
+def _past(said: Statement) -> bool:
+    """Whether the answer was so, rather than is so."""
+    return any(token.word in ("was", "were") for token in said.tokens)
 
 
 def _other_question(mine: frozenset[str], theirs: frozenset[str]) -> bool:
@@ -234,12 +250,12 @@ def _weighed(mine: Read, theirs: Read, near: float) -> Verdict:
     if _othertime(mine.said, theirs.said):
         scoped = any(clue.kind == NUMERIC for clue in found.values())
         found = {at: c for at, c in found.items() if c.kind == TEMPORAL and (c.how == "once" or not scoped)}
-    worth = {at: POINTS[at][many] for at in found if at in POINTS}
+    worth = {at: POINTS[at][many and at[1] != "once"] for at in found if at in POINTS}
     total = sum(worth.values())
     if total < ENOUGH or not worth:
         return NOTHING
     best = max(worth, key=lambda at: (worth[at], at))
-    sure = best[1] == "once" and not many and not (mine.said.hedged or theirs.said.hedged)
+    sure = best[1] == "once" and not (mine.said.hedged or theirs.said.hedged)
     return _contradiction(found[best], CERTAIN if sure else SUSPECT)
 
 
@@ -273,7 +289,7 @@ def _elsewhere(mine: Statement, theirs: Statement, *, versions: bool) -> bool:
     if mine.lead - theirs.content and theirs.lead - mine.content:
         return True
     a, b = ({name for name in said.names if not name.isalpha()} for said in (mine, theirs))
-    if a and b and a.isdisjoint(b):
+    if (a and b and a.isdisjoint(b)) or {said.tokens[0].word for said in (mine, theirs)} == {"he", "she"}:
         return True
     left, right = mine.subject - theirs.content, theirs.subject - mine.content
     related = any(alike(x, y) or opposite(x, y) for x in left for y in right)

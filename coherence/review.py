@@ -30,7 +30,6 @@ from crdtmem.coherence.offline import CERTAIN, CONTRADICTION, SUPERSEDED, SUSPEC
 from crdtmem.coherence.standing import Standing
 from crdtmem.entry import Entry
 from crdtmem.errors import ValueRefused
-from crdtmem.fields.records import _put
 from crdtmem.memory import Memory
 from crdtmem.taint import JUDGED
 from crdtmem.values import freeze
@@ -104,7 +103,7 @@ class Report:
         held = self._memory._view((RECORDS, JUDGED))
         for key, told in sorted(self._remember.items()):
             if not held.live(key):
-                written.append(self._memory._write((RECORDS, JUDGED), _put, {}, key, freeze(told), None))
+                written.append(self._memory._put((RECORDS, JUDGED), key, freeze(told), {}))
         return written
 
     def data(self) -> dict[str, Any]:

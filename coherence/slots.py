@@ -11,13 +11,19 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from crdtmem.coherence.lexicon import BE, PREPOSITIONS, stem
-from crdtmem.coherence.statement import Statement
+from crdtmem.coherence.lexicon import APPROXIMATE, AT_LEAST, AT_MOST, BE, PREPOSITIONS, SCOPES, events, stem
+from crdtmem.coherence.statement import Statement, among
 from crdtmem.coherence.tokens import DATE, LINK, NAME, NOT, NUMBER, WORD, Token
 
 REACH = 5  # content words on each side that are the context of a value
 SLOTS = 40  # of one statement: two of them are compared slot by slot
 FAR = 20  # tokens on each side within which they are looked for
+HOW_EXACT = APPROXIMATE | AT_LEAST | AT_MOST  # they govern nothing: "a capacity of about 300"
+_IS = "="  # "the architect is Ann Lee", "its architect, Ann Lee", "a limit of 30", "limit 30"
+_WHOSE = ("her", "his", "its", "my", "our", "their", "whose", "your")
+_ON = ("and", "or")
+_NEXT = BE | {"and", "but", "or", "that", "which", "who"}  # begins something else
+_WHEN = ("", "on", "at", "during", "of")  # before a date: the same as "in"
 
 
 class Slot(NamedTuple):
@@ -25,12 +31,18 @@ class Slot(NamedTuple):
 
     kind: str
     heads: frozenset[str]  # the stem that governs it; of a value that opens a sentence, the words it leads to
-    link: str  # the preposition between, or ""
+    link: str  # the preposition between, or "=" where the value is what the head is, or ""
     noun: str  # what is counted
     value: tuple[Token, ...]
     rest: frozenset[str]  # of a name: what follows its first part, like the state after a city
     context: frozenset[str]
     listed: bool  # one of several, joined by commas or "and"
+    some: bool  # its clause says that there are others
+    tense: str  # "now" or "then", where the words before the head tell
+    thing: str  # the stem before the head: of "a club based in Rome", the club
+    within: bool  # the head is itself a time of something: "at the age of"
+    scope: frozenset[str]  # of a number: when or for whom it holds, "for adults"
+    event: str  # of a date: the stem of what came about once
 
 
 class Kind(NamedTuple):
@@ -78,12 +90,12 @@ def _goes_on(tokens: tuple[Token, ...], at: int) -> bool:
 
 def _slot(tokens: tuple[Token, ...], at: int, end: int) -> Slot:
     token = tokens[at]
-    link, back = "", at - 1
-    while back >= max(0, at - FAR) and tokens[back].sentence == token.sentence and not _governs(tokens, back):
-        if not link and tokens[back].kind == LINK and tokens[back].word in PREPOSITIONS:
-            link = tokens[back].word
-        back -= 1
+    back, link = _head(tokens, at)
     inside = back >= 0 and tokens[back].sentence == token.sentence and _governs(tokens, back)
+    if token.kind == DATE and link in _WHEN:
+        link = "in"
+    elif inside and _is(tokens, back, at, link):
+        link = _IS
     heads = frozenset([tokens[back].stem]) if inside else _ahead(tokens, end)
     noun = ""
     if token.kind == NUMBER and end < len(tokens) and tokens[end].kind == WORD and not token.after:
@@ -101,7 +113,30 @@ def _slot(tokens: tuple[Token, ...], at: int, end: int) -> Slot:
         frozenset([t.stem for t in run[first:]]),
         _context(tokens, at, end),
         listed,
+        _some(tokens, at, end) or (inside and _several(tokens, back)),
+        _tense(tokens, back, at) if inside else "",
+        _thing(tokens, back) if inside else "",
+        any(t.word == "at" for t in tokens[max(0, back - 2) : back]),
+        _scope(tokens, end) if token.kind == NUMBER else frozenset(),
+        _event(tokens, at) if token.kind == DATE else "",
     )
+
+
+def _head(tokens: tuple[Token, ...], at: int) -> tuple[int, str]:
+    """Where the word that governs a value would stand, and the preposition between: of "of at least 300" the first."""
+    link, back = "", at - 1
+    named = tokens[at].kind == NAME
+    while back >= max(0, at - FAR) and tokens[back].sentence == tokens[at].sentence and not _governs(tokens, back):
+        if not link and tokens[back].word in PREPOSITIONS and (named or not _exactness(tokens, back)):
+            link = tokens[back].word
+        back -= 1
+    return back, link
+
+
+def _exactness(tokens: tuple[Token, ...], at: int) -> bool:
+    """Whether it is of the words that say how exact a number is: "about", "at least", "up to"."""
+    words = [token.word for token in tokens[max(0, at - 1) : at + 2]]
+    return tokens[at].word in HOW_EXACT or words[-2:] in (["at", "least"], ["at", "most"]) or words[:2] == ["up", "to"]
 
 
 def _ahead(tokens: tuple[Token, ...], at: int) -> frozenset[str]:
@@ -113,7 +148,81 @@ def _ahead(tokens: tuple[Token, ...], at: int) -> frozenset[str]:
 
 def _governs(tokens: tuple[Token, ...], at: int) -> bool:
     """Whether this token can be the head: a word; of a chain "born on DATE in PLACE" the values are passed over."""
-    return tokens[at].kind == WORD
+    return tokens[at].kind == WORD and tokens[at].word not in HOW_EXACT
+
+
+def _is(tokens: tuple[Token, ...], head: int, at: int, link: str) -> bool:
+    """Whether the value is what the head is said to be."""
+    between = [token.word for token in tokens[head + 1 : at]]
+    if tokens[at].kind == NUMBER:
+        return link == "of" or all(tokens[n].word in BE or _exactness(tokens, n) for n in range(head + 1, at))
+    whose = tokens[head - 1].word if head else ""
+    return all(word in BE for word in between) and (bool(between) or whose in _WHOSE)
+
+
+def _some(tokens: tuple[Token, ...], at: int, end: int) -> bool:
+    """Whether the clause says that there are others: "also lives in", "such as", "among others"."""
+    start, sentence = at, tokens[at].sentence
+    while start > max(0, at - FAR) and tokens[start - 1].sentence == sentence and not tokens[start - 1].after:
+        start -= 1
+    while end < len(tokens) and tokens[end].sentence == sentence and tokens[end].word in _ON:
+        end += 1
+    return among(tokens[start : end + 1])
+
+
+def _tense(tokens: tuple[Token, ...], head: int, at: int) -> str:
+    """Whether it is so or was so, by the verb around the head: "is owned by", "the price was"."""
+    for token in reversed(tokens[max(0, head - 3) : at]):
+        if token.sentence == tokens[head].sentence and token.word in BE:
+            return "then" if token.word in _PAST else "now"
+    return ""
+
+
+def _scope(tokens: tuple[Token, ...], end: int) -> frozenset[str]:
+    """The words after a number that say when or for whom it holds."""
+    found: set[str] = set()
+    before = tokens[end - 1]
+    for token in tokens[end : end + FAR]:
+        if before.after or token.sentence != before.sentence or token.word in _NEXT:
+            break
+        if found or token.word in SCOPES:
+            found.add(token.stem)
+        before = token
+    return frozenset(found)
+
+
+def _event(tokens: tuple[Token, ...], at: int) -> str:
+    """What came about once, before its date; what something else came before or after is not meant."""
+    for back in range(at - 1, max(0, at - FAR) - 1, -1):
+        if tokens[back].sentence != tokens[at].sentence:
+            break
+        if tokens[back].stem in events():
+            around = {token.word for token in tokens[max(0, back - 3) : back]}
+            return tokens[back].stem if around.isdisjoint(_AROUND) else ""
+    return ""
+
+
+_AROUND = ("after", "before", "following", "since", "until")
+
+
+def _thing(tokens: tuple[Token, ...], head: int) -> str:
+    """What the head is said of, where that stands right before it, or before "is" or "was"."""
+    for token in reversed(tokens[max(0, head - 4) : head]):
+        if token.sentence != tokens[head].sentence or token.after:
+            return ""
+        if token.kind in (WORD, NAME):
+            return token.stem
+        if token.word not in BE:
+            return ""
+    return ""
+
+
+_PAST = ("was", "were", "became")
+
+
+def _several(tokens: tuple[Token, ...], head: int) -> bool:
+    """Whether more than one thing is spoken of: "the offices are located in"."""
+    return any(token.word in ("are", "were") for token in tokens[max(0, head - 3) : head])
 
 
 def _context(tokens: tuple[Token, ...], at: int, end: int) -> frozenset[str]:

@@ -8,12 +8,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 from crdtmem.coherence.dates import dated
-from crdtmem.coherence.lexicon import AUXILIARIES, HEDGES, OPINIONS, PREPOSITIONS, known
-from crdtmem.coherence.tokens import LINK, NAME, NOT, NUMBER, WORD, Token, parts
+from crdtmem.coherence.lexicon import AMONG, AUXILIARIES, HEDGES, OPINIONS, PREPOSITIONS, known
+from crdtmem.coherence.tokens import DATE, LINK, NAME, NOT, NUMBER, WORD, Token, parts
 
 WIDTH = 1200  # characters of one statement
 MOST = 32  # statements of one entry
@@ -82,7 +83,7 @@ def statement(text: str) -> Statement:
     """
     tokens = statement_tokens(text)
     content = frozenset([t.stem for t in tokens if t.kind not in (LINK, NOT)])
-    words = {t.word for t in tokens}
+    words = {t.word for t in tokens if t.kind != DATE}  # "May 5" is no hedge
     return Statement(
         text,
         tokens,
@@ -96,6 +97,16 @@ def statement(text: str) -> Statement:
         frozenset(_subject(tokens)),
         _pair(text, tokens),
     )
+
+
+def among(tokens: Iterable[Token]) -> bool:
+    """Whether it says that what it names is some of several.
+
+    >>> among(statement("It also has an office in Rome.").tokens), among(statement("It has an office.").tokens)
+    (True, False)
+    """
+    words = [token.word for token in tokens]
+    return not AMONG.isdisjoint(words) or ("one", "of") in pairwise(words)
 
 
 def _lead(tokens: tuple[Token, ...], *, capital: bool) -> Iterator[str]:

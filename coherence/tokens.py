@@ -10,7 +10,18 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from crdtmem.coherence.lexicon import APPROXIMATE, AT_LEAST, AT_MOST, LINKS, NEGATIONS, SCALES, SPELLED, UNITS, stem
+from crdtmem.coherence.lexicon import (
+    APPROXIMATE,
+    AT_LEAST,
+    AT_MOST,
+    LINKS,
+    NEGATIONS,
+    SCALES,
+    SPELLED,
+    TITLES,
+    UNITS,
+    stem,
+)
 
 WORD, NAME, NUMBER, DATE, LINK, NOT = "word", "name", "number", "date", "link", "not"
 
@@ -44,6 +55,7 @@ _SPOKEN = re.compile(
     r"|(?P<word>[^\W_]+(?:['\u2019][^\W_]+)*)"
     r"|(?P<mark>[.!?;:,()=\"\u201c\u201d|\n])"
 )
+_THROUGH = ("-", "\u2013")
 _WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")  # scripts written without spaces: a token a sign
 
 
@@ -60,6 +72,7 @@ def _raw(text: str) -> Iterator[Token]:
     """Words, numbers and marks; names are told by their capitals."""
     sentence, first = 0, True
     held: Token | None = None
+    held_to = 0
     for match in _SPOKEN.finditer(text):
         mark = match["mark"]
         if mark is not None:
@@ -67,12 +80,14 @@ def _raw(text: str) -> Iterator[Token]:
                 held = held._replace(after=held.after + mark)
             if mark in ".!?;\n":
                 nearby = match.end() < len(text) and not text[match.end()].isspace() and mark == "."
-                short = held is not None and len(held.word) == 1  # an initial
+                short = held is not None and (len(held.word) == 1 or held.word in TITLES)  # an initial, "Dr."
                 if not nearby and not short:
                     sentence, first = sentence + 1, True
             continue
         if held is not None:
-            yield held
+            through = match["digits"] and held.kind == NUMBER and text[held_to : match.start()] in _THROUGH
+            yield held._replace(after="-") if through else held
+        held_to = match.end()
         if match["iso"] or match["decade"]:
             word = match["iso"] or match["decade"]
             kind = "iso" if match["iso"] else "decade"
@@ -114,7 +129,7 @@ def _spoken(text: str, sentence: int, *, first: bool) -> Token:
     if word in SPELLED and word != "one":
         value = float(SPELLED[word])
         return Token(word, NUMBER, word, sentence, Quantity(value, value, "", exact=True))
-    shouted = text.isupper() and len(text) > 1
+    shouted = text.isupper() and (len(text) > 1 or (text == "A" and not first))  # "plan A"
     if word in LINKS and not shouted and (first or text != "May"):
         return Token(word, LINK, word, sentence)
     named = shouted or (text[0].isupper() and not first) or not word.isalpha()
@@ -138,15 +153,14 @@ def _measured(tokens: list[Token]) -> list[Token]:
             if more is None or more.low >= 10 or token.word not in SPELLED:
                 break
             low, last, at = low + more.low, tokens[at], at + 1
-        while at < len(tokens) and not last.after and tokens[at].word in SCALES and tokens[at].word not in ("m", "b"):
-            low, last, at = low * SCALES[tokens[at].word], tokens[at], at + 1
-        known = UNITS.get(tokens[at].word) if at < len(tokens) and not last.after else None
-        if known is not None and (not unit or unit == known[0]):
-            unit, low, last, at = known[0], low * known[1], tokens[at], at + 1
+        factor, unit, last, at = _measure(tokens, at, unit, last)
+        low *= factor
         high = low
-        ahead = tokens[at + 1].quantity if at + 1 < len(tokens) and tokens[at].word == "to" else None
-        if ahead is not None and ahead.low > low:  # "10 to 15"
-            high, last, at = ahead.low, tokens[at + 1], at + 2
+        to = at + (at < len(tokens) and tokens[at].word == "to" and not last.after)
+        ahead = tokens[to].quantity if to < len(tokens) and (to > at or last.after == "-") else None
+        if ahead is not None and ahead.low > low:  # "10 to 15", "10-15"
+            further, unit, last, at = _measure(tokens, to + 1, unit or ahead.unit, tokens[to])
+            low, high = low * (further if factor == 1 else 1), ahead.low * further
         before = {t.word for t in made[-2:]}
         near = not before.isdisjoint(APPROXIMATE)
         if not before.isdisjoint(AT_LEAST) or {"more", "than"} <= before:
@@ -159,3 +173,14 @@ def _measured(tokens: list[Token]) -> list[Token]:
         quantity = Quantity(low, high, unit, exact=low == high)
         made.append(Token(shown + unit, NUMBER, token.word, token.sentence, quantity, None, last.after))
     return made
+
+
+def _measure(tokens: list[Token], at: int, unit: str, last: Token) -> tuple[float, str, Token, int]:
+    """By how much a number counts for what follows it, its unit, and where that ends: "2 million euros"."""
+    factor = 1.0
+    while at < len(tokens) and not last.after and tokens[at].word in SCALES and tokens[at].word not in ("m", "b"):
+        factor, last, at = factor * SCALES[tokens[at].word], tokens[at], at + 1
+    known = UNITS.get(tokens[at].word) if at < len(tokens) and not last.after else None
+    if known is not None and (not unit or unit == known[0]):
+        unit, factor, last, at = known[0], factor * known[1], tokens[at], at + 1
+    return factor, unit, last, at

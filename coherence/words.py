@@ -192,6 +192,9 @@ pending approved rejected closed merged cancelled shipped delivered refunded pai
 small medium large; true false; yes no
 """
 
+# One of each kind of places in which others lie.
+WIDE = "europe france"
+
 ALIKE = """
 increase rise grow climb gain surge jump augment growth expand boost raise; decrease fall fell fallen shrank shrunk
 drop decline shrink reduce lower reduction lessen diminish cut; significant substantial considerable notable major
@@ -338,14 +341,26 @@ AMONG = """
 addition additionally again also among another both e.g include included includes including many multiple number
 numerous often other others several some sometimes such variety various
 """
-# Heads that take one value of a thing by what they mean: one is born once, and a house lies in one place.
-ONCE = """
-born birth die died death located situated lies founded established formed built constructed erected invented
-discovered designed composed headquartered based capital capacity height elevation area population length weight age
-price salary budget owned married spouse wife husband ceo owner founder author architect graduated premiere premiered
-canceled cancelled translates deadline due status version timezone currency brightest largest tallest oldest highest
-smallest
+# What takes one number, one name, one time of a thing by what it means.
+MEASURES = "age area budget capacity elevation height length population price salary version weight"
+NAMED = """
+architect author brightest capital ceo currency founder highest husband largest oldest owner smallest spouse status
+tallest timezone wife
 """
+TIMED = "birth deadline death due premiere"
+# What takes one time and one place, or one name: one is born once, and a house lies in one place.
+DEEDS = """
+based born built canceled cancelled composed constructed designed die died discovered erected established formed
+founded graduated headquartered invented lies located married owned premiered situated translates
+"""
+# What says when or for whom a number holds.
+SCOPES = "during except for if per unless when while with without"
+# What is followed by all who made a thing: "written by".
+MAKERS = "authored composed created designed directed discovered founded invented painted sculpted written"
+# What comes about at one time; not what may be done again, like to start or to publish.
+EVENTS = "born debut died dissolved established founded inaugurated incorporated invented premiered retired retirement"
+# What stands before a name, with a full stop that ends nothing.
+TITLES = "capt col dr gen gov hon lt mr mrs ms prof rep rev sen sgt st"
 # What an author says who replaces what was true before.
 UPDATES = "anymore changed corrected correction currently instead longer now replaced updated"
 # Attributes that take any number.

@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from crdtmem.adapters.tools import tools
     from crdtmem.citation import Check, check
     from crdtmem.coherence.review import review
+    from crdtmem.doctor import examine
     from crdtmem.search import Hit
     from crdtmem.sqlite import SqliteStore
     from crdtmem.sync import Peer
@@ -125,6 +126,7 @@ __all__ = [
     "View",
     "Watch",
     "check",
+    "examine",
     "review",
     "tools",
 ]
@@ -138,6 +140,7 @@ _LATER = {
     "Hit": "search",
     "Peer": "sync",
     "SqliteStore": "sqlite",
+    "examine": "doctor",
     "View": "view",
     "review": "coherence",
     "tools": "adapters.tools",

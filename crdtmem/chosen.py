@@ -18,7 +18,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from crdtmem.change import COUNTER, RECORDS, REGISTER, SEQUENCE, TEXT, Version
-from crdtmem.concern import Finding, concerns
+from crdtmem.concern import Finding, by_entry, ends, standing_until
 from crdtmem.entry import Entry
 from crdtmem.fields.field import alive
 from crdtmem.fields.records import disagreement
@@ -108,7 +108,8 @@ def choose(memory: Memory, wish: Wish) -> Choice:
         ats = [at for at in sorted(index.rows) if wish.fields is None or at[1] in wish.fields]
         admit = admitting(index, [], None if wish.fields is None else wish.fields.keys(), retracted, now)
         weights = _weights(index, ats, wish, admit)
-        concerned = concerns(state, now)
+        found, standing = standing_until(state, now)
+        concerned = by_entry(found)
         rivals = _rivals(state, ats, now)
         rows = _wanted(index, ats, rivals, concerned)
         said = {}
@@ -118,7 +119,8 @@ def choose(memory: Memory, wish: Wish) -> Choice:
         counts, until = _counts(state, index, ats, retracted, now, admit)
         _place(state, said.values())
         said.update(_totals(state, wish, counts))
-        return Choice(state.version, _sessions(document), _items(said, rows, rivals), concerned, counts, until)
+        items = _items(said, rows, rivals)
+        return Choice(state.version, _sessions(document), items, concerned, counts, min(until, standing))
 
 
 def _sessions(document: Any) -> Any:
@@ -181,14 +183,10 @@ def _counts(
         if at[0] == TEXT or state.fields[at].mortal:  # a time to live is looked at entry by entry
             live = [row for row in rows.values() if admit(row)]
             counts[at] = len(live)
-            until = min([until, *(_end(one) for row in live for one in index.shares.get(row, (index.entries[row],)))])
+            until = min([until, *(ends(one) for row in live for one in index.shares.get(row, (index.entries[row],)))])
         else:
             counts[at] = len(rows) - sum([id in rows for id in retracted])
     return {at: size for at, size in counts.items() if size}, until
-
-
-def _end(entry: Entry) -> float:
-    return math.inf if entry.ttl is None else (entry.stamp.hlc >> 16) / 1000 + entry.ttl
 
 
 def _place(state: Any, said: Iterable[Said]) -> None:

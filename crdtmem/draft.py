@@ -116,6 +116,21 @@ class KeyedDraft:
         return _part(KeyedPart, (field.kind, field.name, said, tuple(adds), tuple(self._removes)))
 
 
+def put(part: KeyedDraft, about: About | None, key: Any, frozen: Frozen) -> Entry:
+    """Stage one entry in place of all that is seen under its key; in a counter, an amount beside the others."""
+    if part.field.kind == COUNTER:
+        return part.add(key, frozen, about, frozen)
+    return part.put(key, frozen, about)
+
+
+def put_over(part: KeyedDraft, about: About | None, key: Any, frozen: Frozen, past: Mapping[bytes, int]) -> Entry:
+    """The same for who has seen less: what was not in that past stays beside it."""
+    for entry in part.live(key):
+        if entry._id is None or entry._id[1] <= past.get(entry._id[0], 0):
+            part.remove(entry)
+    return part.add(key, frozen, about)
+
+
 def _counted(entry: Entry, said: About | None) -> tuple[Any, ...]:
     about = None if entry._about is said else entry._about
     if type(entry.key) is tuple:
@@ -327,7 +342,17 @@ class OrderedDraft:
             about = settled(piece.about)
             runs.append((left, content) if about is None or about == said else (left, content, about))
         deletes = self._deletes()
+        self.field.expect(self._first())
         return OrderedPart(self.field.kind, self.field.name, said, tuple(runs), tuple(deletes), tuple(moves))
+
+    def _first(self) -> int:
+        """Where the first edit is, by what stood there."""
+        at = 0
+        for piece in self._pieces:
+            if type(piece) is not Stretch or piece.start != at:
+                break
+            at = piece.end
+        return at
 
     def _fresh(self, *, moved: bool) -> list[Fresh]:
         return [p for p in self._pieces if type(p) is Fresh and (p.moved is not None) == moved]

@@ -245,6 +245,15 @@ def with_because(wire: About, causes: tuple[Any, ...]) -> About:
     return (wire[_WHY] if wire else None, causes, *wire[2:])
 
 
+def is_light(wire: About | None) -> bool:
+    """Whether it says nothing that has a life of its own: neither causes nor a time to live.
+
+    >>> is_light(("why", None, 0.5)), is_light(about({"ttl": 60}))
+    (True, False)
+    """
+    return wire is None or len(wire) == 1 or (wire[_BECAUSE] is None and (len(wire) <= _TTL or wire[_TTL] is None))
+
+
 def over(block: About | None, own: About | None) -> About | None:
     """A write's own attributes over those of its block.
 

@@ -14,8 +14,8 @@ from crdtmem.checkpoint import Checkpoint
 from crdtmem.clock import aware, stamp
 from crdtmem.difference import Difference, differences
 from crdtmem.document import Actor, Document
-from crdtmem.draft import Draft, KeyedDraft, OrderedDraft
-from crdtmem.entry import Attributes, Entry, EntryId, about
+from crdtmem.draft import Draft, KeyedDraft, OrderedDraft, put
+from crdtmem.entry import Attributes, Entry, EntryId, about, is_light
 from crdtmem.errors import KindMismatch, MisuseError, ValueRefused
 from crdtmem.explain import Explanation, explain
 from crdtmem.fields.counter import Counter
@@ -37,6 +37,7 @@ from crdtmem.retention import Pruning, prune
 from crdtmem.rules import FieldRule, Rules
 from crdtmem.store import Damage
 from crdtmem.timeline import Timeline
+from crdtmem.values import Frozen
 
 if TYPE_CHECKING:
     from crdtmem.nearness import Embed
@@ -219,6 +220,18 @@ class Memory:
             result = operation(part, own, *args)
             document.commit((part,), own, self._actor, cites=own is not None and len(own) > 1)
             return result
+
+    def _put(self, at: tuple[int, str], key: Any, frozen: Frozen, attributes: Attributes) -> Entry:
+        """Write one entry in place of all that is seen under its key; of a counter, add an amount."""
+        document = self._document
+        if document.state.plain and not OPEN.get():
+            own = about(attributes) if attributes else None
+            if is_light(own):
+                with document.lock:
+                    entry = document.put(at, key, frozen, own, self._actor)
+                if entry is not None:
+                    return entry
+        return self._write(at, put, attributes, key, frozen)
 
     def _with_defaults(self, name: str, attributes: Attributes) -> Attributes:
         """What is said of a write, and what the rules declare for it."""

@@ -71,7 +71,6 @@ class PastState:
         self.count = state.count - len(self.changes)
         self._place = log.newest
         self._read: dict[tuple[bytes, int], Change] = {}
-        self._made: dict[tuple[bytes, int, int], list[Entry]] = {}
         self._since: dict[At, list[tuple[Change, int]]] = {}
         for change in self.changes:
             self._leave_out(change)
@@ -197,12 +196,9 @@ class PastState:
         number, place = id[2] >> PART_SHIFT, id[2] & _PLACE
         change = self.change(id[0], id[1])
         part = change.parts[number] if number < len(change.parts) else None
-        if type(part) is not KeyedPart or part[:2] != (field.kind, field.name):
+        if type(part) is not KeyedPart or part[:2] != (field.kind, field.name) or place >= len(part.adds):
             return None
-        made = self._made.get((id[0], id[1], number))
-        if made is None:
-            made = self._made[id[0], id[1], number] = self.written(change, number)
-        return made[place] if place < len(made) else None
+        return field.one_written(part, number, change.digests[number], self._stamp(change), place)
 
     # -- ordered fields ----------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from crdtmem import base
 from crdtmem.checkpoint import KEPT
+from crdtmem.clock import moment
 from crdtmem.errors import MisuseError, StoreError
 from crdtmem.rebuild import inform
 from crdtmem.recovery import fits
@@ -62,6 +63,40 @@ def prune(document: Document, before: int | None, keep: int) -> Pruning:
             pruned += len(batch)
         document.state.forget()
         return Pruning(pruned, size, log.size())
+
+
+def planned(document: Document, before: int | None, keep: int) -> tuple[int, int]:
+    """What `prune` would let go of: how many changes, and their bytes. Nothing is changed."""
+    with document.lock:
+        spare = sum(1 for _ in document.log.records()) - keep
+        settled = _settled(document)
+        sizes = [
+            len(kept.core) + len(kept.seal) for _, kept in islice(_going(document, before, settled), max(0, spare))
+        ]
+        return len(sizes), sum(sizes)
+
+
+def prunable(document: Document, before: float) -> int:
+    """About how many changes could be let go of that were stamped before a moment; finds it in some 20 looks.
+
+    Raises:
+        MisuseError: nothing is settled here.
+        StoreError: it cannot be pruned now.
+    """
+    log = document.log
+    settled = _settled(document)
+    first = next((place for place, _ in log.since(0)), None)
+    if first is None:
+        return 0
+    low, high = first, log.newest + 1  # the first that stays lies between
+    while low < high:
+        middle = (low + high) // 2
+        kept = next(((place, kept) for place, kept in log.since(middle - 1)), None)
+        goes = kept is not None and moment(kept[1].gist.hlc).timestamp() < before
+        if goes and settled is not None:
+            goes = kept[1].seq <= settled.get(kept[1].session, 0)  # type: ignore[index]
+        low, high = (middle + 1, high) if goes else (low, middle)
+    return low - first
 
 
 def _settled(document: Document) -> dict[bytes, int] | None:

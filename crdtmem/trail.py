@@ -13,7 +13,7 @@ store share them, each under a number of its own; sessions, fields and names are
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -310,6 +310,13 @@ class Trail:
     def _changes(self, sql: str, values: tuple[Any, ...]) -> list[ChangeId]:
         rows: Any = self.db.execute(sql, (self.ns, *values)).fetchall()
         return [(self.ids[session], seq) for session, seq in rows]
+
+
+def followed(log: Log, namespace: bytes) -> int | None:
+    """Up to which record its owner has asked the audit, by the tables it left; None if nobody can tell."""
+    glance: Callable[[str], Any] | None = getattr(log, "glance", None)
+    found = None if glance is None else glance("SELECT namespace, place FROM audit_scope")
+    return None if found is None else dict(found).get(namespace, 0)
 
 
 def _among(column: str, numbers: Iterable[int | None]) -> str:

@@ -28,6 +28,7 @@ MAX_VALUE = 256 * 1024
 MIN_INT, MAX_INT = -(2**63), 2**63 - 1
 
 encode = Encoder().encode
+_ordered = Encoder(order="deterministic").encode  # of dicts with their keys sorted
 _CONTAINER = 1
 _SAFE_LENGTH = MAX_VALUE // 4 - 8  # code points that fit whatever their width
 
@@ -55,7 +56,7 @@ def freeze(value: object, where: str = "value") -> Frozen:
     if value is None or kind is bool:
         return value  # type: ignore[return-value]
     if kind is list or kind is dict:
-        data = encode(_normal(value, where, 1))
+        data = _packed(value, where)
         if len(data) > MAX_VALUE:
             raise ValueRefused(_too_long(where, len(data)))
         return Ext(_CONTAINER, data)
@@ -141,6 +142,41 @@ def _decode_container(data: bytes) -> object:
         return decode(data)
     except Exception as error:  # msgspec on hostile bytes: undecodable, or nested beyond the stack
         raise BadBytes(f"undecodable value: {error}") from None
+
+
+def _packed(value: object, where: str) -> bytes:
+    """The canonical bytes of a list or dict."""
+    if _is_plain(value, 1):
+        try:
+            data = _ordered(value)
+        except UnicodeEncodeError:
+            data = b""
+        if 0 < len(data) <= MAX_VALUE:
+            return data
+    return encode(_normal(value, where, 1))  # which makes it plain, or says which part of it cannot be
+
+
+def _is_plain(value: Any, depth: int) -> bool:
+    """Whether this list or dict can be encoded as it is, but for its size and lone surrogates."""
+    if type(value) is dict:
+        for key in value:
+            if type(key) is not str:
+                return False
+        value = value.values()
+    for item in value:
+        kind = type(item)
+        if kind is int:
+            if not MIN_INT <= item <= MAX_INT:
+                return False
+        elif kind is float:
+            if not math.isfinite(item):
+                return False
+        elif kind is list or kind is dict:
+            if depth == MAX_DEPTH or not _is_plain(item, depth + 1):
+                return False
+        elif kind is not str and item is not None and kind is not bool:
+            return False
+    return True
 
 
 def _normal(value: Any, where: str, depth: int) -> object:

@@ -39,7 +39,7 @@ class BlockingPeer:
     def __enter__(self) -> BlockingPeer:
         self._process = os.getpid()
         loop = self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=loop.run_forever, name="crdtmem-peer", daemon=True)
+        self._thread = threading.Thread(target=_run, args=(loop,), name="crdtmem-peer", daemon=True)
         self._thread.start()
         try:
             self._run(self._peer.__aenter__())
@@ -64,7 +64,6 @@ class BlockingPeer:
         assert loop is not None and self._thread is not None
         loop.call_soon_threadsafe(loop.stop)
         self._thread.join()
-        loop.close()
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         if self._loop is None:
@@ -94,6 +93,10 @@ class BlockingPeer:
     def connected(self) -> list[str]:
         """The names of the peers that are connected."""
         return self._peer.connected
+
+    def behind(self, *, memory: Memory | None = None) -> dict[str, int]:
+        """How many changes each connected peer that shares a memory has still to be sent, by its name."""
+        return self._call(lambda: self._peer.behind(memory=memory))
 
     def synced(self, peers: int = 1, timeout: float | None = None) -> None:
         """Wait until so many peers have stored all that is here now, and all that they have now is here."""
@@ -127,3 +130,20 @@ class BlockingPeer:
     def watch(self, callback: Callable[[News], None]) -> Callable[[], None]:
         """Have this called, on the peer's thread, with all that happens to connections; gives what ends it."""
         return self._peer.watch(callback)
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    """Run until the loop is stopped."""
+    try:
+        loop.run_forever()
+        loop.run_until_complete(_end_the_rest())
+    finally:
+        loop.close()
+
+
+async def _end_the_rest() -> None:
+    """End what is left on the loop: somebody may have connected at the last moment."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)

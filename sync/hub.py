@@ -182,9 +182,11 @@ class Hub:
         del self.links[link]
         self.spoken.discard(link)
         link.leave()
+        ended = link.session.ended
         if link.peer:
-            ended = link.session.ended
             self._tell(News("left", link.name, None, ended.reason if ended else "the connection broke"))
+        elif link.session.dials and ended is not None and ended.theirs and ended.code != "double":
+            self._tell(News("refused", "", None, ended.reason))  # whoever was dialled lets this peer not in
 
     def refresh(self) -> bool:
         """Look for what is new in the memories; whether there is something."""

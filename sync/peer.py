@@ -242,6 +242,17 @@ class Peer:
         """The names of the peers that are connected."""
         return sorted(link.name for link in self.hub.links if link.peer)
 
+    def behind(self, *, memory: Memory | None = None) -> dict[str, int]:
+        """How many changes each connected peer that shares a memory has still to be sent, by its name.
+
+        Args:
+            memory: which one; the first that is shared, if not given.
+        """
+        outlet = self.hub.outlets[self._present(memory or self._feeds[0].memory)]
+        outlet.refresh()
+        lags = {link.name: outlet.newest - (channel.cursor or 0) for link, channel in outlet.links.items()}
+        return dict(sorted(lags.items()))
+
     def here(self, doing: str | None = None, *, field: str | None = None, memory: Memory | None = None) -> None:
         """Tell the team that the agent of a memory is there, and what it does, until `away` or the peer closes.
 

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from types import SimpleNamespace
 from typing import Any
 
+import crdtmem.document
 import crdtmem.draft
 import crdtmem.fields.field
 import crdtmem.fields.keyed
@@ -134,10 +135,33 @@ def sibling_dropped(real):
     return apply
 
 
-@bug((crdtmem.fields.register, "_assign"), (crdtmem.fields.records, "_put"))
+@bug((crdtmem.document, "compose_one"))
+def single_write_that_replaces_nothing(real):
+    """What a write alone replaces is not named."""
+    return lambda header, part: real(header, part._replace(removes=()))
+
+
+@bug((Keyed, "put"))
+def weight_of_the_replaced_kept(real):
+    """What a write alone replaces still counts in the digest."""
+
+    def put(self, entry, digest, old):
+        real(self, entry, digest, old)
+        self.sum += 0 if old is None else old._weight
+
+    return put
+
+
+@bug((State, "only"))
+def single_write_merges_nothing(real):
+    """A write alone takes no note of what others have written."""
+    return lambda self, session: self.plain
+
+
+@bug((crdtmem.fields.register, "put_over"), (crdtmem.fields.records, "put_over"))
 def seen_ignored(real):
     """An assignment replaces all that is here, whatever version it names."""
-    return lambda *args: real(*args[:-1], None)
+    return lambda part, about, key, frozen, past: crdtmem.draft.put(part, about, key, frozen)
 
 
 @bug((crdtmem.draft, "_record"))

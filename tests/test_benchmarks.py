@@ -16,7 +16,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
 from benchmarks import __main__ as command
-from benchmarks import adapters, cas, fanout, harness, many, postgres, rivals, rows, store, sync, targets, view
+from benchmarks import adapters, fanout, floor, harness, many, postgres, rivals, rows, store, sync, targets, view
 from benchmarks.apart import Apart, Silent, resident, spent, told
 from benchmarks.effort import FULL, QUICK, Effort
 from benchmarks.harness import Figure, Run, Side, measure
@@ -160,12 +160,12 @@ def test_several_may_be_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 
 def test_a_race_counts_what_all_have_done(tmp_path: Path) -> None:
     path = tmp_path / "row.db"
-    cas.made(path, "normal").close()
-    for worker in (cas.swapping, cas.queueing):
+    floor.made(path, "normal").close()
+    for worker in (floor.swapping, floor.queueing):
         nanoseconds = race(worker, [(str(path), "normal")] * 2, seconds=0.1)()
         assert nanoseconds is not None
         version, value = apsw.Connection(str(path)).execute("SELECT version, value FROM memory").get
-        assert json.loads(value)["why"] == cas.WHY
+        assert json.loads(value)["why"] == floor.WHY
     assert version > 0.1e9 / nanoseconds  # no write was lost, neither of this race nor of the one before
 
 
@@ -214,7 +214,7 @@ def test_a_tiny_run_of_sync_has_a_row_for_every_target_of_its_own(
 def test_a_tiny_fan_out_has_a_row_for_every_target_and_names_the_servers_that_are_absent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def nowhere() -> rivals.Server:
+    def nowhere(kept: Path | None) -> rivals.Server:
         raise rivals.Absent("it cannot be installed here: no network")
 
     monkeypatch.setattr(rivals, "RIVALS", dict.fromkeys(rivals.RIVALS, nowhere))
@@ -323,8 +323,8 @@ def test_a_quick_run_ends_in_json_with_a_row_for_every_target(tmp_path: Path) ->
     measured = [row for done in result["benchmarks"] for row in done["rows"]]
     names = [row["name"] for row in measured]
     assert len(names) == len(set(names))
-    rooms = (targets.STORE, targets.TRUST, targets.SYNC, targets.FANOUT, targets.VIEW)
-    elsewhere = {name for room in (*rooms, targets.ADAPTERS, targets.COHERENCE) for name in room}
+    rooms = (targets.STORE, targets.TRUST, targets.SYNC, targets.FANOUT, targets.VIEW, targets.SCALE, targets.PEERS)
+    elsewhere = {name for room in (*rooms, targets.ADAPTERS, targets.COHERENCE, targets.CONTEST) for name in room}
     assert TARGETS.keys() - elsewhere <= set(names)
     for row in measured:
         if row["measured"] is not None:

@@ -48,10 +48,33 @@ def test_a_twin_lacks_what_contradicts_and_both_are_told_apart() -> None:
     [group] = memories([{**BORN, **WHOSE}, {**SAME, **WHOSE}])
     assert texts(group, coherent=True) == [SAME["a"], SAME["b"]]
     assert set(texts(group, coherent=False)) == {BORN["a"], BORN["b"], SAME["b"]}
-    assert balanced([group], lambda some: True, lambda some: False) == 1
-    assert balanced([group], lambda some: True, lambda some: True) == 0.5
+    assert balanced([group], ["found"], [""]) == 1
+    assert balanced([group], ["found"], ["alarm"]) == 0.5
     assert blocking_recall([group], 10) == 1
     assert offline(BORN["a"], BORN["b"]).relation == "contradiction"  # type: ignore[arg-type]
+
+
+def test_what_contradicts_goes_from_a_twin_wherever_it_stands() -> None:
+    again = {"a": BORN["b"], "b": "Ann lives in Rome.", "contradiction": False}
+    [group] = memories([{**row, **WHOSE} for row in (again, BORN, {**SAME, "b": BORN["b"]})])
+    assert texts(group, coherent=True) == ["Ann lives in Rome.", BORN["a"]]
+
+
+def test_of_memories_only_what_is_labelled_counts(tmp_path: Path) -> None:
+    unlabelled = {"a": "Ann was born in Oslo.", "b": "Ann was born in Bonn.", "contradiction": False}
+    there = {"a": "Ann was born in Oslo.", "b": "Ann was born in Turin.", "contradiction": True}
+    lines = [json.dumps({**row, **WHOSE}) for row in (SAME, {**unlabelled, "b": "Ann lives in Bonn."}, there)]
+    (tmp_path / "chatprotect_pairs.jsonl").write_text("\n".join(lines))
+    found = {row.name: row for row in rows(TINY._replace(data=str(tmp_path)))}
+    share = {name: row.figure.median for name, row in found.items() if row.figure is not None}
+    assert share["ChatProtect memories, balanced accuracy"] == 1
+    assert share["ChatProtect memories, balanced accuracy, all pairs"] == 0.5  # Paris and Oslo: nobody labelled them
+    assert share["ChatProtect, false alarms of certain"] == 0
+    assert "2 certain findings" in found["ChatProtect memories, balanced accuracy, all pairs"].note
+    (tmp_path / "chatprotect_pairs.jsonl").write_text("\n".join([*lines, json.dumps({**unlabelled, **WHOSE})]))
+    found = {row.name: row for row in rows(TINY._replace(data=str(tmp_path)))}
+    alarms = found["ChatProtect, false alarms of certain"]
+    assert alarms.figure is not None and alarms.figure.median == 200  # one in the five statements of the twin
 
 
 def test_what_is_planted_in_a_made_memory_is_found_and_a_coherent_one_is_left_alone() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from array import array
 from collections.abc import Callable
 from typing import Any
 
@@ -363,6 +364,28 @@ def edit(memory: Memory, what: str, at: int, how: Any) -> None:
         text.insert(min(at, size), how)
     else:
         text.delete(*sorted((min(at, size), min(how, size))))
+
+
+class Unsearched(array):  # type: ignore[type-arg]
+    """Places that nobody may go through one by one."""
+
+    def index(self, *given: Any) -> int:
+        raise AssertionError("a long document was searched from its beginning")
+
+
+@pytest.mark.parametrize("name", ["text", "sequence"])
+def test_our_own_edits_are_not_searched_for(name: str) -> None:
+    """Where an edit is, its draft knows: in a long document it costs no search."""
+    memory = alone("ann")
+    field: Any = getattr(memory, name)("long")
+    for start in range(0, 100, 10):
+        field.append("abcdefghij") if name == "text" else field.extend(range(start, start + 10))
+    [ordered] = memory._document.state.fields.values()
+    ordered.clocks = Unsearched("Q", ordered.clocks)
+    for at in (50, 7, 70, 30):
+        field.insert(at, "x")
+        field.delete(at + 20, at + 23) if name == "text" else field.remove(at - 5)
+    assert len(field) == (92 if name == "text" else 100)
 
 
 @given(st.text("xyz\U0001f600", max_size=6), st.lists(edits, max_size=4), st.lists(edits, max_size=4))

@@ -7,10 +7,9 @@ from hypothesis import strategies as st
 from crdtmem import Entry, FieldRule, Memory, MisuseError, Replica, Rules, RulesRefused, ValueRefused, review
 from crdtmem.coherence import Finding, accept, acknowledge, findings, propose, resolve
 from crdtmem.coherence.finding import finding_id
-from crdtmem.fields.records import _put
 from crdtmem.taint import FINDINGS
 from crdtmem.values import freeze
-from tests.crew import alone, crew, exchange, tell
+from tests.crew import Time, alone, crew, exchange, tell
 
 
 def disputed(memory: Memory) -> tuple[Entry, Entry, Finding]:
@@ -88,6 +87,39 @@ def test_a_finding_lives_as_long_as_its_entries() -> None:
     ann.retract(one, why="a typo")
     assert findings(ann) == []
     assert review(ann).findings == ()
+
+
+def test_a_finding_goes_with_an_entry_that_was_retracted_where_nothing_is_removed() -> None:
+    boss, bot = Replica("boss"), Replica("bot")
+    fields = {kind: FieldRule(kind, append_only=True) for kind in ("sequence", "records")}
+    ann = boss.own(tenant="acme", rules=Rules(agents={bot.identity.key: "bot"}, fields=fields))
+    bob = bot.open(ann.namespace)
+    tell(ann, bob)
+    said = ann.sequence("sequence").append("acme.ceo = R. Chen")
+    bob.sequence("sequence").append("acme.ceo = J. Smith")
+    put = ann.records("records").put("status", "draft")
+    bob.records("records").put("status", "approved")
+    exchange(ann, bob)
+    review(ann).file()
+    assert sorted(one.kind for one in findings(ann)) == ["siblings", "value"]
+    for wrong in (said, put):
+        assert review(ann).coherent is False
+        ann.retract(wrong, why="a typo")
+    assert findings(ann) == []
+    assert review(ann).coherent is True
+    assert said in ann.sequence("sequence").entries()
+
+
+def test_a_finding_goes_with_an_entry_that_outlives_its_time() -> None:
+    time = Time()
+    ann = Replica("ann", time=time).open(tenant="acme")
+    ann.set("facts").add("acme.ceo = R. Chen")
+    ann.set("facts").add("acme.ceo = J. Smith", ttl=60)
+    review(ann).file()
+    assert review(ann).coherent is False
+    time.passes(61)
+    assert findings(ann) == []
+    assert review(ann).coherent is True
 
 
 @pytest.mark.parametrize("how", ["both", "mistaken", "merge"])
@@ -196,7 +228,7 @@ def test_in_an_owned_memory_only_listed_keys_file_findings() -> None:
 def test_whatever_somebody_puts_among_the_findings_nothing_breaks(value: dict[str, object]) -> None:
     ann = alone()
     _, _, found = disputed(ann)
-    ann._write((4, FINDINGS), _put, {}, found.id + "x", freeze(value), None)
+    ann._put((4, FINDINGS), found.id + "x", freeze(value), {})
     assert [one.id for one in findings(ann)] == [found.id]
     assert review(ann).coherent is False
 

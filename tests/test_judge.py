@@ -222,14 +222,13 @@ def test_verdicts_are_remembered_for_the_words_and_travel_to_other_replicas() ->
 
 def test_what_somebody_puts_among_the_verdicts_is_checked() -> None:
     from crdtmem.coherence.asking import pair_key
-    from crdtmem.fields.records import _put
     from crdtmem.taint import JUDGED
     from crdtmem.values import freeze
 
     memory = holding(PAIR)
     key = pair_key("accusing", (min(PAIR), max(PAIR)))
     for told in (None, 5, [], ["contradiction"], ["nonsense", "", "", ""], [1, 2, 3, 4], {"relation": "unrelated"}):
-        memory._write((4, JUDGED), _put, {}, key, freeze(told), None)
+        memory._put((4, JUDGED), key, freeze(told), {})
         assert review(memory, accusing).coherent is False
 
 

@@ -48,6 +48,79 @@ def test_what_cannot_both_hold_is_found(one: str, other: str, kind: str, tier: s
     assert (found.relation, found.kind, found.tier) == (CONTRADICTION, kind, tier)
 
 
+SURE = [
+    ("The house was built in 1820 and has several rooms.", "The house was built in 1907."),
+    ("He was born on May 16, 1883, in Boston.", "He was born on December 3, 1883 in Boston."),
+    ("Ann was born on July 20, 1985.", "Ann was born in 1981."),
+    ("Ann Lee was born on July 20, 1985.", "Ann Lee was born on May 3, 1981."),
+    ("The hall has a capacity of approximately 10,000 and is used for various events.", "Its capacity is 25,000."),
+    ("The bridge has a length of 300 m.", "The bridge, with a length of over 450 m, is new."),
+    ("The show was created by Ann Lee and Bob Reed.", "The show was created by Carl Smith."),
+    ("The house was built by Dr. Ann Lee.", "The house was built by Bob Reed, a mason."),
+    ("Acme, also known as Apex, is located in Leeds, England.", "Acme is located in Rome, Italy."),
+    ("The family lived in the house until 1966.", "The family lived in the house until 1979."),
+    ("Ann made her debut for Wales in 2007.", "Ann made her debut for Wales in 2009."),
+    ("Ann made her debut for the club in 2004.", "Ann, born in Rome, made her debut for the club in 2008."),
+    ("The stars formed around 10 million years ago.", "The stars formed around 100 million years ago."),
+    ("Acme was founded in 2001-2002.", "Acme was founded in 2014 and makes pumps."),
+    ("His wife, Ann Lee, paints.", "His wife is Cora Smith."),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), SURE)
+def test_what_has_room_for_one_value_is_certain(one: str, other: str) -> None:
+    found = judged(read(one), read(other))
+    assert (found.relation, found.tier) == (CONTRADICTION, CERTAIN)
+
+
+UNSURE = {
+    "one exactly, one less so": [
+        ("The capacity is over 100.", "The capacity is over 200."),
+        ("Ann is based in Rome.", "Ann is based in Italy."),
+        ("Ann is based in Leeds, England.", "Ann is based in Yorkshire."),
+        ("He helped to found Methodism and was born in Gloucester.", "He was born in Gloucestershire."),
+        ("The API server is located in Frankfurt.", "The API server is located in eu-central-1."),
+        ("It was built in 1820 by Ann Lee.", "It was built in the early 19th century."),
+    ],
+    "other things": [
+        ("The report was written by Ann.", "The summary was written by Bob."),
+        ("The parser was written by Ann.", "The parser tests were written by Bob."),
+        ("It is the home of Rovers, a club based in Rome.", "The stadium of the club is based near Ostia."),
+        ("The east wing was built in 1820.", "The west wing was built in 1907."),
+        ("Marketing has a budget of 5000 EUR.", "Sales has a budget of 7000 EUR."),
+        ("Service A is owned by team Red.", "Service B is owned by team Blue."),
+        ("He was born in Paris.", "She was born in Rome."),
+        ("Ann met the author Bob Reed.", "Ann met the author Carl Smith."),
+    ],
+    "several": [
+        ("The offices are located in Rome.", "The offices are located in Paris."),
+        ("The company also has an office based in Rome.", "The company has an office based in Paris."),
+        ("Ann built 3 ships.", "Ann built 5 boats."),
+        ("After her debut Ann moved to Rome in 2004.", "After her debut Ann moved to Rome and to Oslo in 2008."),
+        ("Ann retired from football in 2011.", "Ann retired from acting in 2015."),
+        ("Ann made her debut for Wales in 2007.", "Ann made her debut for Cardiff in 2004."),
+    ],
+    "other times": [
+        ("The nightly job started on 3 May 2026.", "The nightly job started on 4 May 2026."),
+        ("The house was owned by Ann.", "The house is owned by Bob."),
+        ("The price was 10 EUR.", "The price is 12 EUR."),
+        ("The price of tea was 10 EUR.", "The price of tea is 12 EUR."),
+        ("Population was 5000 in 1990.", "Population was 9000 in 2020."),
+        ("Wales made Ann captain at the age of 20.", "Ann began to paint at the age of 8."),
+    ],
+    "other cases": [
+        ("The ticket price is 20 EUR for adults.", "The ticket price is 10 EUR for children."),
+        ("The weight of the package is 2 kg without the lid.", "The weight of the package is 3 kg with the lid."),
+    ],
+}
+
+
+@pytest.mark.parametrize("why", UNSURE)
+def test_what_may_both_hold_after_all_is_never_certain(why: str) -> None:
+    sure = [pair for pair in UNSURE[why] if judged(*map(read, pair)).tier == CERTAIN]
+    assert sure == []
+
+
 LONG = (
     "The company raised its dividend to $0.13 a share in March, opened two offices in Norway, and expects sales of its "
     "new pumps to grow because customers in the mining industry have started to replace their old equipment."
@@ -115,7 +188,8 @@ def test_a_hedge_is_never_certain() -> None:
     assert (sure.tier, hedged.tier) == (CERTAIN, SUSPECT)
 
 
-SENTENCES = [side for row in CONFLICTS for side in row[:2]] + [side for pair in FINE for side in pair] + [LONG]
+SENTENCES = [side for row in CONFLICTS for side in row[:2]] + [LONG]
+SENTENCES += [side for pair in (*FINE, *SURE, *(pair for some in UNSURE.values() for pair in some)) for side in pair]
 TEXTS = st.one_of(
     st.sampled_from(SENTENCES),
     st.text(max_size=120),

@@ -390,6 +390,17 @@ def test_a_blocking_peer_has_the_same_names_and_leaves_no_thread(tmp_path: Path)
     assert threading.active_count() == before
 
 
+def test_a_blocking_peer_ends_what_is_left_on_its_loop() -> None:
+    left: list[asyncio.Task[None]] = []
+
+    async def comes_late() -> None:  # as somebody's connection does that is accepted while the listener closes
+        await asyncio.Event().wait()
+
+    with Peer(memory("ann"), listen="127.0.0.1:0").blocking() as peer:
+        peer._call(lambda: left.append(asyncio.ensure_future(comes_late())))
+    assert left[0].cancelled()
+
+
 def test_a_blocking_peer_that_cannot_start_leaves_no_thread() -> None:
     before = threading.active_count()
     with Peer(memory("ann"), listen="127.0.0.1:0").blocking() as one:

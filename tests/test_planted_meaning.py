@@ -10,10 +10,11 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from crdtmem.coherence import asking, exact, finding, gather, judge, offline
+from crdtmem import concern
+from crdtmem.coherence import asking, clues, exact, finding, gather, judge, offline, slots
 from crdtmem.coherence.blocking import Neighbours
 from crdtmem.coherence.standing import Standing
-from tests import test_blocking, test_findings, test_judge, test_offline, test_review
+from tests import test_blocking, test_findings, test_judge, test_offline, test_review, test_view
 from tests.planted import swapped
 
 reviewing: Any = sys.modules["crdtmem.coherence.review"]  # the name in the package is that of the function
@@ -60,6 +61,24 @@ def lying() -> None:
     test_judge.test_a_judge_that_lies_is_not_believed(told, ["unsure", "unsure"])
 
 
+def always(real: Any) -> Any:
+    return lambda *_: True
+
+
+def unsure() -> None:
+    for why in test_offline.UNSURE:
+        test_offline.test_what_may_both_hold_after_all_is_never_certain(why)
+
+
+def sure() -> None:
+    for one, other in test_offline.SURE:
+        test_offline.test_what_has_room_for_one_value_is_certain(one, other)
+
+
+def as_written(real: Any) -> Any:
+    return lambda act, live, tainted: act.value["status"]
+
+
 BUGS: dict[str, tuple[Any, str, Callable[[Any], Any], Callable[[], Any]]] = {
     "a newcomer tells nobody around": (Neighbours, "_tell", lambda real: lambda *_: None, steps),
     "what has gone is still near": (
@@ -72,15 +91,33 @@ BUGS: dict[str, tuple[Any, str, Callable[[Any], Any], Callable[[], Any]]] = {
     "a verdict depends on the order": (test_offline, "judged", one_sided, mirrored),
     "a resolution never falls": (
         finding,
-        "_reopened",
-        lambda real: lambda one, here: one,
+        "status",
+        as_written,
         test_findings.test_a_finding_opened_resolved_and_reopened_by_a_retraction,
     ),
     "what was replaced counts as there": (
         finding,
-        "_here",
-        lambda real: lambda memory, ids: ids,
+        "here",
+        lambda real: lambda state, ids, now: ids,
         test_findings.test_a_resolution_falls_with_a_premise_that_is_replaced,
+    ),
+    "what was retracted counts as there": (
+        finding,
+        "here",
+        lambda real: lambda state, ids, now: ids,
+        test_findings.test_a_finding_goes_with_an_entry_that_was_retracted_where_nothing_is_removed,
+    ),
+    "a view shows findings as they were written": (
+        concern,
+        "status",
+        as_written,
+        test_view.test_findings_show_as_they_stand,
+    ),
+    "a view takes the newest of several acts": (
+        concern,
+        "furthest",
+        lambda real: lambda acts: max(acts, key=lambda act: (act.stamp.hlc, act._id)),
+        test_view.test_of_acts_at_once_the_view_shows_what_the_review_says,
     ),
     "quotes are not looked up": (judge, "_quoted", lambda real: lambda *_: True, lying),
     "a verdict of one judge serves another": (
@@ -113,6 +150,22 @@ BUGS: dict[str, tuple[Any, str, Callable[[Any], Any], Callable[[], Any]]] = {
         lambda real: lambda memory: [],
         test_findings.test_two_replicas_that_review_at_once_end_with_one_set_of_findings,
     ),
+    "it is not asked of what something is said": (clues, "_of_one", always, unsure),
+    "a town does not lie in its country": (clues, "_surely_apart", always, unsure),
+    "every event comes about once": (clues, "_one_event", always, unsure),
+    "what was is what is": (slots, "_tense", lambda real: lambda *_: "", unsure),
+    "also is not heard": (slots, "_some", lambda real: lambda *_: False, unsure),
+    "of several things one is meant": (slots, "_several", lambda real: lambda *_: False, unsure),
+    "what came before or after an event is the event": (slots, "_AROUND", lambda real: (), unsure),
+    "for whom a number holds is not looked at": (slots, "_scope", lambda real: lambda *_: frozenset(), unsure),
+    "every answer is of today": (offline, "_past", lambda real: lambda said: False, unsure),
+    "what governs a number is how exact it is": (
+        slots,
+        "_governs",
+        lambda real: lambda tokens, at: tokens[at].kind == "word",
+        sure,
+    ),
+    "a part is never firmer than the whole": (offline, "_firmer", lambda real: lambda found, *_: found, sure),
     "subjects are not compared": (
         offline,
         "_elsewhere",

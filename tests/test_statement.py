@@ -26,6 +26,8 @@ def told(text: str) -> list[tuple[str, str]]:
         ("in July 1985", "1985-07"),
         ("in 1985", "1985"),
         ("in the 1980s", "1980-1989"),
+        ("from 2005 to 2007", "2005-2007"),
+        ("in 2005-2007", "2005-2007"),
         ("in the 19th century", "1801-1900"),
         ("on 3 May", "0000-05-03"),
     ],
@@ -56,6 +58,8 @@ def test_early_and_late_parts_of_a_decade_do_not_meet() -> None:
         ("two dozen", 24, 24, ""),
         ("about 100", 90, 110, ""),
         ("10 to 15", 10, 15, ""),
+        ("10-15", 10, 15, ""),
+        ("10\u201315 km", 10_000, 15_000, "length"),
         ("more than 200", 200, float("inf"), ""),
         ("up to 20", float("-inf"), 20, ""),
     ],
@@ -97,10 +101,34 @@ def test_a_long_text_is_cut_at_sentences_and_what_is_left_out_is_counted() -> No
 
 def test_slots_say_where_a_value_stands() -> None:
     [slot] = slots(statement("It has a capacity of 25,000 spectators."))
-    assert (slot.heads, slot.link, slot.noun) == ({stem("capacity")}, "of", stem("spectators"))
+    assert (slot.heads, slot.link, slot.noun) == ({stem("capacity")}, "=", stem("spectators"))
     [first] = slots(statement("In 1907, the house was sold."))
     assert first.heads == {stem("house"), stem("sold")}
     assert kinds(statement("Ann is a Turkish composer.")).nouns == {stem("composer")}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["capacity of about 300", "capacity is roughly 300", "capacity: 300", "capacity of at least 300", "capacity, 300"],
+)
+def test_how_exact_a_number_is_does_not_move_it(text: str) -> None:
+    [slot] = slots(statement(f"It has a {text} and is new."))
+    assert (slot.heads, slot.link) == ({stem("capacity")}, "=")
+
+
+def test_slots_say_of_what_when_and_for_whom() -> None:
+    [slot] = slots(statement("The club was based in Rome."))
+    assert (slot.thing, slot.tense, slot.some) == (stem("club"), "then", False)
+    [slot] = slots(statement("It is home to clubs, also based in Rome."))
+    assert (slot.thing, slot.tense, slot.some) == ("", "", True)
+    [slot] = slots(statement("The fee is 20 EUR for adults, and is paid."))
+    assert (slot.tense, slot.scope) == ("now", {"for", stem("adults")})
+
+
+def test_a_title_or_an_initial_ends_no_sentence() -> None:
+    [slot] = slots(statement("It was built by Dr. J. Bailey."))
+    assert [token.word for token in slot.value] == ["dr", "j", "bailey"]
+    assert statement("Plan A holds.").names == {"a"}
 
 
 def test_scripts_without_spaces_and_right_to_left_are_tokens_too() -> None:

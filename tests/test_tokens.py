@@ -124,8 +124,10 @@ def test_peers_with_tokens_see_what_these_allow_until_they_are_revoked(tmp_path:
                 assert (await left).detail == "this token has been revoked"
             stranger = Peer(Replica("eve").open(Q3), dial=one.url, token="guess")
             refused = heard(one, lambda news: news.kind == "refused")
+            why = heard(stranger, lambda news: news.kind == "refused")
             async with stranger:
                 assert "not made by the issuer" in (await refused).detail
+                assert (await why).detail == "this token was not made by the issuer that is trusted here"
 
     asyncio.run(main())
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crdtmem import Closed, Entry, Memory, MisuseError, NotReached, ReadOnly, Replica, Rules, ValueRefused, View
+from crdtmem import Closed, Entry, Memory, MisuseError, NotReached, ReadOnly, Replica, Rules, ValueRefused, View, review
 from crdtmem.change import RECORDS
 from crdtmem.chosen import squashed
-from crdtmem.fields.records import _put
+from crdtmem.coherence import acknowledge, findings, resolve
 from crdtmem.page import tokens_of
 from crdtmem.values import freeze
 from tests.crew import SCOPE, Time, alone, crew, exchange, tell, tick
@@ -177,7 +177,7 @@ def finding(memory: Memory, key: str, *entries: object, **told: Any) -> None:
 
 def reserved(memory: Memory, key: str, value: Any) -> None:
     """What a review does: it writes a field that no agent can open."""
-    memory._write((RECORDS, "@findings"), _put, {}, key, freeze(value), None)
+    memory._put((RECORDS, "@findings"), key, freeze(value), {})
 
 
 def test_findings_stand_beside_what_they_concern() -> None:
@@ -196,6 +196,55 @@ def test_findings_stand_beside_what_they_concern() -> None:
     assert str(view).count(told) == 2
     assert f'(suspect, acknowledged): "it \\"may\\" be\\nold" about [{two}]' in str(view)
     assert "settled" not in str(view) and "@findings" not in str(view)
+
+
+def test_findings_show_as_they_stand() -> None:
+    memory = alone()
+    one, other = memory.set("facts").add("acme.ceo = R. Chen"), memory.set("facts").add("acme.ceo = J. Smith")
+    source = memory.set("sources").add("trade register, 3 May")
+    review(memory).file()
+    [found] = findings(memory)
+
+    def shown() -> list[str]:
+        return sorted(set(re.findall(r"! finding, value \((.*?)\)", str(View(memory, sources="facts")))))
+
+    assert shown() == ["certain, open"]
+    acknowledge(memory, found, why="I ask the registry")
+    assert shown() == ["certain, acknowledged"]
+    resolve(memory, found, "keep", keep=one, why="the register says so", because=[source])
+    settled = memory.version
+    assert shown() == []
+    memory.retract(source, why="it was last year's")  # what the decision rested on
+    assert shown() == ["certain, open"]
+    assert "finding" not in str(View(memory, at=settled))
+    memory.retract(other, why="a typo")  # what it is about
+    assert shown() == []
+
+
+def test_of_acts_at_once_the_view_shows_what_the_review_says() -> None:
+    ann, bob = crew("ann", "bob")
+    ann.set("facts").add("acme.ceo = R. Chen")
+    ann.set("facts").add("acme.ceo = J. Smith")
+    review(ann).file()
+    exchange(ann, bob)
+    resolve(ann, findings(ann)[0], "both", why="two firms")
+    acknowledge(bob, findings(bob)[0], why="I look into it")
+    assert "finding" in str(View(bob))
+    exchange(ann, bob)
+    assert "finding" not in str(View(ann)) and "finding" not in str(View(bob))
+
+
+def test_a_kept_view_ends_when_what_a_decision_rests_on_does() -> None:
+    time = Time()
+    memory = Replica("ann", time=time).open(tenant="acme")
+    one = memory.set("facts").add("acme.ceo = R. Chen")
+    memory.set("facts").add("acme.ceo = J. Smith")
+    source = memory.set("sources").add("trade register, 3 May", ttl=60)
+    review(memory).file()
+    resolve(memory, findings(memory)[0], "keep", keep=one, why="the register says so", because=[source])
+    assert "finding" not in str(View(memory, sources="facts"))
+    time.passes(61)
+    assert "! finding, value (certain, open)" in str(View(memory, sources="facts"))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,8 @@
-"""Other servers to be measured beside ours: installed at first use by their packages' own clients, then run apart."""
+"""Other servers to be measured beside ours: installed at first use by their packages' own clients, then run apart.
+
+Each starts as its README says, with documents in memory alone; or, given a place to keep them, with the persistence
+that its documentation names.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -22,23 +26,25 @@ class Absent(Exception):
 
 
 class Server:
-    """A server that runs, until it is closed. It says on its standard output where it listens."""
+    """A server that runs, until it is killed. It says on its standard output where it listens."""
 
     def __init__(self, command: list[str], environment: dict[str, str]) -> None:
         self._process = subprocess.Popen(
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
         assert self._process.stdout is not None
-        said = self._process.stdout.readline()
-        port = re.search(r"port (\d+)", said)
-        if port is None:
+        said = ""
+        for said in self._process.stdout:
+            if port := re.search(r"port (\d+)", said):
+                break
+        else:
             self.close()
             raise Absent(f"{Path(command[0]).name} did not start: {said.strip() or 'it said nothing'}")
         self.pid = self._process.pid
         self.url = f"ws://127.0.0.1:{port[1]}/room"
 
     def close(self) -> None:
-        """End it."""
+        """End it with SIGKILL: it does nothing more."""
         self._process.kill()
         self._process.communicate()
 
@@ -51,28 +57,40 @@ class Server:
         self.close()
 
 
-def y_websocket() -> Server:
-    """The server of y-websocket, as its README starts it: documents in memory alone.
+Start = Callable[[Path | None], Server]
+
+
+def _y(name: str, package: str, script: str) -> Start:
+    """A server of the y-websocket family, which keeps documents in LevelDB if told where."""
+
+    def start(kept: Path | None = None) -> Server:
+        node, installed = _with_npm(name, package)
+        environment = {"HOST": "127.0.0.1", "PORT": str(_free_port())}
+        if kept is not None:
+            environment["YPERSISTENCE"] = str(kept)
+        return Server([node, str(installed / script)], environment)
+
+    return start
+
+
+def hocuspocus(kept: Path | None = None) -> Server:
+    """The server of hocuspocus, with its Database extension if documents are to be kept.
+
+    The newest that runs on node 20. It stores a document 2 s after the last change, at the latest 10 s after the
+    first, as is its default.
 
     Raises:
         Absent: it cannot be installed or started.
     """
-    node = shutil.which("node")
-    if node is None:
-        raise Absent("y-websocket: there is no node here")
-    script = INSTALLED / "node" / "node_modules" / "y-websocket" / "bin" / "server.cjs"
-    if not script.exists():
-        (INSTALLED / "node").mkdir(parents=True, exist_ok=True)
-        shutil.copy(HERE / "package.json", INSTALLED / "node")
-        _installed("y-websocket", ["npm", "install", "--silent", "--no-audit", "--no-fund"], INSTALLED / "node")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    return Server([node, str(script)], {"HOST": "127.0.0.1", "PORT": str(port)})
+    wanted = ("@hocuspocus/server@3.4.4", "@hocuspocus/extension-database@3.4.4", "yjs@13.6.33", "y-protocols@1.0.6")
+    node, installed = _with_npm("hocuspocus", *wanted)
+    script = installed.parent / "hocuspocus_server.mjs"  # beside the packages, where node looks for them
+    shutil.copy(HERE / script.name, script)
+    return Server([node, str(script), *([str(kept)] if kept else [])], {})
 
 
-def pycrdt_websocket() -> Server:
-    """The server of pycrdt-websocket: documents in memory alone, as is its default.
+def pycrdt_websocket(kept: Path | None = None) -> Server:
+    """The server of pycrdt-websocket, with a SQLiteYStore if documents are to be kept.
 
     Raises:
         Absent: it cannot be installed or started.
@@ -85,19 +103,45 @@ def pycrdt_websocket() -> Server:
         wanted = ["-m", "pip", "install", "--quiet", "-r", str(HERE / "requirements.txt")]
         _installed("pycrdt-websocket", [str(python), *wanted], INSTALLED)
         ready.touch()
-    return Server([str(python), str(HERE / "pycrdt_server.py")], {})
+    return Server([str(python), str(HERE / "pycrdt_server.py"), *([str(kept)] if kept else [])], {})
 
 
-RIVALS: dict[str, Callable[[], Server]] = {"y-websocket": y_websocket, "pycrdt-websocket": pycrdt_websocket}
+RIVALS: Mapping[str, Start] = {
+    "y-websocket": _y("y-websocket", "y-websocket@2.1.0", "y-websocket/bin/server.cjs"),
+    "@y/websocket-server": _y("y-websocket-server", "@y/websocket-server@0.1.1", "@y/websocket-server/src/server.js"),
+    "pycrdt-websocket": pycrdt_websocket,
+    "hocuspocus": hocuspocus,
+}
 
 
 def why_absent(name: str) -> str:
     """Why a server cannot be measured here; empty if it can."""
     try:
-        RIVALS[name]().close()
+        RIVALS[name](None).close()
     except Absent as absent:
         return str(absent)
     return ""
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def _with_npm(name: str, *packages: str) -> tuple[str, Path]:
+    """The node to run them with, and the folder of these packages."""
+    node = shutil.which("node")
+    if node is None:
+        raise Absent(f"{name}: there is no node here")
+    folder = INSTALLED / name
+    ready = folder / "ready"
+    if not ready.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        quiet = ["--loglevel=error", "--no-audit", "--no-fund", "--prefix", str(folder)]
+        _installed(name, ["npm", "install", *quiet, *packages], folder)
+        ready.touch()
+    return node, folder / "node_modules"
 
 
 def _installed(name: str, command: list[str], folder: Path) -> None:
@@ -109,5 +153,6 @@ def _installed(name: str, command: list[str], folder: Path) -> None:
             raise Absent(f"{name} cannot be installed: {error}") from error
         if ran.returncode == 0:
             return
-        failure = (ran.stderr.strip().splitlines() or [""])[-1][:120]
+        said = [line for line in ran.stderr.strip().splitlines() if "complete log" not in line]
+        failure = (said or [""])[-1][:120]
     raise Absent(f"{name} cannot be installed here: {failure or 'it took too long'}")

@@ -1,12 +1,16 @@
 """A server of pycrdt-websocket over the websockets package, without compression: the quickest way found to run it.
 
-It runs in an environment of its own, so it imports nothing of crdtmem.
+Given the path of a file, it keeps its documents there, in a SQLiteYStore: a room is ready once its document has been
+read. It runs in an environment of its own, so it imports nothing of crdtmem.
 """
 
 import asyncio
+import sys
+from contextlib import suppress
 from typing import Any
 
-from pycrdt.websocket import WebsocketServer
+from pycrdt.store import SQLiteYStore, YDocNotFound
+from pycrdt.websocket import WebsocketServer, YRoom
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
@@ -34,8 +38,28 @@ class Channel:
             raise StopAsyncIteration from None
 
 
+class Rooms(WebsocketServer):
+    """Rooms whose documents are kept in a file."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._store = type("Store", (SQLiteYStore,), {"db_path": path})
+        self._opening = asyncio.Lock()
+
+    async def get_room(self, name: str) -> YRoom:
+        async with self._opening:
+            if name not in self.rooms:
+                room = self.rooms[name] = YRoom(ready=False, ystore=self._store(path=name))
+                await self.start_room(room)
+                await room.ystore.started.wait()
+                with suppress(YDocNotFound):
+                    await room.ystore.apply_updates(room.ydoc)
+                room.ready = True
+            return self.rooms[name]
+
+
 async def main() -> None:
-    async with WebsocketServer() as rooms:
+    async with Rooms(sys.argv[1]) if len(sys.argv) > 1 else WebsocketServer() as rooms:
 
         async def handle(connection: ServerConnection) -> None:
             await rooms.serve(Channel(connection))  # type: ignore[arg-type]

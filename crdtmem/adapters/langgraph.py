@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 from langgraph.store.base import (
+    NOT_PROVIDED,
     BaseStore,
     GetOp,
     IndexConfig,
@@ -25,6 +26,7 @@ from langgraph.store.base import (
     Item,
     ListNamespacesOp,
     MatchCondition,
+    NotProvided,
     Op,
     PutOp,
     Result,
@@ -40,6 +42,7 @@ from crdtmem.adapters.together import together
 from crdtmem.adapters.vectors import Candidate, Vector, Vectors
 
 BETWEEN = ".."  # a label has no dot and is never empty, so the first of these ends the namespace
+_MADE = {"made"}  # what is known of an item that is not the first under its key, and has nothing of its own
 FRESH = 0.05  # a read prolongs a life when this part of it is over
 
 
@@ -114,6 +117,23 @@ class CrdtmemStore(BaseStore):
             if asked:
                 self._prolong(item)
         return item
+
+    def put(
+        self,
+        namespace: tuple[str, ...],
+        key: str,
+        value: Mapping[str, Any],
+        index: Literal[False] | list[str] | None = None,
+        *,
+        ttl: float | NotProvided | None = NOT_PROVIDED,
+    ) -> None:
+        """Keep an item: as a batch of one does it, in half the time where nothing but its value is new."""
+        if index is None and (ttl is None or self.ttl_config is None) and type(value) is dict:
+            where = f"{_prefix(tuple(namespace))}{key}"
+            if self._known(where).keys() == _MADE:
+                self._items.put(where, value)
+                return
+        super().put(namespace, key, value, index, ttl=ttl)
 
     def sweep_ttl(self) -> int:
         """Delete what has outlived its time, and say how many items that was. Nobody sees them before that either."""

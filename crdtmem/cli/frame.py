@@ -15,7 +15,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -24,6 +24,9 @@ from crdtmem.cli import given
 from crdtmem.cli.naming import chosen, named, scope
 from crdtmem.entry import Attributes
 from crdtmem.mark import marked
+
+if TYPE_CHECKING:
+    from crdtmem.sqlite import SqliteStore
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="the file of a store, as researcher.db", show_default=False)]
 Which = Annotated[
@@ -57,12 +60,28 @@ def owned(file: Path, which: str | None = None, *, agent: str, role: str | None,
         role: the role it writes in.
         new: begin the file, and the memory, if they are not there.
     """
-    from crdtmem.sqlite import SqliteStore
-    from crdtmem.sqlite.owner import owner_of
-
     asked = None if which is None else scope(which)
     if new and asked is None:
         raise MisuseError("--new needs the name of what is to begin: --memory tenant=..., or with task=... beside it")
+    with keeping(file, agent=agent, role=role, new=new) as (store, replica):
+        held = store.namespaces()
+        try:
+            namespace = chosen(str(file), held, asked)
+        except MisuseError as error:
+            if asked is None or asked in held:
+                raise
+            if not new:
+                raise MisuseError(f"{error}; to begin {named(asked)}: add --new") from None
+            namespace = asked
+        yield replica.open(namespace)
+
+
+@contextmanager
+def keeping(file: Path, *, agent: str, role: str | None, new: bool) -> Iterator[tuple[SqliteStore, Replica]]:
+    """A file and a replica over it, to write; nobody else writes the file meanwhile."""
+    from crdtmem.sqlite import SqliteStore
+    from crdtmem.sqlite.owner import owner_of
+
     if not new and not file.exists():
         raise StoreError(f"{file}: no such file; to begin one: add --new --memory tenant=...")
     try:
@@ -76,16 +95,7 @@ def owned(file: Path, which: str | None = None, *, agent: str, role: str | None,
             "of your own that syncs with it: crdtmem node --help"
         ) from error
     with store, Replica(agent, role=role, store=store) as replica:
-        held = store.namespaces()
-        try:
-            namespace = chosen(str(file), held, asked)
-        except MisuseError as error:
-            if asked is None or asked in held:
-                raise
-            if not new:
-                raise MisuseError(f"{error}; to begin {named(asked)}: add --new") from None
-            namespace = asked
-        yield replica.open(namespace)
+        yield store, replica
 
 
 def reading(run: Callable[..., None]) -> Callable[..., None]:

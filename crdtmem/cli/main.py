@@ -14,7 +14,25 @@ from contextlib import suppress
 import typer
 
 from crdtmem import CrdtmemError, __version__
-from crdtmem.cli import act, check, disagree, find, mcp, out, past, relay, show, status, timeline, token, write
+from crdtmem.cli import (
+    act,
+    carry,
+    check,
+    disagree,
+    doctor,
+    find,
+    keep,
+    mcp,
+    node,
+    out,
+    past,
+    relay,
+    show,
+    status,
+    timeline,
+    token,
+    write,
+)
 from crdtmem.cli.frame import Json
 
 
@@ -67,7 +85,17 @@ GROUPS: dict[str, dict[str, Callable[..., None]]] = {
         "undo": act.undo,
         "restore": act.restore,
     },
+    "Keep": {
+        "doctor": doctor.doctor,
+        "export": carry.export,
+        "import": carry.bring_in,
+        "checkpoint": keep.checkpoint,
+        "prune": keep.prune,
+        "rules": keep.rules,
+    },
     "Connect": {
+        "node": node.node,
+        "presence": node.presence,
         "relay": relay.run,
         "mcp": mcp.run,
         "token": token.issue_one,

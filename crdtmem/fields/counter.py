@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Unpack
 
 from crdtmem.change import COUNTER
-from crdtmem.draft import KeyedDraft
-from crdtmem.entry import About, Attributes, Entry
+from crdtmem.entry import Attributes, Entry
 from crdtmem.errors import ValueRefused
 from crdtmem.fields.field import Field, oldest_first
 from crdtmem.values import MAX_INT, MIN_INT
@@ -32,7 +31,7 @@ class Counter(Field[int]):
             raise ValueRefused(f"amount: a counter counts in int, not {type(amount).__name__}; use round(...)")
         if not MIN_INT <= amount <= MAX_INT:
             raise ValueRefused(f"amount: {amount.bit_length()} bits, more than int64")
-        return self._memory._write(self._at, _add, attributes, amount)
+        return self._memory._put(self._at, None, amount, attributes)
 
     @property
     def value(self) -> int:
@@ -46,7 +45,3 @@ class Counter(Field[int]):
     def _all(self) -> list[Entry]:
         found = (entry for entries in self._memory._listed(self._at) for entry in entries)
         return oldest_first(entry for entry in found if type(entry.key) is not tuple)
-
-
-def _add(part: KeyedDraft, about: About | None, amount: int) -> Entry:
-    return part.add(None, amount, about, amount)

@@ -112,6 +112,24 @@ class Keyed:
                     by_key[key] = slot
         return added, gone
 
+    def put(self, entry: Entry, digest: bytes, old: Entry | None) -> None:
+        """Take in a write of ours that says nothing of others: an entry, in place of all there was under its key.
+
+        Args:
+            entry: final but for its weight.
+            digest: the digest of its part, in which it is alone.
+            old: what there was.
+        """
+        weight = entry._weight = _number(digest[:16], "little")
+        self.by_id[entry._id] = entry
+        if old is not None:
+            del self.by_id[old._id]
+            weight -= old._weight
+        self.by_key[entry.key] = entry
+        self.sum += weight
+        if self.kind == COUNTER:
+            self.total += entry.extra
+
     def resume(self, entries: Iterable[Entry]) -> None:
         """Take in entries that were live when a checkpoint was made."""
         by_id, by_key = self.by_id, self.by_key
@@ -151,11 +169,13 @@ class Keyed:
 
     def written(self, part: Part, number: int, digest: bytes, stamp: Stamp) -> list[Entry]:
         """The entries that a part added, as they were then."""
-        made = self._entries(part, stamp, number << PART_SHIFT)
-        weight = _number(digest[:16], "little")
-        for i, entry in enumerate(made):
-            entry._weight = weight * _power(i) & _MASK
-        return made
+        return [self.one_written(part, number, digest, stamp, i) for i in range(len(part.adds))]
+
+    def one_written(self, part: Part, number: int, digest: bytes, stamp: Stamp, place: int) -> Entry:
+        """One of them."""
+        [entry] = self._entries(part._replace(adds=(part.adds[place],)), stamp, (number << PART_SHIFT) + place)
+        entry._weight = _number(digest[:16], "little") * _power(place) & _MASK
+        return entry
 
     def _entries(self, part: Part, stamp: Stamp, n: int) -> list[Entry]:
         kind, name, said = self.kind, self.name, part.about

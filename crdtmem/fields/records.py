@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from crdtmem.change import RECORDS, Version, is_key
-from crdtmem.draft import KeyedDraft
+from crdtmem.draft import KeyedDraft, put_over
 from crdtmem.entry import About, Attributes, Entry
 from crdtmem.errors import ValueRefused
 from crdtmem.fields.field import Field, oldest_first
@@ -53,10 +53,11 @@ class Records(Field[T], MutableMapping[str, T]):
             seen: the version the decision rests on; what was written since then stays as a sibling.
             attributes: why, because, confidence, tags, source, ttl, valid.
         """
-        past = None if seen is None else self._memory._past(seen)
         plain = type(value) is str and len(value) <= _PLAIN and value.isascii()  # type: ignore[arg-type, attr-defined]
-        frozen = value if plain else freeze(value, f"[{key!r}]")  # the words for an error cost more than the check
-        return self._memory._write(self._at, _put, attributes, _key(key), frozen, past)
+        frozen: Any = value if plain else freeze(value, f"[{key!r}]")  # the words for an error cost more than the check
+        if seen is None:
+            return self._memory._put(self._at, _key(key), frozen, attributes)
+        return self._memory._write(self._at, put_over, attributes, _key(key), frozen, self._memory._past(seen))
 
     def merge(self, key: str, patch: Mapping[str, Any], **attributes: Unpack[Attributes]) -> Entry:
         """Write only these sub-keys of a dict; concurrent merges of other sub-keys all hold."""
@@ -168,15 +169,6 @@ def _key(key: object) -> str:
         raise ValueRefused(f"key {key!r:.40}: a str of at most 1024 characters")
     freeze(key, "key")
     return key
-
-
-def _put(part: KeyedDraft, about: About | None, key: str, frozen: Frozen, past: Mapping[bytes, int] | None) -> Entry:
-    if past is None:
-        return part.put(key, frozen, about)
-    for entry in part.live(key):
-        if entry._id is None or entry._id[1] <= past.get(entry._id[0], 0):
-            part.remove(entry)
-    return part.add(key, frozen, about)
 
 
 def _merge(part: KeyedDraft, about: About | None, key: str, frozen: Frozen) -> Entry:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from crdtmem.change import REGISTER, Version
-from crdtmem.draft import KeyedDraft
+from crdtmem.draft import KeyedDraft, put_over
 from crdtmem.entry import About, Attributes, Entry
 from crdtmem.fields.field import Field, oldest_first
 from crdtmem.fields.resolve import Resolve, resolved, rule
-from crdtmem.values import Frozen, freeze
+from crdtmem.values import freeze
 
 if TYPE_CHECKING:
     from crdtmem.memory import Memory
@@ -48,8 +47,10 @@ class Register(Field[T]):
                 that is here counts as seen.
             attributes: why, because, confidence, tags, source, ttl, valid.
         """
-        past = None if seen is None else self._memory._past(seen)
-        return self._memory._write(self._at, _assign, attributes, freeze(value), past)
+        frozen = freeze(value)
+        if seen is None:
+            return self._memory._put(self._at, None, frozen, attributes)
+        return self._memory._write(self._at, put_over, attributes, None, frozen, self._memory._past(seen))
 
     def clear(self, **attributes: Unpack[Attributes]) -> bool:
         """Take the value away, as far as it is seen here; whether there was one."""
@@ -76,15 +77,6 @@ class Register(Field[T]):
 
     def _all(self) -> list[Entry]:
         return self.siblings
-
-
-def _assign(part: KeyedDraft, about: About | None, frozen: Frozen, past: Mapping[bytes, int] | None) -> Entry:
-    if past is None:
-        return part.put(None, frozen, about)
-    for entry in part.live(None):
-        if entry._id is None or entry._id[1] <= past.get(entry._id[0], 0):
-            part.remove(entry)
-    return part.add(None, frozen, about)
 
 
 def _clear(part: KeyedDraft, about: About | None) -> bool:

@@ -34,7 +34,7 @@ class Set(Field[T], collections.abc.Set[T]):
     def add(self, value: T, **attributes: Unpack[Attributes]) -> Entry:
         """Add a value; its entry replaces those of the same value seen here."""
         frozen = freeze(value)
-        return self._memory._write(self._at, _add, attributes, frozen)
+        return self._memory._put(self._at, key_of(frozen), frozen, attributes)
 
     def update(self, values: Iterable[T], **attributes: Unpack[Attributes]) -> list[Entry]:
         """Add several values in one change."""

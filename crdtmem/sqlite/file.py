@@ -15,7 +15,7 @@ import time
 import weakref
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import apsw
 
@@ -350,6 +350,21 @@ class SqliteStore:
                 with self.explained("open the index beside it"):
                     db = self._indexes[log] = schema.beside(self.path) if self.writable else apsw.Connection(":memory:")
             return db
+
+    def glance(self, sql: str) -> list[Any]:
+        """What the tables beside the file say, whoever owns them; nothing, if they are not there or cannot be read."""
+        with self.lock:
+            self.usable()
+            try:
+                db = schema.beside_to_read(self.path)
+            except apsw.Error:
+                return []
+            try:
+                return list(db.execute(sql))
+            except apsw.Error:
+                return []
+            finally:
+                db.close()
 
     def reindex(self) -> None:
         """Make the index of the blobs anew."""

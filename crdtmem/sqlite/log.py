@@ -512,6 +512,20 @@ class SqliteLog:
         """A database for tables derived from the records; it may come back empty."""
         return self._store.index(self)
 
+    def glance(self, sql: str) -> list[Any]:
+        """What the tables beside the file say, also where another process has them; nothing, if that cannot be read."""
+        return self._store.glance(sql)
+
+    def set_aside(self) -> int:
+        """How many damaged rows were ever set aside."""
+        store = self._store
+        with store.lock, store.steady():
+            try:
+                found: int = store.db.execute("SELECT count(*) FROM quarantine WHERE log = ?", (self.id,)).get or 0
+            except apsw.Error:  # a file of the first version has no such table; or it is damaged, which others tell
+                return 0
+            return found
+
     @property
     def damage(self) -> Sequence[Damage]:
         """What was found broken since this log was opened, and has not been mended."""

@@ -186,6 +186,13 @@ def beside(path: str) -> apsw.Connection:
         return _derived(path)
 
 
+def beside_to_read(path: str) -> apsw.Connection:
+    """The same, for who only looks; it may be another process's, and is never made."""
+    connection = apsw.Connection(path + INDEX, flags=apsw.SQLITE_OPEN_READONLY)
+    connection.set_busy_timeout(200)
+    return connection
+
+
 def _derived(path: str) -> apsw.Connection:
     connection = apsw.Connection(path)
     try:

@@ -1,0 +1,46 @@
+"""What the benchmarks measure beside crdtmem and pip does not bring: python -m benchmarks.install.
+
+On Debian, and where it may, it installs the packages; elsewhere it says what is missing, and those rows are skipped.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+
+from benchmarks.postgres import Absent, program
+
+PACKAGES = {"redis-server": "redis-server", "initdb": "postgresql", "npm": "npm"}
+
+
+def missing() -> list[str]:
+    """The packages whose programs are not there."""
+    return [package for name, package in PACKAGES.items() if not _there(name)]
+
+
+def _there(name: str) -> bool:
+    if name != "initdb":
+        return shutil.which(name) is not None
+    try:
+        return bool(program(name))
+    except Absent:
+        return False
+
+
+def main() -> int:
+    """Install what is missing, or say so; never fails."""
+    wanted = missing()
+    if wanted and os.getuid() == 0 and shutil.which("apt-get"):
+        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}  # and no service is started
+        words = ["apt-get", "install", "--yes", "--quiet=2", "--no-install-recommends", *wanted]
+        subprocess.run(words, env=quiet, check=False)
+        wanted = missing()
+    if wanted:
+        print(f"benchmarks: not installed, so not measured: apt-get install {' '.join(wanted)}", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
