@@ -78,8 +78,8 @@ class Plan(NamedTuple):
         return found
 
 
-_THINKING = 0.05  # seconds, on average; so eight agents leave two cores time to spare
-_OF_MANY = 0.4  # of 32, for the same reason
+_THINKING = 0.1  # seconds, on average; so eight agents, each of which takes in all of the others, leave two cores time
+_OF_MANY = 1.0  # of 32, for the same reason
 
 
 def _plan(rounds: int, seconds: float, cut: float, *, full: bool) -> Plan:
@@ -104,7 +104,7 @@ def _plan(rounds: int, seconds: float, cut: float, *, full: bool) -> Plan:
             *(cell(near, THINK, keys) for keys in (8, 64)),
             *(cell(Stage(agents), kind) for agents in (1, 2) for kind in (LIST, THINK)),
             *(cell(Stage(1), kind, think=0) for kind in (COUNTER, LIST)),
-            *(cell(Stage(32), kind, think=_OF_MANY, seconds=2 * seconds) for kind in (LIST, THINK)),
+            *(cell(Stage(32), kind, think=_OF_MANY, seconds=3 * seconds) for kind in (LIST, THINK)),
             *(cell(far, kind, late=late) for late in (0.001, 0.02) for kind in (LIST, THINK)),
             outage,
             cell(Stage(AGENTS, durability="power"), LIST),

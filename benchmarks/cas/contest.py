@@ -73,7 +73,7 @@ class _Crews(NamedTuple):
             for cell in cells:
                 doing = [crew for crew in crews if cell.taken_by(crew.name)]
                 for crew in doing:
-                    crew.round(cell.work._replace(seconds=_WARMING, cut=0))
+                    crew.round(cell.work._replace(seconds=_WARMING, cut=0, think=min(cell.work.think, _WARMING / 10)))
                 sums: dict[str, list[Sum]] = {crew.name: [] for crew in doing}
                 for number in range(rounds if not cell.work.cut else 1):
                     for crew in doing if number % 2 else reversed(doing):
