@@ -18,8 +18,8 @@ from benchmarks import rows
 from benchmarks.apart import family, resident
 from benchmarks.cas import cells, contest
 from benchmarks.cas.agent import Order, worked
-from benchmarks.cas.cells import AGENTS, Cell, Plan, Stage
-from benchmarks.cas.crew import Crew, Round, Servers
+from benchmarks.cas.cells import AGENTS, Cell, Plan, Round, Stage
+from benchmarks.cas.crew import Crew, Servers
 from benchmarks.cas.summary import Result, summary
 from benchmarks.cas.tally import ACKNOWLEDGED, GIVEN_UP, UNDONE, Span, Sum, Task, percentile, pooled, summed
 from benchmarks.cas.tasks import BUDGET, COUNTER, KINDS, LIST, NUMBERS, SPEND, TEXT, THINK, applied, empty, line, tags
@@ -92,7 +92,7 @@ def test_a_wait_is_all_but_one_thought_and_the_last_one_to_see_it_counts() -> No
         Task("1.1.0", 0, 100, ACKNOWLEDGED, retries=2, thought=(30, 20, 10)),
         Task("1.2.0", 0, 40, ACKNOWLEDGED),
     ]
-    found = summed(THINK, done, [{"done": ["1.1.0", "1.2.0"]}], Span(0, 90), seen=250, cut=Span(30, 60))
+    found = summed(THINK, done, [{"done": ["1.1.0", "1.2.0"]}], Span(0, 90), seen=150, cut=Span(30, 60))
     assert found.waits == (70, 40)
     assert (found.settled, found.cut_off, found.retries) == (150e-9, 1, 2)
 
@@ -100,7 +100,7 @@ def test_a_wait_is_all_but_one_thought_and_the_last_one_to_see_it_counts() -> No
 def test_rounds_are_pooled_but_a_rate_is_a_median() -> None:
     one, two, three = (
         summed(LIST, [Task("1.1.0", 0, 5, ACKNOWLEDGED)] * count, [[line("1.1.0")]], Span(0, 10**9), seen)
-        for count, seen in ((1, 7), (5, 905), (2, 8))
+        for count, seen in ((1, 7), (5, 900), (2, 8))
     )
     whole = pooled([one, two, three])
     assert (whole.rate, whole.tasks, whole.settled, len(whole.waits)) == (2, 8, 900e-9, 8)
@@ -245,7 +245,7 @@ class Hands:
             before = self.value
             order = Order(kind, ("k",), think, *span, look=1)
             done = worked(self, order, 0, number, clock=self.clock, sleep=self.sleep)  # type: ignore[arg-type]
-            sums.append(summed(COUNTER, done, [self.value - before], span, seen=self.now))
+            sums.append(summed(COUNTER, done, [self.value - before], span, seen=0))
         return Result(Cell(Stage(1), work), way, tuple(sums), 2**20)
 
 
@@ -324,7 +324,7 @@ def servers() -> Iterator[Servers]:
 def crew(name: str, stage: Stage, servers: Servers, folder: Path) -> Crew:
     """Real processes; skips where their server or driver is not installed."""
     try:
-        return Crew(name, stage.agents, servers, folder, durability=stage.durability, network=stage.network)
+        return Crew(name, stage, servers, folder)
     except Absent as absent:
         pytest.skip(str(absent))
 

@@ -29,7 +29,7 @@ def agent(end: Connection, kind: Kind, address: Any, path: str, number: int, dur
     """Share, and do what is told.
 
     ("make", kind, names)   put there what a round begins with
-    Order                   do a round; answers with its tasks, then looks at what is there until asked for it
+    Order                   do a round; answers with its tasks and when it stopped, then looks until asked for the values
     ("mark", kind, names)   answers with what is seen, and since when
     ("view", kind, names)   answers with the values
     """
@@ -43,7 +43,7 @@ def agent(end: Connection, kind: Kind, address: Any, path: str, number: int, dur
         what = told(end)
         if isinstance(what, Order):
             rounds += 1
-            end.send(worked(shares, what, number, rounds))
+            end.send((worked(shares, what, number, rounds), time.monotonic_ns()))
             looking.at = what
             continue
         asked, tasks, names = what

@@ -82,6 +82,4 @@ class _Crews(NamedTuple):
                     yield Result(cell, crew.name, tuple(sums[crew.name]), crew.memory())
 
     def _crew(self, name: str, up: ExitStack) -> Crew:
-        stage = self.stage
-        place = Path(up.enter_context(TemporaryDirectory(dir=self.folder)))
-        return Crew(name, stage.agents, self.servers, place, durability=stage.durability, network=stage.network)
+        return Crew(name, self.stage, self.servers, Path(up.enter_context(TemporaryDirectory(dir=self.folder))))

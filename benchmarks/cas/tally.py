@@ -112,7 +112,7 @@ def summed(
         done: all tasks of all agents.
         state: the value of each key in the end.
         span: for how long they were to work; what came later is not in the rate, and may be lost all the same.
-        seen: when the last agent saw what all see in the end.
+        seen: nanoseconds from when all had stopped until the last of them saw what all see in the end.
         cut: when the others could not be reached.
 
     >>> tasks = [Task("1.1", 0, 5, ACKNOWLEDGED), Task("2.1", 0, 7, ACKNOWLEDGED), Task("2.2", 8, 9, GIVEN_UP)]
@@ -121,7 +121,6 @@ def summed(
     """
     kept = [task for task in done if task.acknowledged]
     lost, doubled = _differ(kind, done, kept, state)
-    last = max((task.ended for task in kept), default=span.ended)
     return Sum(
         rate=sum(map(span.holds, kept)) * NANO / (span.ended - span.began),
         waits=tuple(task.waited for task in kept),
@@ -133,7 +132,7 @@ def summed(
         lost=lost,
         doubled=doubled,
         overspent=max(len(kept) - BUDGET, 0) if kind == SPEND else 0,
-        settled=max(seen - last, 0) / NANO,
+        settled=seen / NANO,
         met=sum(task.met for task in done),
         cut_off=sum(map(cut.holds, kept)) if cut else 0,
     )
