@@ -29,7 +29,7 @@ def agent(end: Connection, kind: Kind, address: Any, path: str, number: int, dur
     """Share, and do what is told.
 
     ("make", kind, names)   put there what a round begins with
-    Order                   do a round; answers with its tasks and when it stopped, then looks until asked for the values
+    Order                   do a round; answers with its tasks and when it stopped, then looks until asked for values
     ("mark", kind, names)   answers with what is seen, and since when
     ("view", kind, names)   answers with the values
     """
