@@ -36,20 +36,20 @@ def rows(effort: Effort) -> Iterator[Row]:
     """All rows, in the order of the table."""
     full = effort.rounds > 5
     rounds = 3 if full else 1
-    entries = ENTRIES if full else ENTRIES[:-1]
+    entries, agents, namespaces = (sizes if full else sizes[:-1] for sizes in (ENTRIES, AGENTS, NAMESPACES))
     for operation, points in grown(OPERATIONS, Bulk, entries, rounds):
         yield judged(f"{operation.name}, by entries", "entries", operation.unit, points, reduced=not full)
     raw = {edit.name: points for edit, points in grown(EDITS, RawLong, entries, rounds)}
     for edit, points in grown(EDITS, Long, entries, rounds):
         yield judged(f"{edit.name}, by entries", "entries", edit.unit, points, raw[edit.name], reduced=not full)
     with TemporaryDirectory(prefix="benchmark-", dir=effort.folder) as folder:
-        for what, sizes, costs in (("agents", AGENTS, spread.agents), ("namespaces", NAMESPACES, spread.namespaces)):
+        for what, sizes, costs in (("agents", agents, spread.agents), ("namespaces", namespaces, spread.namespaces)):
             found: dict[tuple[str, str], list[Point]] = {}
             for size in sizes:
                 for name, (unit, cost) in costs(size, rounds, Path(folder)).items():
                     found.setdefault((name, unit), []).append((size, cost))
             for (name, unit), points in found.items():
-                yield judged(f"{name}, by {what}", what, unit, points)
+                yield judged(f"{name}, by {what}", what, unit, points, reduced=not full)
 
 
 def grown(

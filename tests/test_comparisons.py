@@ -82,9 +82,9 @@ def test_a_planted_quadratic_fails_the_run_and_n_log_n_does_not(
 def test_a_tiny_run_of_scale_has_a_row_for_every_target_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scale, "ENTRIES", (20, 50, 1_000_000))  # the last only in full
-    monkeypatch.setattr(scale, "AGENTS", (1, 2))
-    monkeypatch.setattr(scale, "NAMESPACES", (1, 3))
+    monkeypatch.setattr(scale, "ENTRIES", (20, 50, 1_000_000))  # the last of each only in full
+    monkeypatch.setattr(scale, "AGENTS", (1, 2, 128))
+    monkeypatch.setattr(scale, "NAMESPACES", (1, 3, 1_000))
     monkeypatch.setattr(scale.spread, "WRITES", 5)
     measured = {row.name: row for row in scale.rows(QUICK._replace(folder=str(tmp_path)))}
     assert measured.keys() == targets.SCALE.keys()
