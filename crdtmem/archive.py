@@ -100,7 +100,7 @@ def save(
     document = memory._document
     if isinstance(document, Pinned):
         raise MisuseError("an archive holds all of a memory; give it the memory itself, not one pinned by at()")
-    with whole(path) as file:
+    with document.checkpoints.making, whole(path) as file:  # nothing is pruned meanwhile
         return _Writer(memory, identity, progress).write(file)
 
 

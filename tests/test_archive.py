@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from itertools import pairwise
@@ -469,6 +470,25 @@ def test_writing_goes_on_while_an_archive_is_made(tmp_path: Path) -> None:
     assert fresh.digest() == then and "n" not in fresh.fields()
 
 
+def test_a_prune_waits_until_the_archive_is_made(tmp_path: Path) -> None:
+    ann = alone("ann")
+    for n in range(2000):
+        ann.set("s").add(f"{n} " + "x" * 100)
+    began: list[threading.Thread] = []
+
+    def prune(done: int, total: int) -> None:
+        if not began:
+            began.append(threading.Thread(target=ann.prune))
+            began[0].start()
+
+    made = save(ann, tmp_path / "a", progress=prune)
+    began[0].join()
+    assert made.changes == 2000 and not made.pruned and ann._document.state.pruned.any()
+    fresh = alone("new")
+    bring(fresh, tmp_path / "a")
+    assert fresh.digest() == made.digest
+
+
 # -- interrupted, refused, watched -----------------------------------------------------------------
 
 
@@ -493,6 +513,7 @@ def test_a_store_that_fails_half_way_keeps_what_came_and_goes_on_later(tmp_path:
 
 BRINGS = """
 import sys
+import threading
 from crdtmem import Replica
 from crdtmem.bringing import bring
 from tests.crew import SCOPE
