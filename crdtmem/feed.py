@@ -209,7 +209,7 @@ class Feed:
     def older(self, wanted: Mapping[bytes, int], before: int | None, size: int = 256 * 1024) -> tuple[int, list[bytes]]:
         """Records of these sessions up to these seqs, newest first; none when there are no more.
 
-        None either if not all of them were ever here: what is put before what was lent may rest on it.
+        None either if some of them was never here, or not all of it: what is put before what was lent may rest on it.
 
         Args:
             wanted: the sessions, and the newest change of each.
@@ -218,7 +218,8 @@ class Feed:
         """
         log = self._document.log
         if before is None:
-            if not all(self.has(id) for id in wanted.items()):
+            owed = self._document.owed is not None
+            if not all(self.has(id) and not (owed and log.place_of(id[0], 1) is None) for id in wanted.items()):
                 return 0, []
             places = [log.place_of(*id) for id in wanted.items()]
             before = max([place for place in places if place is not None], default=0) + 1

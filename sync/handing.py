@@ -139,8 +139,7 @@ def lend(link: Link, channel: Channel) -> int:
     """Send some history, if it is due; how many bytes."""
     lending, outlet = channel.lending, channel.outlet
     assert lending is not None
-    lacks = lending.lacks or outlet.feed.owed
-    lending.place, records = (0, []) if lacks else outlet.feed.older(lending.wanted, lending.place)
+    lending.place, records = (0, []) if lending.lacks else outlet.feed.older(lending.wanted, lending.place)
     lending.due = False
     if not records:
         channel.lending = None
