@@ -189,10 +189,11 @@ class Writer:
             if isinstance(content, str):
                 if content:
                     root.insert(at, content)
-            elif len(content) == 1:
-                root.insert(at, content[0])
+            elif at == len(root):
+                root.extend(content)
             else:
-                root[at:at] = content
+                for place, value in enumerate(content, at):
+                    root.insert(place, value)
 
     def at_once(self, edits: Sequence[Edit]) -> None:
         """All in one transaction."""
