@@ -18,10 +18,10 @@ from benchmarks import rows
 from benchmarks.apart import family, resident
 from benchmarks.cas import cells, contest
 from benchmarks.cas.agent import Order, worked
-from benchmarks.cas.cells import AGENTS, Cell, Plan, Stage
-from benchmarks.cas.crew import Crew, Round, Servers
+from benchmarks.cas.cells import AGENTS, Cell, Plan, Round, Stage
+from benchmarks.cas.crew import Crew, Servers
 from benchmarks.cas.summary import Result, summary
-from benchmarks.cas.tally import Span, Sum, Task, percentile, pooled, summed
+from benchmarks.cas.tally import ACKNOWLEDGED, GIVEN_UP, UNDONE, Span, Sum, Task, percentile, pooled, summed
 from benchmarks.cas.tasks import BUDGET, COUNTER, KINDS, LIST, NUMBERS, SPEND, TEXT, THINK, applied, empty, line, tags
 from benchmarks.cas.ways import OURS, TRIES, WAYS, Done, GaveUp, Stored, Unreachable
 from benchmarks.postgres import Absent
@@ -47,7 +47,7 @@ def test_a_percentile_is_the_least_value_that_enough_are_not_above(values: list[
 
 HISTORIES = st.lists(
     st.tuples(
-        st.booleans(),  # acknowledged
+        st.sampled_from([ACKNOWLEDGED, GIVEN_UP, UNDONE]),
         st.integers(0, 3),  # how often it is there in the end
         st.lists(st.integers(1, 9), max_size=3).map(tuple),  # thinking
         st.integers(0, 99),  # when it ended
@@ -59,13 +59,13 @@ HISTORIES = st.lists(
 
 @given(HISTORIES, st.sampled_from([LIST, THINK, TEXT]), st.integers(1, 3))
 def test_what_is_lost_done_twice_and_thrown_away_is_what_one_counts_by_hand(
-    history: list[tuple[bool, int, tuple[int, ...], int]], kind: str, keys: int
+    history: list[tuple[str, int, tuple[int, ...], int]], kind: str, keys: int
 ) -> None:
     done, values = [], [empty(kind) for _ in range(keys)]
     lost = doubled = thrown = rate = 0
-    for number, (kept, there, thought, ended) in enumerate(history):
-        tag = f"1.2.{number}"
-        done.append(Task(tag, 0, ended, kept, thought=thought))
+    for number, (became, there, thought, ended) in enumerate(history):
+        tag, kept = f"1.2.{number}", became == ACKNOWLEDGED
+        done.append(Task(tag, 0, ended, became, thought=thought))
         for time in range(there):
             values[(number + time) % keys] = applied(kind, values[(number + time) % keys], tag, "ann")
         lost += kept and there == 0
@@ -75,12 +75,12 @@ def test_what_is_lost_done_twice_and_thrown_away_is_what_one_counts_by_hand(
     found = summed(kind, done, values, Span(0, 50), seen=200)
     assert (found.lost, found.doubled, found.thrown) == (lost, doubled, thrown)
     assert found.rate == pytest.approx(rate / 50e-9)
-    assert found.given_up == len(history) - found.tasks
+    assert found.given_up == sum(became == GIVEN_UP for became, *_ in history)
 
 
 @given(st.integers(0, 60), st.integers(0, 60), st.integers(0, 5))
 def test_of_a_number_one_sees_only_how_many_are_missing_or_too_many(kept: int, value: int, given_up: int) -> None:
-    done = [Task(str(number), 0, 1, number < kept) for number in range(kept + given_up)]
+    done = [Task(str(number), 0, 1, ACKNOWLEDGED if number < kept else GIVEN_UP) for number in range(kept + given_up)]
     found = summed(COUNTER, done, [value], Span(0, 1), seen=1)
     assert found.lost == max(kept - value, 0)
     assert found.doubled == max(value - kept - given_up, 0)
@@ -89,18 +89,18 @@ def test_of_a_number_one_sees_only_how_many_are_missing_or_too_many(kept: int, v
 
 def test_a_wait_is_all_but_one_thought_and_the_last_one_to_see_it_counts() -> None:
     done = [
-        Task("1.1.0", 0, 100, acknowledged=True, retries=2, thought=(30, 20, 10)),
-        Task("1.2.0", 0, 40, acknowledged=True),
+        Task("1.1.0", 0, 100, ACKNOWLEDGED, retries=2, thought=(30, 20, 10)),
+        Task("1.2.0", 0, 40, ACKNOWLEDGED),
     ]
-    found = summed(THINK, done, [{"done": ["1.1.0", "1.2.0"]}], Span(0, 90), seen=250, cut=Span(30, 60))
+    found = summed(THINK, done, [{"done": ["1.1.0", "1.2.0"]}], Span(0, 90), seen=150, cut=Span(30, 60))
     assert found.waits == (70, 40)
     assert (found.settled, found.cut_off, found.retries) == (150e-9, 1, 2)
 
 
 def test_rounds_are_pooled_but_a_rate_is_a_median() -> None:
     one, two, three = (
-        summed(LIST, [Task("1.1.0", 0, 5, acknowledged=True)] * count, [[line("1.1.0")]], Span(0, 10**9), seen)
-        for count, seen in ((1, 7), (5, 905), (2, 8))
+        summed(LIST, [Task("1.1.0", 0, 5, ACKNOWLEDGED)] * count, [[line("1.1.0")]], Span(0, 10**9), seen)
+        for count, seen in ((1, 7), (5, 900), (2, 8))
     )
     whole = pooled([one, two, three])
     assert (whole.rate, whole.tasks, whole.settled, len(whole.waits)) == (2, 8, 900e-9, 8)
@@ -245,7 +245,7 @@ class Hands:
             before = self.value
             order = Order(kind, ("k",), think, *span, look=1)
             done = worked(self, order, 0, number, clock=self.clock, sleep=self.sleep)  # type: ignore[arg-type]
-            sums.append(summed(COUNTER, done, [self.value - before], span, seen=self.now))
+            sums.append(summed(COUNTER, done, [self.value - before], span, seen=0))
         return Result(Cell(Stage(1), work), way, tuple(sums), 2**20)
 
 
@@ -270,12 +270,28 @@ def test_the_pause_is_no_part_of_a_write_and_thinking_counts_once() -> None:
     assert thinking.pooled.thrown == 0
 
 
+def test_after_the_end_nobody_thinks_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refused for ever: what was thought is thrown away, and the task is neither done nor given up."""
+    hands = Hands(0)
+
+    def refused(kind: str, name: str, tag: str, think: Any) -> Done:
+        while True:
+            think()
+
+    monkeypatch.setattr(hands, "do", refused)
+    [task] = worked(hands, Order(THINK, ("k",), 0.1, 0, 10**9, 1), 1, 1, clock=hands.clock, sleep=hands.sleep)  # type: ignore[arg-type]
+    assert task.became == UNDONE
+    assert 10**9 <= sum(task.thought) == task.thrown == task.ended < 1.2 * 10**9
+    found = summed(THINK, [task], [empty(THINK)], Span(0, 10**9), seen=0)
+    assert (found.given_up, found.tasks, found.thrown) == (0, 0, task.thrown)
+
+
 def test_summaries_say_what_was_lost_by_whom() -> None:
     """Of rounds that were made up: each side's losses end up in its own row."""
     cell = Cell(Stage(AGENTS), Round(THINK, 1, 0.05, 1.0))
 
     def result(way: str, there: int) -> Result:
-        done = [Task(f"1.1.{number}", 0, 5, acknowledged=True, retries=1, thought=(2, 2)) for number in range(3)]
+        done = [Task(f"1.1.{number}", 0, 5, ACKNOWLEDGED, retries=1, thought=(2, 2)) for number in range(3)]
         state = [{"done": [f"1.1.{number}" for number in range(there)]}]
         return Result(cell, way, (summed(THINK, done, state, Span(0, 10**9), 9),), 0)
 
@@ -308,7 +324,7 @@ def servers() -> Iterator[Servers]:
 def crew(name: str, stage: Stage, servers: Servers, folder: Path) -> Crew:
     """Real processes; skips where their server or driver is not installed."""
     try:
-        return Crew(name, stage.agents, servers, folder, durability=stage.durability, network=stage.network)
+        return Crew(name, stage, servers, folder)
     except Absent as absent:
         pytest.skip(str(absent))
 
@@ -382,7 +398,7 @@ def test_the_plans_say_in_words_what_they_do() -> None:
 
 def test_every_target_of_the_comparison_has_a_row() -> None:
     """By what a run of all cells would hold, made up."""
-    done = [Task("1.1.0", 0, 5, acknowledged=True, thought=(2,))]
+    done = [Task("1.1.0", 0, 5, ACKNOWLEDGED, thought=(2,))]
     results = []
     for plan_cell in cells.QUICK.cells:
         for way in WAYS:

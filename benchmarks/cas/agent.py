@@ -9,7 +9,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from benchmarks.apart import told
-from benchmarks.cas.tally import Task
+from benchmarks.cas.tally import ACKNOWLEDGED, GIVEN_UP, UNDONE, Task
 from benchmarks.cas.tasks import SPEND, THINK, Spent
 from benchmarks.cas.ways import Done, GaveUp, Kind, Way, way
 
@@ -29,7 +29,7 @@ def agent(end: Connection, kind: Kind, address: Any, path: str, number: int, dur
     """Share, and do what is told.
 
     ("make", kind, names)   put there what a round begins with
-    Order                   do a round; answers with its tasks, then looks at what is there until asked for it
+    Order                   do a round; answers with its tasks and when it stopped, then looks until asked for values
     ("mark", kind, names)   answers with what is seen, and since when
     ("view", kind, names)   answers with the values
     """
@@ -43,7 +43,7 @@ def agent(end: Connection, kind: Kind, address: Any, path: str, number: int, dur
         what = told(end)
         if isinstance(what, Order):
             rounds += 1
-            end.send(worked(shares, what, number, rounds))
+            end.send((worked(shares, what, number, rounds), time.monotonic_ns()))
             looking.at = what
             continue
         asked, tasks, names = what
@@ -87,6 +87,8 @@ def worked(
 ) -> list[Task]:
     """Do all tasks that are begun in time; at the end the first agent does one more, for all to wait for.
 
+    After the end nobody thinks anew: what is refused then, or still waits to be let in, is left undone.
+
     Args:
         shares: the way.
         order: what to do.
@@ -98,9 +100,12 @@ def worked(
     rng = Random(f"{order.names[0]} {number}")
     done: list[Task] = []
     thought: list[int] = []
+    last = False
 
     def think() -> None:
         began = clock()
+        if began >= order.end and not last:
+            raise _Over
         sleep(order.think * rng.uniform(0.5, 1.5))
         thought.append(clock() - began)
 
@@ -109,23 +114,28 @@ def worked(
         if order.kind != THINK:
             left = max(order.end - clock(), 0) / 1e9
             sleep(min(order.think * rng.uniform(0.5, 1.5), left))
-        over = clock() >= order.end
-        if over and (number or order.kind == SPEND):
+        last = clock() >= order.end
+        if last and (number or order.kind == SPEND):
             return done
         tag = f"{rounds}.{number}.{len(done)}"
         thought.clear()
         began = clock()
+        found, became = Done(), ACKNOWLEDGED
         try:
             found = shares.do(order.kind, rng.choice(order.names), tag, think if order.kind == THINK else _do_not)
         except GaveUp as gave_up:
-            found, kept = Done(gave_up.retries), False
+            found, became = Done(gave_up.retries), GIVEN_UP
+        except _Over:
+            found, became = Done(max(len(thought) - 1, 0)), UNDONE
         except Spent:
             return done
-        else:
-            kept = True
-        done.append(Task(tag, began, clock(), kept, found.retries, tuple(thought), found.met))
-        if over:
+        done.append(Task(tag, began, clock(), became, found.retries, tuple(thought), found.met))
+        if last or became == UNDONE:
             return done
+
+
+class _Over(Exception):
+    """The round is over."""
 
 
 def _do_not() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from benchmarks.cas.crew import Round
 from benchmarks.cas.tasks import COUNTER, LIST, SET, SPEND, TEXT, THINK
 from benchmarks.cas.ways import WAYS
 
@@ -28,8 +27,19 @@ class Stage(NamedTuple):
     """What crews are made for."""
 
     agents: int
-    network: str = "direct"
-    durability: str = "process"
+    network: str = "direct"  # or proxy, through which they can be late and cut off
+    durability: str = "process"  # or power, which every acknowledged write survives
+
+
+class Round(NamedTuple):
+    """What a crew is to do."""
+
+    kind: str
+    keys: int
+    think: float  # seconds
+    seconds: float
+    late: float = 0  # seconds that the network takes, each way
+    cut: float = 0  # seconds in the middle of it in which nobody reaches anything
 
 
 class Cell(NamedTuple):
@@ -78,15 +88,15 @@ class Plan(NamedTuple):
         return found
 
 
-_THINKING = 0.05  # seconds, on average; so eight agents leave two cores time to spare
-_OF_MANY = 0.4  # of 32, for the same reason
+_THINKING = 0.1  # seconds, on average; so eight agents, each of which takes in all of the others, leave two cores time
+_OF_MANY = 1.0  # of 32, for the same reason
 
 
 def _plan(rounds: int, seconds: float, cut: float, *, full: bool) -> Plan:
     def cell(stage: Stage, kind: str, keys: int = 1, think: float = _THINKING, **given: float) -> Cell:
         return Cell(stage, Round(kind, keys, think, given.pop("seconds", seconds), **given))
 
-    near, far = Stage(AGENTS), Stage(AGENTS, "proxy")
+    near, far = Stage(AGENTS), Stage(AGENTS if full else AGENTS // 2, "proxy")
     outage = cell(far, LIST, late=0.001, cut=cut, seconds=cut + 2 * seconds)
     if not full:
         return Plan(
@@ -104,7 +114,7 @@ def _plan(rounds: int, seconds: float, cut: float, *, full: bool) -> Plan:
             *(cell(near, THINK, keys) for keys in (8, 64)),
             *(cell(Stage(agents), kind) for agents in (1, 2) for kind in (LIST, THINK)),
             *(cell(Stage(1), kind, think=0) for kind in (COUNTER, LIST)),
-            *(cell(Stage(32), kind, think=_OF_MANY, seconds=2 * seconds) for kind in (LIST, THINK)),
+            *(cell(Stage(32), kind, think=_OF_MANY, seconds=3 * seconds) for kind in (LIST, THINK)),
             *(cell(far, kind, late=late) for late in (0.001, 0.02) for kind in (LIST, THINK)),
             outage,
             cell(Stage(AGENTS, durability="power"), LIST),
@@ -114,4 +124,4 @@ def _plan(rounds: int, seconds: float, cut: float, *, full: bool) -> Plan:
 
 
 FULL = _plan(3, 1.2, 5.0, full=True)
-QUICK = _plan(1, 0.8, 2.0, full=False)
+QUICK = _plan(1, 0.7, 1.5, full=False)

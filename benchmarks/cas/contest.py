@@ -73,7 +73,7 @@ class _Crews(NamedTuple):
             for cell in cells:
                 doing = [crew for crew in crews if cell.taken_by(crew.name)]
                 for crew in doing:
-                    crew.round(cell.work._replace(seconds=_WARMING, cut=0))
+                    crew.round(cell.work._replace(seconds=_WARMING, cut=0, think=min(cell.work.think, _WARMING / 10)))
                 sums: dict[str, list[Sum]] = {crew.name: [] for crew in doing}
                 for number in range(rounds if not cell.work.cut else 1):
                     for crew in doing if number % 2 else reversed(doing):
@@ -82,6 +82,4 @@ class _Crews(NamedTuple):
                     yield Result(cell, crew.name, tuple(sums[crew.name]), crew.memory())
 
     def _crew(self, name: str, up: ExitStack) -> Crew:
-        stage = self.stage
-        place = Path(up.enter_context(TemporaryDirectory(dir=self.folder)))
-        return Crew(name, stage.agents, self.servers, place, durability=stage.durability, network=stage.network)
+        return Crew(name, self.stage, self.servers, Path(up.enter_context(TemporaryDirectory(dir=self.folder))))

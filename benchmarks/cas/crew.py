@@ -8,10 +8,10 @@ from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
 
 from benchmarks.apart import Apart, Silent, family, proportional
 from benchmarks.cas.agent import Order, agent
+from benchmarks.cas.cells import Round, Stage
 from benchmarks.cas.network import network
 from benchmarks.cas.tally import NANO, Span, Sum, summed
 from benchmarks.cas.ways import WAYS
@@ -23,17 +23,6 @@ _SETTLE = 30.0  # seconds until all see the same: only a failure takes them
 _START = 0.05  # seconds for an order to reach everybody
 _LOOK = 0.005
 _NUMBERS = count(1)  # several crews share a server
-
-
-class Round(NamedTuple):
-    """What a crew is to do."""
-
-    kind: str
-    keys: int
-    think: float  # seconds
-    seconds: float
-    late: float = 0  # seconds that the network takes, each way
-    cut: float = 0  # seconds in the middle of it in which nobody reaches anything
 
 
 class Servers:
@@ -83,31 +72,29 @@ class Crew:
 
     Args:
         name: the way in which they share.
-        agents: how many.
+        stage: how many, and what is between them.
         servers: where they find what they need.
         folder: an empty one, for the files.
-        durability: `process`, or `power`.
-        network: `direct`, or `proxy`, through which they can be late and cut off.
 
     Raises:
         Absent: what it needs is not installed.
     """
 
-    def __init__(
-        self, name: str, agents: int, servers: Servers, folder: Path, *, durability: str, network: str = "direct"
-    ) -> None:
+    def __init__(self, name: str, stage: Stage, servers: Servers, folder: Path) -> None:
         self.name = name
-        self.agents = agents
+        self._stage = stage
         self._running = ExitStack()
         self._network: Apart | None = None
         try:
             address, self._server = self._found(servers, folder)
-            if network == "proxy":
+            if stage.network == "proxy":
                 address = self._between(address)
             path = str(folder / "all.db") if WAYS[name].store == "sqlite" else str(folder / "agent-{}.db")
             self._agents = [
-                self._running.enter_context(Apart(agent, WAYS[name], address, path.format(number), number, durability))
-                for number in range(agents)
+                self._running.enter_context(
+                    Apart(agent, WAYS[name], address, path.format(number), number, stage.durability)
+                )
+                for number in range(stage.agents)
             ]
             for one in self._agents:
                 one.hear()
@@ -140,16 +127,18 @@ class Crew:
             self._network.ask(("late", work.late))
         begin = time.monotonic_ns() + int(_START * NANO)
         span = Span(begin, begin + int(work.seconds * NANO))
-        order = Order(work.kind, names, work.think, *span, look=max(_LOOK, self.agents / 1000))
+        order = Order(work.kind, names, work.think, *span, look=max(_LOOK, self._stage.agents / 1000))
         for one in self._agents:
             one.tell(order)
         cut = self._cut(work, span) if work.cut else None
-        done = [task for one in self._agents for task in one.hear()]
+        heard = [one.hear() for one in self._agents]
+        done = [task for tasks, _ in heard for task in tasks]
+        began = max(stopped for _, stopped in heard)
         seen = self._settled(work.kind, names)
         state = [one.ask(("view", work.kind, names)) for one in self._agents]
         if self._network:
             self._network.ask(("late", 0.0))
-        return summed(work.kind, done, state[0], span, seen, cut)
+        return summed(work.kind, done, state[0], span, max(seen - began, 0), cut)
 
     def _cut(self, work: Round, span: Span) -> Span:
         """Cut everybody off in the middle, for so long."""
@@ -172,7 +161,7 @@ class Crew:
             if len({mark for mark, _ in seen}) == 1:
                 return max(since for _, since in seen)
             if time.monotonic() > over:
-                raise Silent(f"{self.name}: {self.agents} agents do not see the same after {_SETTLE:g} s")
+                raise Silent(f"{self.name}: {self._stage.agents} agents do not see the same after {_SETTLE:g} s")
             time.sleep(_LOOK)
 
     def memory(self) -> int:

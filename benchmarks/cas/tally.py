@@ -1,7 +1,7 @@
 """What a round adds up to, from what the agents say they did and what is there in the end. Pure.
 
 1. Only what was acknowledged can be lost: the call had returned.
-2. Thinking is thrown away when its result was rejected, or its task was given up.
+2. Thinking is thrown away when its result was rejected, or its task was given up or left undone.
 3. The time of a write is all that its agent waited for beyond having thought once.
 """
 
@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from benchmarks.cas.tasks import BUDGET, COUNTER, SPEND, tags
 
 NANO = 1e9
+ACKNOWLEDGED, GIVEN_UP, UNDONE = "acknowledged", "given up", "undone"  # undone: the round was over
 
 
 class Task(NamedTuple):
@@ -23,16 +24,25 @@ class Task(NamedTuple):
     tag: str
     began: int
     ended: int
-    acknowledged: bool
+    became: str  # acknowledged, given up, or undone
     retries: int = 0
     thought: tuple[int, ...] = ()  # how long, each time
     met: int = 0  # concurrent values it had to reconcile
 
     @property
+    def acknowledged(self) -> bool:
+        """Whether the call has returned.
+
+        >>> Task("1.1", 0, 100, GIVEN_UP).acknowledged
+        False
+        """
+        return self.became == ACKNOWLEDGED
+
+    @property
     def waited(self) -> int:
         """How long the write took.
 
-        >>> Task("1.1", 0, 100, True, retries=1, thought=(30, 40)).waited
+        >>> Task("1.1", 0, 100, ACKNOWLEDGED, retries=1, thought=(30, 40)).waited
         70
         """
         return self.ended - self.began - (self.thought[0] if self.thought else 0)
@@ -41,7 +51,7 @@ class Task(NamedTuple):
     def thrown(self) -> int:
         """The thinking whose result was not taken.
 
-        >>> Task("1.1", 0, 100, True, retries=1, thought=(30, 40)).thrown
+        >>> Task("1.1", 0, 100, ACKNOWLEDGED, retries=1, thought=(30, 40)).thrown
         30
         """
         return sum(self.thought[:-1] if self.acknowledged else self.thought)
@@ -56,7 +66,7 @@ class Span(NamedTuple):
     def holds(self, task: Task) -> bool:
         """Whether a task was acknowledged within it.
 
-        >>> Span(0, 10).holds(Task("1.1", 0, 10, True))
+        >>> Span(0, 10).holds(Task("1.1", 0, 10, ACKNOWLEDGED))
         True
         """
         return task.acknowledged and self.began <= task.ended <= self.ended
@@ -102,16 +112,15 @@ def summed(
         done: all tasks of all agents.
         state: the value of each key in the end.
         span: for how long they were to work; what came later is not in the rate, and may be lost all the same.
-        seen: when the last agent saw what all see in the end.
+        seen: nanoseconds from when all had stopped until the last of them saw what all see in the end.
         cut: when the others could not be reached.
 
-    >>> tasks = [Task("1.1", 0, 5, True), Task("2.1", 0, 7, True), Task("2.2", 8, 9, False)]
+    >>> tasks = [Task("1.1", 0, 5, ACKNOWLEDGED), Task("2.1", 0, 7, ACKNOWLEDGED), Task("2.2", 8, 9, GIVEN_UP)]
     >>> summed("counter", tasks, [1], Span(0, 10**9), 12).lost
     1
     """
     kept = [task for task in done if task.acknowledged]
     lost, doubled = _differ(kind, done, kept, state)
-    last = max((task.ended for task in kept), default=span.ended)
     return Sum(
         rate=sum(map(span.holds, kept)) * NANO / (span.ended - span.began),
         waits=tuple(task.waited for task in kept),
@@ -119,11 +128,11 @@ def summed(
         retries=sum(task.retries for task in done),
         thought=sum(sum(task.thought) for task in done),
         thrown=sum(task.thrown for task in done),
-        given_up=len(done) - len(kept),
+        given_up=sum(task.became == GIVEN_UP for task in done),
         lost=lost,
         doubled=doubled,
         overspent=max(len(kept) - BUDGET, 0) if kind == SPEND else 0,
-        settled=max(seen - last, 0) / NANO,
+        settled=seen / NANO,
         met=sum(task.met for task in done),
         cut_off=sum(map(cut.holds, kept)) if cut else 0,
     )
@@ -132,7 +141,7 @@ def summed(
 def pooled(sums: Sequence[Sum]) -> Sum:
     """Rounds together: the median of the rates, the longest wait for all to see it, and the rest added up.
 
-    >>> one = summed("counter", [Task("1.1", 0, 5, True)], [1], Span(0, 10**9), 0)
+    >>> one = summed("counter", [Task("1.1", 0, 5, ACKNOWLEDGED)], [1], Span(0, 10**9), 0)
     >>> pooled([one, one]).tasks, pooled([one, one]).rate
     (2, 1.0)
     """
