@@ -269,6 +269,8 @@ def test_a_tiny_run_of_traces_has_five_rows_for_each_workload_and_names_a_bad_fi
         f"{work}, {what}" for work in works for what in ("time", "update", "document", "load", "memory")
     }
     assert all(row.figure is not None and row.figure.median > 0 for name, row in measured.items() if name not in costs)
+    update = measured["what attribution costs, update"].figure
+    assert update is not None and 80 < update.median < 150  # bytes: a header, a seal now and then
     assert unmet(measured.values()) == []
 
 
