@@ -210,10 +210,13 @@ def test_ctrl_c_while_it_waits_for_input_writes_nothing(file: Path) -> None:
     digest = read(file).digest()
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=CLEAN) as process:
         side = Path(f"{file}-owner")
-        while not side.exists():  # it owns the file, and waits for its input
-            assert process.poll() is None
+        assert process.stdin is not None and process.stderr is not None
+        process.stdin.write(b"x" * 200_000)  # more than a pipe holds: once it is written, somebody reads
+        process.stdin.flush()
+        assert side.exists()
         process.send_signal(signal.SIGINT)
-        assert process.stderr is not None and process.stderr.read() == b""
+        process.stdin.close()  # should it come just before the next read, that one ends, too
+        assert process.stderr.read() == b""
     assert process.returncode == 130
     assert read(file).digest() == digest and not side.exists()
 

@@ -110,7 +110,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build("sdist", folder / "tree", folder)
     [sdist] = folder.glob("*.tar.gz")
     with tarfile.open(sdist) as tar:
-        tar.extractall(folder / "unpacked", filter="data")
+        safely = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # Python 3.11.3 and older know none
+        tar.extractall(folder / "unpacked", **safely)
     [tree] = (folder / "unpacked").iterdir()
     build("wheel", tree, folder / "again")
     return folder
