@@ -308,6 +308,21 @@ def test_summaries_say_what_was_lost_by_whom() -> None:
     assert results[0].row().also["% of the thinking thrown away"] == 50
 
 
+def test_a_plot_shows_how_much_of_the_time_is_thinking() -> None:
+    """Two crews that do all that thinking allows, and half of it, however long they think."""
+    results = []
+    for agents, think in ((1, 0.1), (8, 0.1), (32, 1.0)):
+        for way, share in ((OURS, 1.0), ("SQLite, version column", 0.5)):
+            done = [Task(f"1.1.{number}", 0, 5, ACKNOWLEDGED) for number in range(round(10 * agents / think * share))]
+            found = summed(THINK, done, [{"done": [task.tag for task in done]}], Span(0, 10**10), 0)
+            results.append(Result(Cell(Stage(agents), Round(THINK, 1, think, 10.0)), way, (found,), 0))
+    [row] = [row for row in summary(results) if row.series]
+    ours, theirs = row.series
+    assert ours.points == ((1, 1.0), (8, 1.0), (32, 1.0))
+    assert theirs.points == ((1, 0.5), (8, 0.5), (32, 0.5))
+    assert row.figure == rows.Figure((1.0,))
+
+
 # -- real processes --------------------------------------------------------------------------------
 
 NEAR = Stage(AGENTS)

@@ -12,7 +12,7 @@ from benchmarks.cas.ways import OURS, WAYS
 from benchmarks.harness import Figure
 from benchmarks.rows import Row, Series
 
-RATE = "tasks a second"
+RATE, SHARE = "tasks a second", "of what thinking allows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,21 +148,21 @@ def _beside(results: Sequence[Result], name: str, chosen: Chosen) -> Iterator[Ro
 
 
 def _plotted(results: Sequence[Result]) -> Iterator[Row]:
-    """How the rate goes with the number of agents, by kind of task."""
+    """How much of what thinking alone would allow is done, by agents: large crews think longer."""
     for kind in (LIST, THINK):
         lines = []
         for way in WAYS:
             points = {
-                one.cell.stage.agents: one.rate.median
+                one.cell.stage.agents: one.rate.median * one.cell.work.think / one.cell.stage.agents
                 for one in results
                 if one.way == way and one.cell.work.kind == kind and _plain(one.cell)
             }
             if len(points) > 1:
-                lines.append(Series(way, "agents", RATE, tuple(sorted((x, y) for x, y in points.items() if y > 0))))
+                lines.append(Series(way, "agents", SHARE, tuple(sorted((x, y) for x, y in points.items() if y > 0))))
         if lines:
             last = Figure((dict(lines[0].points)[max(x for x, _ in lines[0].points)],))
             note = f"of {lines[0].name}, the most agents"
-            yield Row(f"cas, {_AT[kind]}, by agents", RATE, last, note=note, series=tuple(lines))
+            yield Row(f"cas, {_AT[kind]}, by agents", SHARE, last, note=note, series=tuple(lines))
 
 
 def _plain(cell: Cell) -> bool:
