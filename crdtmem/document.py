@@ -255,7 +255,8 @@ class Document:
             if trust is not None and trust.rules is not None:
                 self._pace.spend(trust.rules, self.now(), len(written.core))
             change = written
-            kept = _new(Record, (session.id, seq, change.hash, change.core, change.seal))
+            seal = self._seals.on_the_way(seq, change.hash)
+            kept = _new(Record, (session.id, seq, change.hash, change.core, seal))
             self.log.append([kept])
         except BaseException as error:
             for entries in staged:
@@ -331,7 +332,7 @@ class Document:
         by = None if actor is self.actor or actor == self.actor else actor
         header = (state.namespace, id, seq, session.hash, (), None, hlc, by, None)
         core, hash, digest = compose_one(header, _new(Keyed, (kind, name, said, (add,), removes)))
-        kept = _new(Record, (id, seq, hash, core, b""))
+        kept = _new(Record, (id, seq, hash, core, self._seals.on_the_way(seq, hash)))
         try:
             self.log.append([kept])
         except BaseException:

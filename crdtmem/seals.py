@@ -1,7 +1,8 @@
 """How far what we wrote is sealed: at hand at once, for good a little later (decision 13).
 
-The newest change of a session that goes on is sealed here and in what is handed out; the log gets the seal with the
-next flush, unless another stands for it by then. What is sealed on the way, or where a session ends, is stored then.
+Every 64th change is kept with its seal, so that a flush never has many to make. The newest change of a session that
+goes on is sealed here and in what is handed out; the log gets the seal with the next flush, unless another stands for
+it by then. Where a session ends it is stored then.
 """
 
 from __future__ import annotations
@@ -38,10 +39,19 @@ class Seals:
         """A new session of ours."""
         self._sealed[session] = 0
 
+    def on_the_way(self, seq: int, hash: bytes) -> bytes:
+        """The seal with which a change of ours is kept, if it is one of those that have one; else no bytes."""
+        return b"" if seq % SEAL_EVERY else self._identity.sign(hash)
+
     def wrote(self, kept: Record) -> bool:
         """A change of ours is the newest record; whether too much stands under one seal by now."""
         self._newest = kept
         self._bytes += len(kept[3])
+        if kept[4]:
+            self._sealed[kept[0]] = kept[1]
+            self._bytes = 0
+            if self._late is not None and self._late.session == kept[0]:
+                self._late = None  # this one stands for it
         return self._bytes > SEAL_BYTES
 
     def took(self, kept: Record) -> None:

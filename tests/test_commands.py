@@ -689,3 +689,25 @@ def test_the_shell_is_told_of_fields(file: Path, monkeypatch: pytest.MonkeyPatch
     assert "plan" in fields(Typed(), "")  # type: ignore[arg-type]
     Typed.params = {"file": Path("none.db")}
     assert fields(Typed(), "") == []  # type: ignore[arg-type]
+
+
+def test_bench_measures_each_line_and_leaves_nothing(tmp_path: Path) -> None:
+    [told] = Ran("bench", "--folder", tmp_path, "--seconds", "0.01", "--json").ok().json
+    assert {"write, to a file", "read by key", "change received", "compare and swap"} <= told["lines"].keys()
+    assert all(0 < each["low"] <= each["us"] <= each["high"] for each in told["lines"].values())
+    shown = Ran("bench", "--folder", tmp_path, "--seconds", "0.01").ok().out
+    assert len(shown.splitlines()) == 1 + len(told["lines"]) and " x" in shown
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--seconds", "0"), "from 0.01 to 60"),
+        (("--seconds", "nan"), "from 0.01 to 60"),
+        (("--folder", "/nowhere"), "no such folder"),
+    ],
+)
+def test_bench_says_what_it_cannot_do(arguments: tuple[str, str], words: str) -> None:
+    ran = Ran("bench", *arguments)
+    assert ran.code == 1 and words in ran.err and ran.out == ""

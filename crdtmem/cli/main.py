@@ -14,7 +14,7 @@ from contextlib import suppress
 import typer
 
 from crdtmem import CrdtmemError, __version__
-from crdtmem.cli import act, check, disagree, find, mcp, out, past, relay, show, status, timeline, token, write
+from crdtmem.cli import act, bench, check, disagree, find, mcp, out, past, relay, show, status, timeline, token, write
 from crdtmem.cli.carry import bring_in, export
 from crdtmem.cli.demo import command as demo
 from crdtmem.cli.doctor import doctor
@@ -89,7 +89,7 @@ GROUPS: dict[str, dict[str, Callable[..., None]]] = {
         "token": token.issue_one,
         "identity": token.identity,
     },
-    "Beside": {"version": version},
+    "Beside": {"bench": bench.bench, "version": version},
 }
 _SIGNED = {"ignore_unknown_options": True}  # so that -5 is a number
 _Misunderstood: type[Exception] = typer.BadParameter.__mro__[2]  # the base of what typer raises, wherever it keeps it
