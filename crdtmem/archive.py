@@ -33,7 +33,6 @@ from crdtmem.clock import MAX_STAMP, moment
 from crdtmem.errors import BadBytes, MisuseError, StoreError
 from crdtmem.feed import Feed
 from crdtmem.identity import Identity, verify
-from crdtmem.inbox import SEAL_EVERY
 from crdtmem.namespace import LABELS, Namespace
 from crdtmem.past import Pinned
 from crdtmem.store import Record
@@ -181,8 +180,8 @@ class _Writer:
             if seq != before + 1 and (before or not pruned.hash(id, seq - 1)):
                 self._torn()
             self._seen[id] = seq
-            if not kept.seal and (seq == last or seq % SEAL_EVERY == 0):
-                kept = self._sealed(kept, needed=seq == last and id not in forks)
+            if not kept.seal and seq == last:
+                kept = self._sealed(kept, needed=id not in forks)
             yield kept.data
 
     def _sealed(self, kept: Record, *, needed: bool) -> Record:

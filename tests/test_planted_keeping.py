@@ -70,10 +70,6 @@ BUGS: dict[str, Bug] = {
         lambda: swapped(crdtmem.archive._Writer, "_sealed", lambda real: lambda self, kept, needed: kept),
         lambda: test_archive.test_beside_a_live_owner_its_key_seals_what_is_not_sealed_yet(place()),
     ),
-    "only the newest change of a session is sealed": Bug(
-        lambda: swapped(crdtmem.archive, "SEAL_EVERY", lambda real: 1 << 40),
-        lambda: test_archive.test_beside_a_live_owner_its_key_seals_what_is_not_sealed_yet(place()),
-    ),
     "an archive is read once": Bug(
         lambda: swapped(crdtmem.bringing._Bringing, "_changes", _only_once),
         lambda: test_archive.test_sessions_side_by_side_under_sparse_seals_enter_all_the_same(place()),

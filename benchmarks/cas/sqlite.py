@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import apsw
@@ -17,7 +18,12 @@ class File:
     def __init__(self, path: str, durability: str) -> None:
         self._db = apsw.Connection(path)
         self._db.set_busy_timeout(_PATIENCE)
-        self._db.pragma("journal_mode", "wal")
+        while True:
+            try:
+                self._db.pragma("journal_mode", "wal")
+                break
+            except apsw.BusyError:  # another agent is just doing the same, for which SQLite does not wait
+                time.sleep(0.001)
         self._db.pragma("synchronous", "full" if durability == "power" else "normal")
         self._cursor = self._db.cursor()
         for table in TABLES:
