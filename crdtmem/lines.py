@@ -111,6 +111,16 @@ def _told(kind: int, entry: Entry) -> dict[str, Any]:
     if kind == RECORDS:
         said["key"] = entry.key
     said |= {"value": plain(entry.value), "by": entry.by, "at": entry.at.isoformat()}
+    return said | attributes(entry)
+
+
+def attributes(entry: Entry) -> dict[str, Any]:
+    """What an entry says of itself, and what is known of it, as JSON can say it. What it does not say is left out.
+
+    >>> from crdtmem import Replica
+    >>> attributes(Replica("ann").open(tenant="acme").counter("n").add(1, why="seen", tags=["a"]))
+    {'why': 'seen', 'tags': ['a']}
+    """
     start, end = entry.valid
     more: dict[str, Any] = {
         "role": entry.role,
@@ -125,7 +135,7 @@ def _told(kind: int, entry: Entry) -> dict[str, Any]:
         "verified": entry.verified or None,
         "tainted": entry.tainted or None,
     }
-    return said | {name: value for name, value in more.items() if value not in (None, [])}
+    return {name: value for name, value in more.items() if value not in (None, [])}
 
 
 def plain(value: Any) -> Any:

@@ -81,6 +81,8 @@ def entry_data(entry: Entry, kind: str) -> dict[str, Any]:
     (True, {'field': 'status', 'kind': 'register', 'value': 'done', 'by': 'ann', 'at': '2023-11-14T22:13:20+00:00', \
 'why': 'tests green'})
     """
+    from crdtmem.lines import attributes
+
     said: dict[str, Any] = {"id": str(entry.id), "field": entry.field, "kind": kind}
     if kind == "records":
         said["key"] = entry.key
@@ -89,21 +91,7 @@ def entry_data(entry: Entry, kind: str) -> dict[str, Any]:
         said["patch"] = True
     if kind == "counter":
         said["amount"] = entry.extra
-    start, end = entry.valid
-    more: dict[str, Any] = {
-        "role": entry.role,
-        "why": entry.why,
-        "because": [str(id) for id in entry.because],
-        "confidence": entry.confidence,
-        "tags": list(entry.tags),
-        "source": entry.source if entry.source != "agent" else None,
-        "ttl": entry.ttl,
-        "valid_from": start and start.isoformat(),
-        "valid_until": end and end.isoformat(),
-        "verified": entry.verified or None,
-        "tainted": entry.tainted or None,
-    }
-    return said | {name: value for name, value in more.items() if value not in (None, [])}
+    return said | attributes(entry)
 
 
 def event_data(event: Event) -> dict[str, Any]:
