@@ -308,3 +308,15 @@ def test_two_that_owe_each_other_and_meet_through_a_third_alone_lack_nothing_in_
     assert not any(memory.owed for memory in (ann, bob, cid))
     same(ann, bob)
     same(ann, cid)
+
+
+def test_two_that_owe_each_other_lend_what_each_has() -> None:
+    ann, bob = busy("ann"), busy("bob")
+    of_ann, of_bob = (b"".join(Feed(memory).hand_over()) for memory in (ann, bob))
+    Feed(ann).take_over(of_bob)
+    Feed(bob).take_over(of_ann)
+    wire = Wire(together("ann", ann), together("bob", bob), grant=TOGETHER)
+    for now in range(1, 10 * PATIENCE):
+        wire.tick(now)
+    assert not ann.owed and not bob.owed
+    same(ann, bob)

@@ -132,6 +132,18 @@ def test_of_changes_handed_out_one_by_one_every_64th_seal_is_stored_at_once_and_
     assert sum(seals(log)) == 3
 
 
+def test_who_writes_much_and_flushes_late_has_its_seals_on_the_way_already() -> None:
+    """Else a flush, and with it a checkpoint, would hold the memory for as long as it takes to make them all."""
+    memory = Replica("ann").open(SCOPE)
+    for number in range(SEAL_EVERY):
+        memory.set("s").add(number)
+        with memory.change():
+            memory.set("s").add("one of")
+            memory.counter("n").add(1)
+    log = memory._document.log
+    assert [number for number, sealed in enumerate(seals(log), 1) if sealed] == [SEAL_EVERY, 2 * SEAL_EVERY]
+
+
 @pytest.mark.parametrize("end", ["close", "changes"])
 def test_what_is_stored_at_the_end_is_sealed(end: str) -> None:
     store = MemoryStore()
