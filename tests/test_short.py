@@ -150,6 +150,16 @@ def test_who_is_watched_has_met_others_or_obeys_rules_goes_the_long_way(monkeypa
     assert went_short(owned, monkeypatch, four) == []
 
 
+def test_a_write_says_what_it_follows() -> None:
+    memory, other = alone(), alone("bob")
+    four(memory)
+    four(other)
+    exchange(memory, other)
+    memory.set("s").add(2)
+    [last] = [change for change in map(decode, memory.changes()) if change.seq == 5]
+    assert [(head[0] != last.session, head[1]) for head in last.deps] == [(True, 4)]
+
+
 def test_siblings_and_times_to_live_go_the_long_way(monkeypatch: pytest.MonkeyPatch) -> None:
     memory, other = alone(), alone("bob")
     four(memory)
