@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import compress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from crdtmem.change import COUNTER, RECORDS, TEXT, Version
@@ -186,7 +185,7 @@ class _Status:
                 shown_by(owner)._id
                 for field in fields.values()
                 if type(field) is Ordered and not field.mortal
-                for owner in compress(field.owners, field.alive)
+                for owner in field.units.showing()
             }
         return id in self._shown
 

@@ -7,8 +7,7 @@ write is the draft of one field, begun and committed under the memory's lock, so
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import compress
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from crdtmem.change import COUNTER, MAX_RUNS, PART_SHIFT, RECORDS, TEXT, utf16
@@ -17,7 +16,8 @@ from crdtmem.change import Ordered as OrderedPart
 from crdtmem.entry import About, Entry, Writer, over, settled
 from crdtmem.errors import ValueRefused
 from crdtmem.fields.keyed import Keyed, mortal
-from crdtmem.fields.ordered import Gone, Ordered, shares, shown_by
+from crdtmem.fields.ordered import Gone, Ordered, shares, shown_by, unit_at
+from crdtmem.fields.units import Place
 from crdtmem.state import State
 from crdtmem.values import MAX_INT, MIN_INT, Frozen
 from crdtmem.yupdate import Unit
@@ -184,16 +184,13 @@ class OrderedDraft:
     It speaks of units by their Yjs ids, so what others write while it is open moves nothing.
     """
 
-    __slots__ = ("_chars", "_clocks", "_owners", "_pieces", "_shown", "_whole", "field")
+    __slots__ = ("_pieces", "_units", "field")
 
     def __init__(self, field: Ordered, *, snapshot: bool) -> None:
         self.field = field
-        self._whole = not field.dead and not field.moves  # whether all that stood there shows
-        self._chars = field.chars
-        self._owners, self._clocks, self._shown = field.owners, field.clocks, field.shown()
-        if snapshot:
-            self._owners, self._clocks, self._shown = self._owners[:], self._clocks[:], self._shown[:]
-        self._pieces: list[Fresh | Stretch] = [Stretch(0, len(self._owners))] if self._owners else []
+        shown = field.shown()
+        self._units = shown.copy() if snapshot and shown is field.units else shown  # what stood there
+        self._pieces: list[Fresh | Stretch] = [Stretch(0, shown.size)] if shown.size else []
 
     @property
     def mortal(self) -> bool:
@@ -205,30 +202,23 @@ class OrderedDraft:
 
     def _size(self, piece: Fresh | Stretch) -> int:
         """How much of it shows."""
-        if self._whole or type(piece) is Fresh:
-            return len(piece)
-        return len(piece) - self._shown.count(0, piece.start, piece.end)  # type: ignore[union-attr]
+        if type(piece) is Stretch:
+            return self._units.live(piece.end) - self._units.live(piece.start)
+        return len(piece)
 
     @property
     def text(self) -> str:
         """What a text would read."""
         return "".join(
-            "".join(self._of(piece, self._chars)) if type(piece) is Stretch else piece.content  # type: ignore[union-attr]
+            self._units.text(*piece) if type(piece) is Stretch else piece.content  # type: ignore[union-attr]
             for piece in self._pieces
         )
-
-    def _of(self, piece: Stretch, what: Sequence[Any]) -> Sequence[Any]:
-        """What shows of a stretch."""
-        whole = what[piece.start : piece.end]
-        if self._size(piece) == len(piece):
-            return whole
-        return list(compress(whole, self._shown[piece.start : piece.end]))
 
     def entries(self) -> list[Entry]:
         """What a sequence would hold."""
         found: list[Entry] = []
         for piece in self._pieces:
-            found += map(shown_by, self._of(piece, self._owners)) if type(piece) is Stretch else piece.entries  # type: ignore[union-attr]
+            found += map(shown_by, self._units.showing(*piece)) if type(piece) is Stretch else piece.entries  # type: ignore[union-attr]
         return found
 
     def shares(self) -> list[Entry]:
@@ -236,7 +226,7 @@ class OrderedDraft:
         found: list[Entry] = []
         for piece in self._pieces:
             if type(piece) is Stretch:
-                found += shares(self._of(piece, self._owners), "".join(self._of(piece, self._chars)))
+                found += shares(self._units.showing(*piece), self._units.text(*piece))
             else:
                 found += piece.entries  # type: ignore[union-attr]
         return found
@@ -269,7 +259,7 @@ class OrderedDraft:
             if at < size:
                 cut = at + behind
                 if type(piece) is Stretch:
-                    cut = self._nth(piece, at) + behind - piece.start
+                    cut = self._units.nth(self._units.live(piece.start) + at) + behind - piece.start
                 if cut == 0:
                     return index
                 if cut < len(piece):
@@ -277,23 +267,6 @@ class OrderedDraft:
                 return index + 1
             at -= size
         raise IndexError(at)
-
-    def _nth(self, piece: Stretch, n: int) -> int:
-        """Where the n-th unit that shows in a stretch stood."""
-        low, high = piece
-        if self._whole:
-            return low + n
-        while high - low > 32:
-            if self._shown.count(0, low, high) == 0:
-                return low + n
-            middle = (low + high) // 2
-            size = middle - low - self._shown.count(0, low, middle)
-            if n < size:
-                high = middle
-            else:
-                n -= size
-                low = middle
-        return [at for at in range(low, high) if self._shown[at]][n]
 
     def _halves(self, piece: Fresh | Stretch, at: int) -> list[Fresh | Stretch]:
         if type(piece) is Stretch:
@@ -368,38 +341,42 @@ class OrderedDraft:
 
     def _last_unit(self, at: int) -> Unit:
         """The last UTF-16 unit of what stood there."""
-        wide = self.field.kind == TEXT and self._chars[at] > "\uffff"
-        return self._owners[at]._stamp.writer.client, self._clocks[at] + wide
+        place = self._units.place(at)
+        client, clock = unit_at(place)
+        return client, clock + self._wide(place)
+
+    def _wide(self, place: Any) -> bool:
+        """Whether a unit takes two clocks."""
+        return self.field.kind == TEXT and place[0].chars[place[1]] > "\uffff"
 
     def _deletes(self) -> list[tuple[int, int, int]]:
         """The spans of Yjs units that showed and are gone from the table."""
         deletes: list[tuple[int, int, int]] = []
-        for at in self._gone():
-            client, last = self._last_unit(at)
-            clock = self._clocks[at]
+        for place in self._gone():
+            client, clock = unit_at(place)
+            size = 1 + self._wide(place)
             if deletes and deletes[-1][0] == client and sum(deletes[-1][1:]) == clock:
-                deletes[-1] = (client, deletes[-1][1], last + 1 - deletes[-1][1])
+                deletes[-1] = (client, deletes[-1][1], deletes[-1][2] + size)
             else:
-                deletes.append((client, clock, last + 1 - clock))
+                deletes.append((client, clock, size))
         return deletes
 
-    def _gone(self) -> list[int]:
+    def _gone(self) -> list[Place]:
         """The units that showed and are gone from the table; with each moved entry all the places it stands in."""
-        gone: list[int] = []
+        gone: list[Place] = []
         at = 0
-        for piece in (*self._pieces, Stretch(len(self._owners), len(self._owners))):
+        for piece in (*self._pieces, Stretch(self._units.size, self._units.size)):
             if type(piece) is Stretch:
-                gone += [unit for unit in range(at, piece.start) if self._shown[unit]]
+                for units, start, end in self._units.between(at, piece.start):
+                    gone += [(units, unit) for unit in range(start, end) if units.alive[unit]]
                 at = piece.end
         if gone and self.field.moves:
-            entries = {shown_by(self._owners[unit])._id for unit in gone}
-            doubles = range(len(self._owners))
+            entries = {shown_by(piece.owners[at])._id for piece, at in gone}
             gone += [
-                unit
-                for unit in doubles
-                if not self._shown[unit]
-                and type(self._owners[unit]) is not Gone
-                and shown_by(self._owners[unit])._id in entries
+                (piece, at)
+                for piece in self._units.pieces
+                for at, owner in enumerate(piece.owners)
+                if not piece.alive[at] and type(owner) is not Gone and shown_by(owner)._id in entries
             ]
         return gone
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import compress
 from typing import Any
 
 from msgspec import Struct
@@ -147,7 +146,7 @@ class _Explainer:
                 shown_by(owner)._id: (kind, shown_by(owner))
                 for (kind, _), field in self._state.fields.items()
                 if type(field) is Ordered
-                for owner in compress(field.owners, field.alive)
+                for owner in field.units.showing()
             }
         return self._shown.get(id)
 

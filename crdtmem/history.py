@@ -232,25 +232,27 @@ def increments(past: PastState, name: str) -> list[tuple[Entry, int]]:
 
 def _reorder(now: Ordered, then: Ordered, part: OrderedDraft, said: About | None, fallen: Set[Any]) -> int:
     """Walk both in the one order they share; what shows in one alone is deleted, or written again."""
-    shown, shown_then = now.shown(), then.shown()
-    steps = place = at = 0
+    steps = place = 0
     back: list[tuple[Any, Any]] = []
-    for here in range(len(now.owners)):
-        was = at < len(then.owners) and then.unit(at) == now.unit(here)
-        if was and shown_then[at] and not shown[here]:
-            owner = shown_by(then.owners[at])
+    before = then.shown().each()
+    old = next(before, None)
+    for unit, _, shows, _ in now.shown().each():
+        was = old if old is not None and old[0] == unit else None
+        if was and was[2] and not shows:
+            owner = shown_by(was[1])
             if owner._id not in fallen:
-                back.append((owner, then.chars[at] if now.kind == TEXT else None))
-        elif shown[here]:
+                back.append((owner, was[3] if now.kind == TEXT else None))
+        elif shows:
             place += _write_again(part, place, back, said)
             steps += len(back)
             back.clear()
-            if was and shown_then[at]:
+            if was and was[2]:
                 place += 1
             else:
                 part.delete(place, place + 1)
                 steps += 1
-        at += was
+        if was:
+            old = next(before, None)
     _write_again(part, place, back, said)
     return steps + len(back)
 

@@ -17,7 +17,7 @@ import threading
 from bisect import insort
 from collections.abc import Callable, Iterable, Iterator
 from heapq import merge
-from itertools import compress, count
+from itertools import count
 from typing import Any, NamedTuple
 
 from crdtmem.change import COUNTER, PART_SHIFT, SEQUENCE, TEXT
@@ -175,8 +175,8 @@ class Index:
     def _extend(self, at: At, field: Any, ids: set[Any]) -> bool:
         """Take in what was appended; False if not all of it is near the end."""
         rows = self._rows(at)
-        start = -len(ids) - _SPARE
-        found = [owner for owner in compress(field.owners[start:], field.alive[start:]) if owner._id in ids]
+        start = max(field.size() - len(ids) - _SPARE, 0)
+        found = [owner for owner in field.units.showing(start) if owner._id in ids]
         if len(found) < len(ids):
             return False
         for entry in found:
@@ -280,7 +280,7 @@ def passages(field: Any) -> dict[Any, Passage]:
     """The paragraphs of a text that say something, in its order, by what they are made of."""
     found: dict[Any, Passage] = {}
     text: str = field.text
-    owners: list[Any] = list(compress(field.owners, field.alive))
+    owners: list[Any] = field.units.showing()
     start = 0
     for line in text.split("\n"):
         end = start + len(line)

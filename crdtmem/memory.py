@@ -733,7 +733,7 @@ def checked_actor(agent: object, role: object = None) -> Actor:
 
 
 def _holds(field: Keyed | Ordered) -> bool:
-    return bool(field.by_id if type(field) is Keyed else field.dead < len(field.alive))  # type: ignore[union-attr]
+    return bool(field.by_id if type(field) is Keyed else field.dead < field.size())  # type: ignore[union-attr]
 
 
 @lru_cache

@@ -215,7 +215,7 @@ class PastState:
                             for client, clock, length in part[4]:
                                 gone.difference_update((client, clock + i) for i in range(length))
         void = self.now.taint.voiding
-        owners = {owner._id: owner for owner, live in zip(here.owners, here.alive, strict=True) if live}
+        owners = {owner._id: owner for owner in here.units.showing()}
 
         def alive(owner: Any, unit: Unit, shows: bool) -> Any:  # noqa: FBT001
             if shows:

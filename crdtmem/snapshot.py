@@ -169,10 +169,10 @@ def _frozen(field: Ordered) -> tuple[Any, ...]:
     return (
         field.kind,
         field.name,
-        field.owners[:],
-        field.clocks.tobytes(),
-        bytes(field.alive),
-        field.chars,
+        field.units.owners(),
+        field.units.clocks().tobytes(),
+        bytes(field.units.alive()),
+        field.units.chars(),
         list(field.ticks.items()),
         [(client, clocks[:]) for client, clocks in field.pairs.items()],
         [(client, clocks[:]) for client, clocks in field.voids.items()],
@@ -318,7 +318,7 @@ class _Reader:
         field.resume(
             units,
             array("Q", clocks),
-            bytearray(alive),
+            alive,
             chars,
             dict(ticks),
             dict(pairs),

@@ -38,7 +38,7 @@ from crdtmem.entry import Writer
 from crdtmem.facts import Facts
 from crdtmem.feed import Feed
 from crdtmem.fields.keyed import Keyed
-from crdtmem.fields.ordered import Moved, Ordered
+from crdtmem.fields.ordered import Moved, Ordered, unit_at
 from crdtmem.identity import client_id, session_id
 from crdtmem.inbox import Inbox
 from crdtmem.index import Index
@@ -242,7 +242,7 @@ def byte_offsets(real):
 
     def observed(self, update):
         at = real(self, update)
-        return len(self.chars[:at].encode()) if self.kind == TEXT else at
+        return len(self.units.chars()[:at].encode()) if self.kind == TEXT else at
 
     return observed
 
@@ -252,7 +252,7 @@ def cut_inside_a_surrogate_pair(real):
     """What follows an astral character is put into its middle, and nobody minds."""
 
     def last_unit(self, at):
-        return self._owners[at]._stamp.writer.client, self._clocks[at]
+        return unit_at(self._units.place(at))
 
     return last_unit
 
@@ -275,8 +275,8 @@ def first_place_holds(real):
 
     def hidden(self):
         seen, lost = set(), set()
-        for at, owner in enumerate(self.owners):
-            if self.alive[at]:
+        for at, (_, owner, alive, _) in enumerate(self.units.each()):
+            if alive:
                 entry = owner.entry if type(owner) is Moved else owner
                 (lost if entry._id in seen else set()).add(at)
                 seen.add(entry._id)

@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 from crdtmem import Identity, Memory, MemoryStore
 from crdtmem.change import SEQUENCE, TEXT, Ordered
 from crdtmem.entry import Entry, Stamp
-from crdtmem.fields.ordered import MANY, Gone, missing, shown_by
+from crdtmem.fields import ordered
+from crdtmem.fields.ordered import Gone, missing, shown_by
 from crdtmem.fields.ordered import Ordered as Field
+from crdtmem.fields.units import PIECE
+from crdtmem.yupdate import insertion
 from tests.crew import alone, crew, exchange, tell
 from tests.drawn import HARD
 from tests.forger import Forger
@@ -31,22 +34,24 @@ def agrees(memory: Memory) -> None:
     """What is kept beside Yjs is what Yjs holds, deleted units too; and the alive ones, and no others, show."""
     for (kind, _), f in memory._document.state.fields.items():
         assert isinstance(f, Field)
+        f.encoded()  # Yjs knows all
         root = f._doc.get("", type=type(f._root))
-        assert len(f.owners) == len(f.clocks) == len(f.alive) == len(set(map(f.unit, range(len(f.owners)))))
-        assert f.dead == f.alive.count(0)
-        assert [type(owner) is not Gone for owner in f.owners] == list(map(bool, f.alive))
+        units = list(f.units.each())
+        assert len({unit for unit, *_ in units}) == len(units) == f.size()
+        assert f.dead == [alive for _, _, alive, _ in units].count(0)
+        assert [type(owner) is not Gone for _, owner, _, _ in units] == [bool(alive) for _, _, alive, _ in units]
         if kind == TEXT:
-            assert f.chars == str(root)
-            assert f.text == "".join(char for char, alive in zip(f.chars, f.alive, strict=True) if alive)
+            assert f.units.chars() == str(root)
+            assert f.text == "".join(char for _, _, alive, char in units if alive)
             assert "".join(entry.value for entry in f.shares()) == f.text
-            assert f.shown() == f.alive
+            assert f.shown() is f.units
         else:
-            assert len(root) == len(f.owners)
+            assert len(root) == f.size()
             hidden = f.hidden()
-            assert all(f.alive[at] for at in hidden)
-            shown = [at for at, alive in enumerate(f.alive) if alive and at not in hidden]
-            assert [at for at, shows in enumerate(f.shown()) if shows] == shown
-            assert f.entries() == [shown_by(f.owners[at]) for at in shown]
+            assert all(units[at][2] for at in hidden)
+            shown = [at for at, (_, _, alive, _) in enumerate(units) if alive and at not in hidden]
+            assert [at for at, shows in enumerate(f.shown().alive()) if shows] == shown
+            assert f.entries() == [shown_by(units[at][1]) for at in shown]
 
 
 def told(records: list[bytes], orders: Any) -> list[Memory]:
@@ -304,13 +309,13 @@ def test_a_value_two_have_moved_shows_where_the_later_move_put_it_and_goes_from_
     for memory in (ann, bob, cyd):
         assert list(memory.sequence("l")) == ["a", "b", "x", "c"]
         cells = field(memory, SEQUENCE)
-        assert (len(cells.owners), cells.dead, cells.moves, len(cells.hidden())) == (7, 1, 3, 2)
+        assert (len(cells.units.owners()), cells.dead, cells.moves, len(cells.hidden())) == (7, 1, 3, 2)
     bob.sequence("l").remove(entry)
     exchange(ann, bob, cyd)
     for memory in (ann, bob, cyd):
         assert list(memory.sequence("l")) == ["a", "b", "c"]
         cells = field(memory, SEQUENCE)
-        assert (len(cells.owners), cells.dead, cells.moves, cells.hidden()) == (7, 4, 0, set())
+        assert (len(cells.units.owners()), cells.dead, cells.moves, cells.hidden()) == (7, 4, 0, set())
         agrees(memory)
 
 
@@ -392,8 +397,8 @@ def test_a_run_behind_a_deleted_unit_stands_where_that_unit_stood(seed: int) -> 
     gone = ann.changes()[-1]
     for reader in told([records[0], gone, records[1]], permutations((gone, records[1]))):
         assert (str(reader.text("t")), list(reader.sequence("l"))) == ("a23", ["x", "2", "3"])
-        assert field(reader, TEXT).chars == f"a{GRIN}2b3"
-        assert list(field(reader, SEQUENCE).alive) == [1, 0, 1, 0, 1]
+        assert field(reader, TEXT).units.chars() == f"a{GRIN}2b3"
+        assert list(field(reader, SEQUENCE).units.alive()) == [1, 0, 1, 0, 1]
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -420,7 +425,7 @@ def test_the_right_neighbour_is_the_next_unit_of_the_past_whatever_stands_in_bet
     records.append(run(writers[1], (writers[1].client, 1), "again", one))
     orders = [Random(f"{seed}{n}").sample(records[1:], 7) for n in range(10)]
     readers = told(records, [records[1:], records[:0:-1], *orders])
-    texts = {field(reader, TEXT).chars for reader in readers}
+    texts = {field(reader, TEXT).units.chars() for reader in readers}
     assert len(texts) == 1
     [text] = texts
     assert text.index("0é") + 2 == text.index("oné")
@@ -440,16 +445,13 @@ def test_who_writes_on_alone_needs_no_look_at_what_others_wrote() -> None:
     def never(stamp: Any) -> bool:
         raise AssertionError(stamp)
 
-    [writer] = {owner._stamp.writer for owner in text.owners if owner._stamp.writer.client == m}
+    [writer] = {owner._stamp.writer for owner in text.units.owners() if owner._stamp.writer.client == m}
     assert str(ann.text("t")) == "ann [abc]"
-    assert text._right(writer, (m, 4), 8, never) == ((m, 1), True)
-    assert text._right(writer, (m, 4), 7, never) == ((m, 1), False)  # as if another's unit stood there
-    assert text._right(writer, (m, 4), 7, None) == ((m, 4), True)
-    assert text._right(writer, (m, 3), 7, lambda stamp: stamp.writer is not writer) == (None, False)
-    assert text._right(writer, None, 0, lambda stamp: stamp.writer is writer) == ((m, 0), False)
-    writer.saw = writer.seq + 1  # it has seen something new since
-    assert text._right(writer, (m, 4), 7, lambda stamp: True) == ((m, 4), True)
-    agrees(ann)
+    behind, before = text.units.place(8), text.units.place(7)
+    assert text._right(writer, (m, 4), behind, never) == ((m, 1), True)
+    assert text._right(writer, (m, 4), before, never) == ((m, 1), False)  # as if another's unit stood there
+    assert text._right(writer, (m, 4), before, None) == ((m, 4), True)
+    assert text._right(writer, (m, 3), before, lambda stamp: stamp.writer is not writer) == (None, False)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -467,9 +469,9 @@ def test_who_writes_on_having_seen_what_came_behind_stands_before_it(seed: int) 
         assert str(reader.text("t")) == "far [abX]"
 
 
-@pytest.mark.parametrize("count", [MANY - 1, MANY, 3 * MANY])
+@pytest.mark.parametrize("count", [7, 2 * PIECE])
 def test_a_delete_of_many_spans_finds_them_all(count: int) -> None:
-    """From so many on by an index, which knows the first half of a pair only, as a span does."""
+    """The index knows the first half of a pair only, as a span does."""
     ann, bob = crew("ann", "bob")
     ann.text("t").append(f"{GRIN}x" * count)
     ann.sequence("l").extend(range(2 * count))
@@ -516,13 +518,12 @@ def test_a_unit_is_found_by_search_and_by_either_half_of_a_character() -> None:
         exchange(*memories)
     for memory in memories:
         text = field(memory, TEXT)
-        for at in range(len(text.owners)):
-            client, clock = text.unit(at)
-            for hint in (0, 3, len(text.owners), len(text.owners) + 5):
-                text._hint = hint
-                assert text._find((client, clock)) == at
-                if text.chars[at] == GRIN:
-                    assert text._find((client, clock + 1)) == at
+        for at, ((client, clock), _, _, char) in enumerate(text.units.each()):
+            for hint in (None, 0, 3, text.size()):
+                text._hint = None if hint is None else text.units.place(hint)
+                assert text._find((client, clock)) == text.units.place(at)
+                if char == GRIN:
+                    assert text._find((client, clock + 1)) == text.units.place(at)
 
 
 def test_a_deleted_unit_keeps_who_put_it_there_and_nothing_else() -> None:
@@ -535,12 +536,12 @@ def test_a_deleted_unit_keeps_who_put_it_there_and_nothing_else() -> None:
     exchange(ann, bob)
     for memory in (ann, bob):
         text, cells = field(memory, TEXT), field(memory, SEQUENCE)
-        husks = text.owners[2:]
-        assert [type(owner) for owner in text.owners] == [Entry] * 2 + [Gone] * 6
+        husks = text.units.owners()[2:]
+        assert [type(owner) for owner in text.units.owners()] == [Entry] * 2 + [Gone] * 6
         assert len(set(map(id, husks))) == 1  # one for all that went of an entry
         assert husks[0]._stamp.writer.agent == "ann"
         assert not hasattr(husks[0], "__dict__")
-        assert [type(owner) for owner in cells.owners] == [Gone, Entry]
+        assert [type(owner) for owner in cells.units.owners()] == [Gone, Entry]
         assert [(share.id, share.value) for share in memory.text("t").entries()] == [(entry.id, "a ")]
         agrees(memory)
 
@@ -551,13 +552,13 @@ def test_a_caller_may_keep_what_it_was_shown() -> None:
     ann.text("t").append("abc")
     ann.sequence("l").extend([1, 2, 3])
     text, cells = field(ann, TEXT), field(ann, SEQUENCE)
-    assert text.text is text.chars  # nothing deleted: no copy
-    assert cells.shown() is cells.alive
+    assert text.text is text.text
+    assert cells.shown() is cells.units  # nothing moved: no copy
     ann.text("t").delete(1, 2)
     assert text.text is text.text
-    assert (text.text, text.chars) == ("ac", "abc")
+    assert (text.text, text.units.chars()) == ("ac", "abc")
     ann.text("t").insert(1, "-")
-    assert (text.text, text.chars) == ("a-c", "a-bc")
+    assert (text.text, text.units.chars()) == ("a-c", "a-bc")
     for step in (lambda: None, lambda: ann.sequence("l").remove(1), lambda: ann.sequence("l").move(0, 1)):
         step()
         before = cells.entries()
@@ -567,7 +568,7 @@ def test_a_caller_may_keep_what_it_was_shown() -> None:
         assert list(ann.sequence("l")) == [entry.value for entry in held]
     assert [entry.value for entry in cells.entries()] == [3, 1]
     assert cells.shown() is cells.shown()
-    assert list(cells.shown()) == list(cells.alive) == [0, 0, 1, 1]
+    assert list(cells.shown().alive()) == list(cells.units.alive()) == [0, 0, 1, 1]
     agrees(ann)
 
 
@@ -662,7 +663,7 @@ def test_what_is_buried_takes_its_place_and_shows_nothing(kind: int) -> None:
     stamp = Stamp(writer, 1, 1 << 16, None)
     f.bury(part, 0, stamp, None)
     assert f.digest() == before
-    assert len(f.owners) == 2 + part.units
+    assert len(f.units.owners()) == 2 + part.units
     assert f.dead == part.units
     agrees(ann)
     assert f.made((writer.client, 0)) is stamp
@@ -691,3 +692,27 @@ def test_a_move_of_what_is_void_shows_nothing() -> None:
     assert (came, went) == ([], [])
     assert [entry.value for entry in f.entries()] == [1, 2]
     agrees(ann)
+
+
+@pytest.mark.parametrize("later", [2, 100])
+def test_what_an_author_writes_on_and_on_is_told_to_yjs_in_one_run(later: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Yjs counts a run anew whenever it grows. What comes between, and too much, ends it."""
+    told_of: list[Any] = []
+    monkeypatch.setattr(ordered, "insertion", lambda *given: told_of.append(given[4]) or insertion(*given))
+    monkeypatch.setattr(ordered, "LATER", later)
+    ann, bob = crew("ann", "bob")
+    for char in "abcd":
+        ann.text("t").append(char)
+        ann.sequence("l").append(char)
+    field(ann, TEXT).encoded()
+    field(ann, SEQUENCE).encoded()
+    assert told_of == (["ab", 2, "cd", 2] if later == 2 else ["abcd", 4])
+    told_of.clear()
+    tell(ann, bob)
+    bob.text("t").insert(2, "!")
+    ann.text("t").append("e")
+    exchange(ann, bob)
+    for memory in (ann, bob):
+        agrees(memory)
+        assert str(memory.text("t")) == "ab!cde"
+    assert told_of.count("!") == 2

@@ -52,10 +52,20 @@ def inside(state: State) -> dict[str, Any]:
         if not field.size():
             continue
         if isinstance(field, Units):
-            owners = [(type(o), o._id, told(getattr(o, "entry", None)), stamped(o._stamp)) for o in field.owners]
-            found[at] = (owners, list(field.clocks), bytes(field.alive), field.chars, field.dead, field.moves)
+            owners = [
+                (type(o), o._id, told(getattr(o, "entry", None)), stamped(o._stamp)) for o in field.units.owners()
+            ]
+            found[at] = (
+                owners,
+                list(field.units.clocks()),
+                bytes(field.units.alive()),
+                field.units.chars(),
+                field.dead,
+                field.moves,
+            )
             found[at, "marks"] = (field.ticks, field.pairs, field.voids, field.latest, bool(field.mortal))
             found[at, "read"] = (list(map(told, field.entries())) if at[0] == SEQUENCE else field.text, field.digest())
+            field.encoded()  # what Yjs is told later it knows then
             found[at, "yjs"] = str(field._root)
         else:
             found[at] = {id: (told(e), e._weight, stamped(e._stamp)) for id, e in field.by_id.items()}

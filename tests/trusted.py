@@ -245,11 +245,13 @@ def facts(state: State) -> dict[str, Any]:
         "totals": {at: field.total for at, field in state.fields.items() if at[0] == COUNTER and field.by_id},  # type: ignore[union-attr]
         "text": {at: field.text for at, field in state.fields.items() if at[0] == TEXT and field.text},  # type: ignore[union-attr]
         "order": {
-            at: [field.unit(i) for i in range(len(field.owners))]  # type: ignore[union-attr]
+            at: [unit for unit, *_ in field.units.each()]  # type: ignore[union-attr]
             for at, field in state.fields.items()
             if at[0] >= SEQUENCE and field.size()
         },
-        "alive": {at: bytes(field.alive) for at, field in state.fields.items() if at[0] >= SEQUENCE and field.size()},  # type: ignore[union-attr]
+        "alive": {
+            at: bytes(field.units.alive()) for at, field in state.fields.items() if at[0] >= SEQUENCE and field.size()
+        },  # type: ignore[union-attr]
     }
 
 
@@ -468,9 +470,9 @@ class Oracle:
                     assert real.total == self.total(name)
             else:
                 units = self.units(kind, name)
-                here = {real.unit(at): at for at in range(len(real.owners)) if real.alive[at]}
+                here = {unit: char for unit, _, alive, char in real.units.each() if alive}
                 if kind == TEXT:
-                    assert {unit: real.chars[at] for unit, at in here.items()} == units
+                    assert here == units
                 else:
                     assert here.keys() == units.keys()
                     assert {e._id for e in real.entries()} == set(units.values())

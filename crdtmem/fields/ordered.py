@@ -13,6 +13,8 @@ Rules kept here:
 - A run or delete that would cut a surrogate pair is void: with half a character Yjs replicas diverge.
 - The place of a run is known where nothing concurrent stands between its neighbours; otherwise an observer is set for
   that one update. A standing observer costs 7 us an update, and time in proportion to the document.
+- What an author writes on and on is told to Yjs in one run, when something else has to be told: Yjs joins it to the run
+  before, and counts all of that anew for each letter (7 us in every 10,000).
 - A moved value keeps its entry. Two concurrent moves leave it in two places; the later one (hlc, session) shows.
 """
 
@@ -22,13 +24,13 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
-from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 from crdtmem.change import PART_SHIFT, TEXT
 from crdtmem.change import Ordered as Part
 from crdtmem.entry import Entry, Stamp, Writer
 from crdtmem.fields.keyed import mortal
+from crdtmem.fields.units import Place, Units
 from crdtmem.values import encode
 from crdtmem.yupdate import Unit, gap, insertion
 
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from pycrdt import Doc
 
 Past = Callable[[Stamp], bool]
-MANY = 8  # so many units are looked for one by one; for more an index is made
+LATER = 10_000  # units that Yjs is told later, at most
 
 
 class Moved:
@@ -64,6 +66,20 @@ class Gone:
         self.entry = entry
 
 
+class Later:
+    """A run that Yjs has not been told yet."""
+
+    __slots__ = ("client", "clock", "content", "end", "left", "right")
+
+    def __init__(self, client: int, clock: int, left: Unit | None, right: Unit | None) -> None:
+        self.client = client
+        self.clock = clock  # of its first unit
+        self.end = clock  # and the one after its last
+        self.left = left
+        self.right = right
+        self.content: list[Any] = []
+
+
 class Ordered:
     """The units of one sequence or text field."""
 
@@ -75,12 +91,8 @@ class Ordered:
         self.name = name
         self._doc: Doc[Any] = Doc(allow_multithreading=True)
         self._root: Any = self._doc.get("", type=Text if kind == TEXT else Array)
-        self.owners: list[Any] = []  # of every unit, deleted ones too: an Entry, Moved or Gone
-        self.clocks = array("Q")
-        self.alive = bytearray()
-        self.dead = 0
+        self.units = Units()  # deleted ones too; the owner of each is an Entry, Moved or Gone
         self.keeps = False  # whether what deleted units of a sequence showed stays here
-        self.chars = ""  # of a text
         self.ticks: dict[int, int] = {}  # client -> its next clock
         self.pairs: dict[int, list[int]] = {}  # client -> sorted clocks of high surrogates
         self.voids: dict[int, list[int]] = {}  # client -> where the units of void parts begin and end, in turn
@@ -88,14 +100,20 @@ class Ordered:
         self.notable = False  # whether what came last says something of other entries
         self.mortal = 0  # entries of a sequence that were given a time to live
         self.latest: dict[int, tuple[Unit, Unit | None, int]] = {}  # client -> its last run: end, right, change
-        self._hint = 0
-        self._shown: bytearray | None = None
+        self._hint: Place | None = None
+        self._later: Later | None = None
+        self._shown: Units | None = None
         self._entries: list[Entry] | None = None
         self._text: str | None = None
 
     def size(self) -> int:
         """How many units it keeps, deleted ones too."""
-        return len(self.owners)
+        return self.units.size
+
+    @property
+    def dead(self) -> int:
+        """How many of them are deleted."""
+        return self.units.dead
 
     # -- judging -----------------------------------------------------------------------------------
 
@@ -133,7 +151,7 @@ class Ordered:
             return None
         if self._unknown(left, 1, client, mine):
             return "a run names a unit that is not in its past"
-        if past is not None and left[0] != client and not past(self.owners[self._find(left)]._stamp):
+        if past is not None and left[0] != client and not past(self._stamp(left)):
             return "a run names a unit that its author had not seen"
         if self._cuts(left) or (left[0] == client and left[1] in fresh):
             return "a run cuts a surrogate pair"
@@ -162,6 +180,7 @@ class Ordered:
         units = part.units
         if units:
             clock = self.ticks.get(client, 0)
+            self._tell()
             self._doc.apply_update(gap(client, clock, units))
             self.ticks[client] = clock + units
             self.voids.setdefault(client, []).extend((clock, clock + units))
@@ -245,83 +264,68 @@ class Ordered:
     ) -> None:
         client = stamp.writer.client
         clock = self.ticks.get(client, 0)
-        text = self.kind == TEXT
-        size = len(self.owners)
-        at = 0 if left is None else self._find(left) + 1
-        right, sure = self._right(stamp.writer, left, at, past)
-        update = insertion(client, clock, left, right, content if text else len(content))
+        place = self.units.place(0) if left is None else self._behind(left)
+        right, sure = self._right(stamp.writer, left, place, past)
+        clocks, end = self._clocked(client, clock, content)
         if sure:
-            self._doc.apply_update(update)
+            self._tell_later(client, clock, end, left, right, content)
         else:
-            at = self._observed(update)
-        if text:
-            clocks = array("Q")
-            for char in content:
-                clocks.append(clock)
-                if char > "\uffff":
-                    self.pairs.setdefault(client, []).append(clock)
-                    clock += 1
-                clock += 1
-            self.chars = self.chars + content if at == size else self.chars[:at] + content + self.chars[at:]
-            owners = owners * len(clocks)
-        else:
-            clocks = array("Q", range(clock, clock + len(content)))
-            clock += len(content)
-        alive = b"\x01" * len(owners) if live else bytes(len(owners))
-        if not live:
-            self.dead += len(owners)
-        if at == size:
-            self.owners += owners
-            self.clocks += clocks
-            self.alive += alive
-        else:
-            self.owners[at:at] = owners
-            self.clocks[at:at] = clocks
-            self.alive[at:at] = alive
-        self.ticks[client] = clock
-        self._hint = at + len(owners)
-        self.latest[client] = ((client, clock - 1), right, stamp.seq)
+            text = content if self.kind == TEXT else len(content)
+            place = self.units.place(self._observed(insertion(client, clock, left, right, text)))
+        owners = owners * (len(clocks) // len(owners))
+        alive = (b"\x01" if live else b"\x00") * len(owners)
+        self._hint = self.units.insert(place, client, owners, clocks, alive, content if self.kind == TEXT else "")
+        self.ticks[client] = end
+        self.latest[client] = ((client, end - 1), right, stamp.seq)
 
-    def _right(self, writer: Writer, left: Unit | None, at: int, past: Past | None) -> tuple[Unit | None, bool]:
+    def _clocked(self, client: int, clock: int, content: Any) -> tuple[array[int], int]:
+        """The clocks of new units, and the one that follows them."""
+        if self.kind != TEXT or content.isascii() or max(content) <= "\uffff":
+            return array("Q", range(clock, clock + len(content))), clock + len(content)
+        clocks = array("Q")
+        for char in content:
+            clocks.append(clock)
+            if char > "\uffff":
+                self.pairs.setdefault(client, []).append(clock)
+                clock += 1
+            clock += 1
+        return clocks, clock
+
+    def _right(
+        self, writer: Writer, left: Unit | None, place: Place | None, past: Past | None
+    ) -> tuple[Unit | None, bool]:
         """The unit that follows `left` in the past of the change, and whether nothing concurrent stands in between."""
-        size = len(self.owners)
-        here = self.unit(at) if at < size else None
+        here = behind = place and self.units.stand(place)
         if past is None:
-            return here, True
+            return unit_at(here), True
         end, right, seq = self.latest.get(writer.client, (None, None, 0))
         if left is not None and end == left and writer.saw <= seq:
-            return right, right == here  # the author wrote on where it had written last, having seen nothing new since
-        behind = at
-        while behind < size and not past(self.owners[behind]._stamp):
-            behind += 1
-        return (self.unit(behind) if behind < size else None), behind == at
+            # the author wrote on where it had written last, having seen nothing new since
+            return right, right == unit_at(here)
+        while behind is not None and not past(behind[0].owners[behind[1]]._stamp):
+            behind = self.units.stand((behind[0], behind[1] + 1))
+        return unit_at(behind), behind == here
 
     def _delete(self, deletes: Sequence[tuple[int, int, int]]) -> list[Entry]:
         gone: list[Entry] = []
         husks: dict[int, Gone] = {}
-        index: dict[Unit, int] | None = None
-        found = 0
         for client, clock, length in deletes:
             end = clock + length
-            at = -1
+            here: Place | None = None
             while clock < end:
-                if at < 0 or at >= len(self.owners) or self.unit(at) != (client, clock):
-                    found += 1
-                    if found == MANY:
-                        index = {self.unit(place): place for place in range(len(self.owners))}
-                    at = self._find((client, clock)) if index is None else index[client, clock]
-                clock += 1 + (self.kind == TEXT and self.chars[at] > "\uffff")
-                if self.alive[at]:
-                    owner = self.owners[at]
-                    self.alive[at] = 0
-                    self.dead += 1
+                if here is None or unit_at(here) != (client, clock):
+                    here = self._find((client, clock))
+                piece, at = here
+                clock += 1 + (self.kind == TEXT and piece.chars[at] > "\uffff")
+                if piece.alive[at]:
+                    owner = piece.owners[at]
                     if type(owner) is Moved:
                         self.moves -= 1
                     if self.kind != TEXT:
                         gone.append(shown_by(owner))
-                    self.owners[at] = husks.setdefault(id(owner), self._husk(owner))
-                at += 1
-            self._hint = at
+                    self.units.kill(here, husks.setdefault(id(owner), self._husk(owner)))
+                self._hint = piece, at + 1
+                here = self.units.stand(self._hint)
         return gone
 
     def _husk(self, owner: Any) -> Gone:
@@ -329,7 +333,7 @@ class Ordered:
 
     def written(self, id: tuple[bytes, int, int]) -> Entry | None:
         """A value as it was written, as far as it is still here."""
-        for owner in self.owners:
+        for owner in self.units.owners():
             entry: Entry | None = owner if type(owner) is Entry else owner.entry
             if entry is not None and entry._id == id:
                 return entry
@@ -340,8 +344,7 @@ class Ordered:
         if unit is None or unit[1] >= self.ticks.get(unit[0], 0):
             return None
         try:
-            stamp: Stamp = self.owners[self._find(unit)]._stamp
-            return stamp
+            return self._stamp(unit)
         except ValueError:  # it was made by a part with a flaw
             return None
 
@@ -364,35 +367,66 @@ class Ordered:
     def forget(self) -> None:
         """The log has been pruned: let go of the values deleted so far, and keep those deleted from now on."""
         self.keeps = True
-        for owner in self.owners:
+        for owner in self.units.owners():
             if type(owner) is Gone:
                 owner.entry = None
 
     def expect(self, at: int) -> None:
         """The next edit is likely to be at this place: it is looked for here first."""
-        self._hint = at
+        before = self.units.place(at - 1) if at else None
+        self._hint = before and (before[0], before[1] + 1)
 
-    def _find(self, unit: Unit) -> int:
-        """Where a unit stands. Looks where the last edit was, at the ends, then everywhere: 1 ms in 100,000 units."""
+    def _find(self, unit: Unit) -> Place:
+        """Where a unit stands. Looks where the last edit was, and at the end."""
         client, clock = unit
         if self._cuts((client, clock - 1)):
             clock -= 1  # the second half of a character
-        size = len(self.owners)
-        for at in (self._hint - 1, size - 1, self._hint, 0):
-            if 0 <= at < size and self.clocks[at] == clock and self.unit(at)[0] == client:
-                return at
-        at = -1
-        while True:
-            at = self.clocks.index(clock, at + 1)
-            if self.unit(at)[0] == client:
-                return at
+        unit = client, clock
+        if self._hint is not None:
+            piece, at = self._hint
+            if at and unit_at((piece, at - 1)) == unit:
+                return piece, at - 1
+            here = self.units.stand(self._hint)
+            if here is not None and unit_at(here) == unit:
+                return here
+        if self.units.pieces:
+            piece = self.units.pieces[-1]
+            if unit_at((piece, len(piece.owners) - 1)) == unit:
+                return piece, len(piece.owners) - 1
+        return self.units.find(client, clock)
 
-    def unit(self, at: int) -> Unit:
-        """The name of a unit."""
-        return (self.owners[at]._stamp.writer.client, self.clocks[at])
+    def _behind(self, unit: Unit) -> Place:
+        piece, at = self._find(unit)
+        return piece, at + 1
+
+    def _stamp(self, unit: Unit) -> Stamp:
+        piece, at = self._find(unit)
+        stamp: Stamp = piece.owners[at]._stamp
+        return stamp
+
+    # -- Yjs ---------------------------------------------------------------------------------------
+
+    def _tell_later(
+        self, client: int, clock: int, end: int, left: Unit | None, right: Unit | None, content: Any
+    ) -> None:
+        later = self._later
+        on = later is not None and (later.client, later.end) == (client, clock) and left == (client, clock - 1)
+        if later is None or not on or later.right != right or end - later.clock > LATER:
+            self._tell()
+            later = self._later = Later(client, clock, left, right)
+        if self.kind == TEXT:
+            later.content.append(content)
+        later.end = end
+
+    def _tell(self) -> None:
+        later, self._later = self._later, None
+        if later is not None:
+            text = "".join(later.content) if self.kind == TEXT else later.end - later.clock
+            self._doc.apply_update(insertion(later.client, later.clock, later.left, later.right, text))
 
     def _observed(self, update: bytes) -> int:
         """Apply the update of one run and let Yjs say where it stands."""
+        self._tell()
         deltas: list[Any] = []
         watch = self._root.observe(lambda event: deltas.extend(event.delta))
         try:
@@ -400,12 +434,13 @@ class Ordered:
         finally:
             self._root.unobserve(watch)
         at: int = deltas[0].get("retain", 0)
-        return at if self.kind != TEXT or self.chars.isascii() else len(self.chars.encode()[:at].decode())
+        return self.units.char(at) if self.kind == TEXT else at
 
     # -- checkpoints -------------------------------------------------------------------------------
 
     def encoded(self) -> bytes:
         """What Yjs keeps. It scans all of it: 0.7 ms for 80,000 units."""
+        self._tell()
         update: bytes = self._doc.get_update()
         return update
 
@@ -413,7 +448,7 @@ class Ordered:
         self,
         owners: list[Any],
         clocks: array[int],
-        alive: bytearray,
+        alive: bytes,
         chars: str,
         ticks: dict[int, int],
         pairs: dict[int, list[int]],
@@ -422,9 +457,9 @@ class Ordered:
         update: bytes,
     ) -> None:
         """Be what it was when a checkpoint was made."""
-        self.owners, self.clocks, self.alive, self.chars = owners, clocks, alive, chars
+        self.units = Units(owners, clocks, alive, chars)
+        self._hint = None
         self.ticks, self.pairs, self.voids, self.latest = ticks, pairs, voids, latest
-        self.dead = alive.count(0)
         self.moves = sum(type(owner) is Moved for owner in owners)
         self.mortal = _mortals(owners)
         self._doc.apply_update(update)
@@ -440,40 +475,35 @@ class Ordered:
                 its name, and whether it shows.
         """
         found = Ordered(self.kind, self.name)
-        chars: list[str] = []
-        for at, owner in enumerate(self.owners):
+        owners, clocks, shows, chars = [], array("Q"), bytearray(), []
+        for unit, owner, showing, char in self.units.each():
             if was(owner._stamp):
-                before = alive(owner, self.unit(at), bool(self.alive[at]))
-                found.owners.append(owner if before is None else before)
-                found.clocks.append(self.clocks[at])
-                found.alive.append(before is not None)
-                if self.kind == TEXT:
-                    chars.append(self.chars[at])
-        found.chars = "".join(chars)
-        found.dead = found.alive.count(0)
-        found.moves = sum(live and type(o) is Moved for o, live in zip(found.owners, found.alive, strict=True))
-        found.mortal = _mortals(found.owners)
+                before = alive(owner, unit, bool(showing))
+                owners.append(owner if before is None else before)
+                clocks.append(unit[1])
+                shows.append(before is not None)
+                chars.append(char)
+        found.units = Units(owners, clocks, shows, "".join(chars))
+        found.moves = sum(live and type(o) is Moved for o, live in zip(owners, shows, strict=True))
+        found.mortal = _mortals(owners)
         return found
 
     # -- reading -----------------------------------------------------------------------------------
 
-    def shown(self) -> bytearray:
-        """For every unit whether it shows."""
+    def shown(self) -> Units:
+        """Units of which those that do not show are deleted. It may change with the field."""
+        if not self.moves:
+            return self.units
         if self._shown is None:
-            if self.moves:
-                self._shown = bytearray(self.alive)
-                for at in self.hidden():
-                    self._shown[at] = 0
-            else:
-                self._shown = self.alive
+            self._shown = self.units.copy(self.hidden())
         return self._shown
 
     def hidden(self) -> set[int]:
         """The places of entries that a later concurrent move shows elsewhere."""
         best: dict[Any, tuple[tuple[int, bytes], int]] = {}
         lost: set[int] = set()
-        for at, owner in enumerate(self.owners if self.moves else ()):
-            if not self.alive[at]:
+        for at, (owner, lives) in enumerate(zip(self.units.owners(), self.units.alive(), strict=True)):
+            if not lives:
                 continue
             id = shown_by(owner)._id
             rank = (owner._stamp.hlc, owner._stamp.writer.id) if type(owner) is Moved else (-1, b"")
@@ -488,29 +518,36 @@ class Ordered:
     def text(self) -> str:
         """What a text reads."""
         if self._text is None:
-            self._text = "".join(compress(self.chars, self.alive)) if self.dead else self.chars
+            self._text = self.units.text()
         return self._text
 
     def entries(self) -> list[Entry]:
         """The entries of a sequence, in order."""
-        if not self.dead and not self.moves:
-            return self.owners[:]
         if self._entries is None:
-            self._entries = [shown_by(owner) for owner in compress(self.owners, self.shown())]
+            owners = self.shown().showing()
+            self._entries = list(map(shown_by, owners)) if self.moves else owners
         return self._entries[:]
 
     def shares(self) -> list[Entry]:
         """What is left of each insertion into a text, in its order."""
-        return shares(list(compress(self.owners, self.alive)), self.text)
+        return shares(self.units.showing(), self.text)
 
     def digest(self) -> bytes:
         """A digest of the visible content; empty when there is none."""
-        if self.dead == len(self.alive):
+        if self.units.dead == self.units.size:
             return b""
         if self.kind == TEXT:
             return blake2b(self.text.encode(), digest_size=32).digest()
         data = encode([(entry._id, entry._frozen) for entry in self.entries()])
         return blake2b(data, digest_size=32).digest()
+
+
+def unit_at(place: Place | None) -> Any:
+    """The name of the unit at a place; None where there is none."""
+    if place is None:
+        return None
+    piece, at = place
+    return piece.owners[at]._stamp.writer.client, piece.clocks[at]
 
 
 def shown_by(owner: Any) -> Entry:
