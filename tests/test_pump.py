@@ -132,8 +132,8 @@ class Story:
         outlet = hub.share(Feed(memory))
         outlet.size, outlet.far = 400, 3 if memory.namespace == SPACES[1] else 10_000
 
-    def tell(self, steps: Iterable[Step]) -> list[tuple[int, int, bytes]]:
-        """Have it all happen, then let everybody come to rest; what was sent, and whether there was more."""
+    def tell(self, steps: Iterable[Step]) -> None:
+        """Have it all happen, then let everybody come to rest."""
         for verb, a, b, c in steps:
             VERBS[verb % len(VERBS)](self, a, b, c)
         for store in self.stores:
@@ -141,7 +141,6 @@ class Story:
         for _ in range(4):
             self.tick(0, 0, 0)
             self.exchange()
-        return self.sent
 
     # -- what may happen ---------------------------------------------------------------------------
 
