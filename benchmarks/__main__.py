@@ -1,5 +1,6 @@
 """The command: python -m benchmarks NAME ... [--quick] [--json FILE]. Ends with 1 when a target is not met.
 
+Whatever stops it, Ctrl-C or a benchmark that fails: what was measured until then is shown, and written.
 `python -m benchmarks report FILE ...` makes a page of such files.
 """
 
@@ -55,37 +56,55 @@ def main(arguments: Sequence[str] | None = None) -> int:
     shown = sys.stderr if asked.json == "-" else sys.stdout
     for what, words in result["setting"].items():
         print(f"{what}: {words}", file=shown)
-    missed: list[str] = []
-    for name in NAMES if "all" in asked.names else asked.names:
-        done = _run(name, effort, shown)
-        result["benchmarks"].append(done)
-        missed += done["unmet"]
-    if asked.json == "-":
+    try:
+        for name in NAMES if "all" in asked.names else asked.names:
+            _run(name, effort, shown, result["benchmarks"])
+    except KeyboardInterrupt:
+        print("\nstopped: what was not measured by now is left out", file=shown)
+        return 130
+    finally:
+        _end(result, asked.json, shown)
+    return 1 if asked.check and any(done["unmet"] for done in result["benchmarks"]) else 0
+
+
+def _end(result: dict[str, Any], file: str | None, shown: Any) -> None:
+    """Write the result, and say what took how long and what is not met."""
+    if file == "-":
         print(json.dumps(result, indent=1))
-    elif asked.json:
-        Path(asked.json).write_text(json.dumps(result, indent=1) + "\n")
-    if missed:
+    elif file:
+        Path(file).write_text(json.dumps(result, indent=1) + "\n")
+    took = {done["name"]: done["seconds"] for done in result["benchmarks"]}
+    if len(took) > 1:
+        each = ", ".join(f"{name} {took[name]:.0f}" for name in sorted(took, key=took.__getitem__, reverse=True))
+        print(f"\n{sum(took.values()):.0f} s: {each}", file=shown)
+    if missed := [name for done in result["benchmarks"] for name in done["unmet"]]:
         print(f"\nnot met: {'; '.join(missed)}", file=shown)
-    return 1 if missed and asked.check else 0
 
 
-def _run(name: str, effort: Effort, shown: Any) -> dict[str, Any]:
+def _run(name: str, effort: Effort, shown: Any, done: list[dict[str, Any]]) -> None:
+    """Run one benchmark, show its table, and add it to what is done: as far as it comes."""
     module = importlib.import_module(f"benchmarks.{name}")
     alike: dict[str, str] = module.ALIKE
-    print(
-        f"\n{name}: medians of {effort.rounds} rounds; " + "; ".join(f"{w}: {s}" for w, s in alike.items()), file=shown
-    )
+    words = "; ".join(f"{what}: {said}" for what, said in alike.items())
+    print(f"\n{name}: medians of {effort.rounds} rounds; {words}", file=shown, flush=True)
+    rows: list[Row] = []
     started = time.perf_counter()
-    rows: list[Row] = list(module.rows(effort))
-    seconds = time.perf_counter() - started
-    print(f"{table(rows)}\n{seconds:.1f} s", file=shown)
-    return {
-        "name": name,
-        "alike": alike,
-        "seconds": seconds,
-        "rows": [row.data() for row in rows],
-        "unmet": unmet(rows),
-    }
+    try:
+        for row in module.rows(effort):
+            rows.append(row)
+            _tell(f"{name}, {len(rows)} rows: {row.name}")
+    finally:
+        _tell("")
+        seconds = time.perf_counter() - started
+        print(f"{table(rows)}\n{seconds:.1f} s", file=shown, flush=True)
+        data = [row.data() for row in rows]
+        done.append({"name": name, "alike": alike, "seconds": seconds, "rows": data, "unmet": unmet(rows)})
+
+
+def _tell(progress: str) -> None:
+    """Show on a terminal how far it is, on one line that the next one takes the place of."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{progress[:100]}", end="", file=sys.stderr, flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:

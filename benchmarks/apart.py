@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -30,7 +31,7 @@ class Apart:
     def __init__(self, work: Callable[..., None], *given: Any) -> None:
         spawn = get_context("spawn")  # nobody inherits a store
         self._end, theirs = spawn.Pipe()
-        self._process = spawn.Process(target=work, args=(theirs, *given), daemon=True)
+        self._process = spawn.Process(target=_work, args=(work, theirs, *given), daemon=True)
         self._process.start()
         theirs.close()  # so that its death is heard
         assert self._process.pid is not None
@@ -73,6 +74,11 @@ class Apart:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _work(work: Callable[..., None], *given: Any) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever has started this, and lets it end
+    work(*given)
 
 
 def told(end: Connection) -> Any:

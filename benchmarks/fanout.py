@@ -51,7 +51,7 @@ def _fanout(folder: Path, effort: Effort, absent: dict[str, str]) -> Iterator[Ro
             stage = _Stage(folder, running)
             names = [OURS, *(name for name in BESIDE if name not in absent)]
             sides = [Side(name, load.writes * load.readers, stage.side(name, load)) for name in names]
-            found = measure(sides, (effort.rounds + 2) // 3)
+            found = measure(sides, (effort.rounds + 2) // 3, warming=0)
         for name, unit in BESIDE.items():
             what = f"{'paced' if load.pace else 'a burst'}, {load.readers} reader{'s' * (load.readers > 1)}"
             yield _beside(f"relay, {what}, beside {name}", unit, name, found, absent, stage.note(load))

@@ -2,7 +2,7 @@
 
 1. A round prepares a side untimed, collects garbage, and times one run of many operations.
 2. Rounds alternate the sides and reverse their order every time, so drift of the machine meets all of them alike.
-   A first round warms up and is thrown away.
+   A first round warms up and is thrown away, but where each run has processes of its own: nothing would be warm.
 3. What stood before a run is frozen out of the garbage collector, so no side pays for another's objects. What a run
    allocates itself is collected as in any program.
 4. A figure is the median over the rounds, its spread the smallest and the largest round.
@@ -86,13 +86,15 @@ class Figure:
         return Figure(tuple(a / b for a, b in zip(self.rounds, other.rounds, strict=True)))
 
 
-def measure(sides: Sequence[Side], rounds: int, clock: Callable[[], int] = thread_time_ns) -> dict[str, Figure]:
-    """Microseconds for one operation of each side, by its name."""
+def measure(
+    sides: Sequence[Side], rounds: int, clock: Callable[[], int] = thread_time_ns, *, warming: int = 1
+) -> dict[str, Figure]:
+    """Microseconds for one operation of each side, by its name; so many rounds before are thrown away."""
     taken: dict[str, list[float]] = {side.name: [] for side in sides}
-    for number in range(rounds + 1):
+    for number in range(1 - warming, rounds + 1):
         for side in sides if number % 2 else reversed(sides):
             spent = _once(side, clock) / side.operations / 1000
-            if number:
+            if number > 0:
                 taken[side.name].append(spent)
     return {name: Figure(tuple(found)) for name, found in taken.items()}
 

@@ -1,6 +1,7 @@
 """What the benchmarks measure beside crdtmem and pip does not bring: python -m benchmarks.install.
 
 On Debian, and where it may, it installs the packages; elsewhere it says what is missing, and those rows are skipped.
+Then the other servers, all at the same time, by npm and pip. So nothing is installed while something is measured.
 """
 
 from __future__ import annotations
@@ -9,7 +10,10 @@ import os
 import shutil
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
+from benchmarks import rivals
 from benchmarks.postgres import Absent, program
 
 PACKAGES = {"redis-server": "redis-server", "initdb": "postgresql", "npm": "npm"}
@@ -31,6 +35,7 @@ def _there(name: str) -> bool:
 
 def main() -> int:
     """Install what is missing, or say so; never fails."""
+    began = time.monotonic()
     wanted = missing()
     if wanted and os.getuid() == 0 and shutil.which("apt-get"):
         quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}  # and no service is started
@@ -39,6 +44,11 @@ def main() -> int:
         wanted = missing()
     if wanted:
         print(f"benchmarks: not installed, so not measured: apt-get install {' '.join(wanted)}", file=sys.stderr)
+    with ThreadPoolExecutor() as several:
+        for why in several.map(rivals.why_absent, rivals.RIVALS):
+            if why:
+                print(f"benchmarks: not measured: {why}", file=sys.stderr)
+    print(f"benchmarks: what they need was installed in {time.monotonic() - began:.1f} s")
     return 0
 
 

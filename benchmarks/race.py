@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Sequence
 from multiprocessing import get_context
@@ -43,6 +44,7 @@ def race(start: Start, arguments: Sequence[tuple[Any, ...]], seconds: float) -> 
 
 
 def _work(start: Start, given: tuple[Any, ...], seconds: float, end: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever has started this
     work = start(*given)
     work(0)
     end.send(None)

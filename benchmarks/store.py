@@ -191,7 +191,7 @@ def _contended(place: Place, effort: Effort) -> Iterator[Row]:
         Side(swapping, 1, lambda: contending(floor.swapping)),
         Side(queueing, 1, lambda: contending(floor.queueing)),
     ]
-    found = measure(sides, (effort.rounds + 2) // 3, perf_counter_ns)
+    found = measure(sides, (effort.rounds + 2) // 3, perf_counter_ns, warming=0)
     for name in (one, eight):
         for rivals, unit in ((swapping, CONTENDING), (queueing, f"x {queueing}")):
             figures = {name: found[name], rivals: found[rivals]}

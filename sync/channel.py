@@ -56,6 +56,28 @@ class Channel:
         return self.cursor is not None or self.giving is not None
 
     @property
+    def owes(self) -> bool:
+        """Whether something is to be looked at or sent besides what follows in the log."""
+        return bool(
+            self.marks
+            or self.waiting
+            or self.wanted
+            or self.late
+            or self.answered
+            or self.known
+            or self.proved != len(self.outlet.proofs)
+            or not self.level
+            or self.lends
+        )
+
+    @property
+    def rests(self) -> bool:
+        """Whether nothing is to be done here until something happens."""
+        if self.cursor is None:
+            return self.giving is None
+        return self.cursor == self.outlet.newest and not self.owes
+
+    @property
     def due(self) -> bool:
         """Whether more is to be sent."""
         if self.cursor is None:

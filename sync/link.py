@@ -89,7 +89,8 @@ class Link:
         self._count = count
         self._channels: dict[bytes, Channel] = {}
         self._numbers = 0
-        self._turn = 0
+        self._stirred: set[Channel] = set()  # the others rest
+        self._turn = -1  # whose turn it was last to be sent first
         self.pause = 0.0  # seconds to wait before it is heard again: it writes more than the rules allow
         self._refused = 0
         self._unheard = 0  # agents of whom it was told since it said something: it may not read at all
@@ -115,7 +116,9 @@ class Link:
 
     def withdraw(self, outlet: Outlet) -> None:
         """Share a namespace no longer."""
-        if self._channels.pop(outlet.feed.namespace.digest, None) is not None:
+        channel = self._channels.pop(outlet.feed.namespace.digest, None)
+        if channel is not None:
+            self._stirred.discard(channel)
             outlet.links.pop(self, None)
             self.session.send(Shut(outlet.labels, "not shared any more"))
 
@@ -125,6 +128,7 @@ class Link:
             channel.outlet.links.pop(self, None)
             handing.left(self, channel)
         self._channels.clear()
+        self._stirred.clear()
 
     # -- in ----------------------------------------------------------------------------------------
 
@@ -132,6 +136,8 @@ class Link:
         """Take in what the other side says of a namespace."""
         self._unheard = 0
         channel = self._channels.get(event.namespace)
+        if channel is not None:
+            self.stir(channel)
         frame = event.frame
         if type(frame) is Open:
             outlet = self.asked(self, self.session.namespaces[event.namespace]) if channel is None else None
@@ -322,6 +328,7 @@ class Link:
         outlet.refresh()
         place = max(outlet.newest, outlet.feed.end())  # more than is sealed, if the store fails just now
         channel.waiting.append((number, place, done))
+        self.stir(channel)
 
         def end() -> None:
             channel.sent.pop(number, None)
@@ -332,26 +339,18 @@ class Link:
     @property
     def lags(self) -> bool:
         """Whether something is still to be sent."""
-        return any(c.cursor is not None and c.cursor < c.outlet.newest for c in self._channels.values())
+        return any(c.cursor is not None and c.cursor < c.outlet.newest for c in self._stirred)
+
+    def stir(self, channel: Channel) -> None:
+        """Something has happened there: it is looked at when this is pumped."""
+        self._stirred.add(channel)
 
     def follows(self, channel: Channel, after: int, upto: int) -> bool:
         """Whether all up to a place was handed out here and nothing else is due; then what follows is to be written.
 
         This is `pump` for the many who keep up, in one look; who gets False is to be pumped.
         """
-        if (
-            channel.cursor != after
-            or channel.theirs
-            or channel.marks
-            or channel.waiting
-            or channel.wanted
-            or channel.late
-            or channel.answered
-            or channel.known
-            or channel.proved != len(channel.outlet.proofs)
-            or not channel.level
-            or not self.session.passes()
-        ):
+        if channel.cursor != after or channel.theirs or channel.owes or not self.session.passes():
             return False
         channel.cursor = upto
         return True
@@ -360,16 +359,23 @@ class Link:
         """Have up to so many bytes sent of what the other side lacks, the namespaces in turn; whether there is more."""
         if self.session.phase is not Phase.OPEN:
             return False
-        channels = [channel for channel in self._channels.values() if channel.begun]
-        more = bool(channels)
+        more = bool(self._stirred)
         while more and room > 0:
-            more = False
-            self._turn += 1
-            first = self._turn % len(channels)
-            for channel in channels[first:] + channels[:first] if first else channels:
-                room -= self._send(channel)
+            more, first = False, self._turn
+            for channel in self._in_turn():
+                sent = self._send(channel) if channel.begun else 0
+                room -= sent
                 more = more or channel.due
+                if sent and first == self._turn:
+                    first = channel.outlet.channel
+                if channel.rests:
+                    self._stirred.discard(channel)
+            self._turn = first
         return more
+
+    def _in_turn(self) -> list[Channel]:
+        """Those where something has happened; whoever was sent first the last time comes last."""
+        return sorted(self._stirred, key=lambda c: (c.outlet.channel <= self._turn, c.outlet.channel))
 
     def _send(self, channel: Channel) -> int:
         """Hand out the next stretch of one namespace; how many bytes it has."""

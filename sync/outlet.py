@@ -45,7 +45,7 @@ class Outlet:
 
     def refresh(self) -> bool:
         """Look how far the log goes, and seal it so far; whether it has grown. A store that fails is asked later."""
-        before = self.newest
+        before, proved = self.newest, len(self.proofs)
         try:
             self.newest = self.feed.newest()
             self.proofs = self.feed.proofs()
@@ -53,6 +53,9 @@ class Outlet:
             pass
         except Closed:
             self.gone = True
+        if self.newest != before or len(self.proofs) != proved:
+            for link, channel in self.links.items():
+                link.stir(channel)
         return self.newest > before
 
     def open(self) -> tuple[int, Open]:

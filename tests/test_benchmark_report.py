@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import __main__ as command
-from benchmarks import install, plots, report, rows
+from benchmarks import install, plots, report, rivals, rows
 from benchmarks.harness import Figure
 from benchmarks.report import BadResult, best, page, parsed, read
 from benchmarks.rows import Row, Series
@@ -212,13 +212,20 @@ def test_a_line_that_cannot_be_drawn_is_refused_when_it_is_made() -> None:
         Series("ours", "x", "y", ((0.0, 1.0),))
 
 
+def nowhere(kept: Path | None) -> rivals.Server:
+    raise rivals.Absent("no network")
+
+
 def test_what_is_missing_is_said_and_not_installed_without_the_right_to(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(install, "PACKAGES", {"no-such-program": "no-such-package"})
     monkeypatch.setattr(install.os, "getuid", lambda: 1000)
+    monkeypatch.setattr(rivals, "RIVALS", {"a server": nowhere})
     assert install.main() == 0
-    assert "apt-get install no-such-package" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "apt-get install no-such-package" in said.err and "not measured: no network" in said.err
+    assert "installed in" in said.out
 
 
 def test_rows_tell_the_rest_of_what_was_seen() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import doctest
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -78,6 +79,12 @@ def test_sides_take_turns_the_warm_up_is_dropped_and_only_the_run_is_timed() -> 
     found = measure([ticks.side("a", log), ticks.side("b", log)], rounds=2, clock=ticks)
     assert log == ["b", "a", "a", "b", "b", "a"]
     assert found == {"a": Figure((2.0, 2.0)), "b": Figure((2.0, 2.0))}
+
+
+def test_where_each_run_has_processes_of_its_own_no_round_is_thrown_away() -> None:
+    ticks, log = Ticks(), list[str]()
+    assert measure([ticks.side("a", log)], rounds=2, clock=ticks, warming=0) == {"a": Figure((2.0, 2.0))}
+    assert log == ["a", "a"]
 
 
 def test_a_run_may_time_a_part_of_itself() -> None:
@@ -158,6 +165,37 @@ def test_several_may_be_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     assert json.loads((tmp_path / "some.json").read_text())["setting"]["folder"].startswith(f"{tmp_path}, ")
 
 
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, Silent])
+def test_what_was_measured_until_it_is_stopped_or_fails_is_kept(
+    stop: type[BaseException], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Stopped:
+        ALIKE = _Planted.ALIKE
+
+        @staticmethod
+        def rows(effort: Any) -> Iterator[Row]:
+            yield Row("records.get", "us", Figure((0.5,)))
+            raise stop
+
+    modules = {"benchmarks.local": _Planted, "benchmarks.growth": Stopped}
+    monkeypatch.setattr(command.importlib, "import_module", modules.__getitem__)
+    words = ["local", "growth", "store", "--json", str(tmp_path / "some.json")]
+    if stop is KeyboardInterrupt:
+        assert command.main(words) == 130
+        assert "stopped" in capsys.readouterr().out
+    else:
+        with pytest.raises(stop):
+            command.main(words)
+    done = json.loads((tmp_path / "some.json").read_text())["benchmarks"]
+    assert [(one["name"], len(one["rows"])) for one in done] == [("local", 2), ("growth", 1)]
+
+
+def test_it_says_what_took_how_long(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(command.importlib, "import_module", lambda name: _Planted)
+    command.main(["growth", "store", "--no-check"])
+    assert re.search(r"^\d+ s: (growth \d+, store \d+|store \d+, growth \d+)$", capsys.readouterr().out, re.MULTILINE)
+
+
 def test_a_race_counts_what_all_have_done(tmp_path: Path) -> None:
     path = tmp_path / "row.db"
     floor.made(path, "normal").close()
@@ -220,7 +258,7 @@ def test_a_tiny_fan_out_has_a_row_for_every_target_and_names_the_servers_that_ar
     monkeypatch.setattr(rivals, "RIVALS", dict.fromkeys(rivals.RIVALS, nowhere))
     monkeypatch.setattr(many, "_QUIET", 0.2)
 
-    def once(sides: list[Side], rounds: int) -> dict[str, Figure]:
+    def once(sides: list[Side], rounds: int, *, warming: int) -> dict[str, Figure]:
         return {side.name: Figure((float(side.prepare()() or 0),)) for side in sides}
 
     monkeypatch.setattr(fanout, "measure", once)
