@@ -13,6 +13,7 @@ from difflib import SequenceMatcher
 from math import inf
 from typing import NamedTuple
 
+from crdtmem.coherence.frames import FIELD, OUT, STATE, Frame
 from crdtmem.coherence.lexicon import (
     ALL,
     NOTHING,
@@ -52,6 +53,7 @@ class Read(NamedTuple):
 
     said: Statement
     slots: tuple[Slot, ...]
+    frames: tuple[Frame, ...]
     kinds: Kind
     words: frozenset[str]  # stems of the plain words
     among: bool  # whether it says that it names some of several
@@ -218,6 +220,36 @@ def _apart(one: Slot, other: Slot, mine: Read, theirs: Read) -> bool:
         return True
     a, b = {t.stem for t in one.value}, {t.stem for t in other.value}
     return a.isdisjoint(theirs.said.content) and b.isdisjoint(mine.said.content)
+
+
+# -- frames ----------------------------------------------------------------------------------------
+
+
+def by_frames(mine: Read, theirs: Read) -> Iterator[Clue]:
+    """Clues from equal frames, which have room for one value, with values that exclude each other."""
+    for one in mine.frames:
+        for other in theirs.frames:
+            if one.kind == other.kind and _unlike(one, other):
+                yield Clue(_FRAMED[one.kind], "once", _words(one.value), _words(other.value))
+
+
+_FRAMED = {DATE: TEMPORAL, NAME: ENTITY, STATE: STATUS, FIELD: VALUE}
+
+
+def _unlike(one: Frame, other: Frame) -> bool:
+    """Whether two frames of one kind are of one place, and their values exclude each other."""
+    (how, what), (also, which) = one.place, other.place
+    if one.kind == STATE:
+        return how != also and what == which
+    if how != also:
+        return False
+    if one.kind == FIELD:
+        return what == which and differ(NAME, one.value, other.value)
+    if one.kind == NAME or how in OUT:
+        same = what <= which or which <= what
+    else:
+        same = what == which
+    return same and differ(one.kind, one.value, other.value)
 
 
 def by_words(mine: Read, theirs: Read) -> Iterator[Clue]:

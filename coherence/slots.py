@@ -71,7 +71,7 @@ def _slots(tokens: tuple[Token, ...]) -> Iterator[Slot]:
             at += 1
         elif token.kind == NAME:
             end = at + 1
-            while end < len(tokens) and _goes_on(tokens, end):
+            while end < len(tokens) and goes_on(tokens, end):
                 end += 1
             yield _slot(tokens, at, end)
             at = end
@@ -79,7 +79,8 @@ def _slots(tokens: tuple[Token, ...]) -> Iterator[Slot]:
             at += 1
 
 
-def _goes_on(tokens: tuple[Token, ...], at: int) -> bool:
+def goes_on(tokens: tuple[Token, ...], at: int) -> bool:
+    """Whether a name goes on here."""
     if tokens[at].sentence != tokens[at - 1].sentence:
         return False
     if tokens[at].kind == NAME:

@@ -359,6 +359,19 @@ SCOPES = "during except for if per unless when while with without"
 MAKERS = "authored composed created designed directed discovered founded invented painted sculpted written"
 # What comes about at one time; not what may be done again, like to start or to publish.
 EVENTS = "born debut died dissolved established founded inaugurated incorporated invented premiered retired retirement"
+# What is long and begins once for whom it belongs to.
+LASTING = "apprenticeship career childhood education life reign tenure youth"
+DEBUTS = "debut"
+# What passes between two once, as a rule, so that two years of it are one too many.
+PASSED = """
+acquired added adopted annexed bequeathed bought ceded donated inherited joined leased left married merged
+moved nationalized privatized purchased renamed sold surrendered transferred
+"""
+# What stands between a name and those who did it, all of them: "Hamlet, played by".
+MADE_BY = """
+authored chaired coached composed created designed directed founded headed hosted invented led narrated painted played
+portrayed sculpted voiced written
+"""
 # What stands before a name, with a full stop that ends nothing.
 TITLES = "capt col dr gen gov hon lt mr mrs ms prof rep rev sen sgt st"
 # What an author says who replaces what was true before.

@@ -1,0 +1,271 @@
+"""Frames: turns of phrase that have room for one value by their grammar, whatever they are about.
+
+1. How something long begins: "she began her career as a nurse", "in 1990".
+2. When something passed between two who are named: "sold to Acme", "joined Acme", "left Acme".
+3. When a named work came out: "The Long Road was published in 1961".
+4. Who did what stands beside a name: "Hamlet, played by Ann Lee".
+5. What one was and no longer is, against what one still is: "a former judge", "a judge who currently serves in".
+
+A slot (slots.py) is a value and the word that governs it; a frame is all the words around a value, and two of them are
+the same place only if they are equal. So little is found, and what is found is worth much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import NamedTuple
+
+from crdtmem.coherence.lexicon import AUXILIARIES, BE, MADE_BY, PASSED, PREPOSITIONS, debuts, lasting
+from crdtmem.coherence.slots import goes_on
+from crdtmem.coherence.tokens import DATE, LINK, NAME, NOT, NUMBER, WORD, Token
+
+MOST = 16  # frames of one statement: two of them are compared one by one
+FAR = 8  # tokens from a verb within which its frame lies
+FIELD = "field"
+STATE = "state"  # what one was or is: not of a kind of token
+_TURNS = dict.fromkeys(("began", "started", "launched"), "began") | dict.fromkeys(("ended", "finished"), "ended")
+_TURNS |= dict.fromkeys(("made", "makes", "making"), "made")
+_BY_ITSELF = ("closed", "opened", "premiered")
+OUT = frozenset(("abolished completed demolished enacted opened published ratified released signed unveiled").split()) | {
+    *_BY_ITSELF
+}
+DEGREES = ("degree", "doctorate", "diploma", "phd")
+_WHOSE = ("her", "his", "its", "my", "our", "their", "your")
+_FORMER = ("defunct", "former", "formerly", "retired")
+_STILL = ("currently", "presently", "still")
+
+
+class Frame(NamedTuple):
+    """A value and all the words around it that tell what it is the value of."""
+
+    kind: str
+    place: tuple[str, frozenset[str]]
+    value: tuple[Token, ...]
+
+
+def frames(tokens: tuple[Token, ...]) -> tuple[Frame, ...]:
+    """The frames of a statement.
+
+    >>> from crdtmem.coherence.statement import statement
+    >>> [found] = frames(statement("In 1907, the house was sold to the Reed family.").tokens)
+    >>> found.place[0], sorted(found.place[1]), found.value[0].word
+    ('sold to', ['reed'], '1907')
+    """
+    return tuple(islice(_frames(tokens), MOST))
+
+
+def _frames(tokens: tuple[Token, ...]) -> Iterator[Frame]:
+    for at, token in enumerate(tokens):
+        if token.word in _TURNS:
+            yield from _turned(tokens, at)
+        elif token.word in ("since", "until"):
+            yield from _bounded(tokens, at)
+        elif token.word in PASSED:
+            yield from _passed(tokens, at)
+        elif token.word in DEGREES:
+            yield from _degree(tokens, at)
+        elif token.word in OUT:
+            yield from _out(tokens, at)
+        elif token.word == "by" and at:
+            yield from _beside(tokens, at)
+        elif token.word in BE:
+            yield from _state(tokens, at)
+
+
+def _turned(tokens: tuple[Token, ...], at: int) -> Iterator[Frame]:
+    """When something that is long began or ended, or somebody came out first: "made her debut for Wales in 2004"."""
+    here, verb = at + 2, _TURNS[tokens[at].word]
+    if not _inside(tokens, here, at) or tokens[at + 1].word not in _WHOSE or _denied(tokens, at):
+        return
+    what: list[Token] = []
+    while _inside(tokens, here, at) and tokens[here].kind == WORD and not (what and what[-1].after):
+        what.append(tokens[here])
+        here += 1
+    if not what or what[-1].stem not in (debuts() if verb == "made" else lasting()):
+        return
+    if not what[-1].after and _inside(tokens, here, at) and tokens[here].word == "for":
+        whom = [t for t in tokens[here + 1 : here + 5] if t.kind in (NAME, WORD)]
+        what += whom[:2]
+    when = _opening(tokens, at) or (() if what[-1].after else _date(tokens, here, at))
+    if when:
+        yield Frame(DATE, (verb, frozenset([token.stem for token in what])), when)
+
+
+def _bounded(tokens: tuple[Token, ...], at: int) -> Iterator[Frame]:
+    """Since when, or until when, something was so."""
+    if at + 1 >= len(tokens):
+        return
+    when = _date(tokens, at + 1, at)
+    start = at
+    while start and at - start < FAR and _inside(tokens, start - 1, at) and not tokens[start - 1].after:
+        if tokens[start - 1].word in _BREAKS:
+            break
+        start -= 1
+    clause = tokens[start:at]
+    verb = next((n for n, t in enumerate(clause) if t.word in AUXILIARIES or t.word.endswith("ed")), -1)
+    said = frozenset([t.stem for t in clause[verb:] if t.kind != LINK])
+    if when and verb >= 0 and len(said) > 1 and not any(t.kind == NOT for t in clause):
+        yield Frame(DATE, (tokens[at].word, said), when)
+
+
+def _passed(tokens: tuple[Token, ...], at: int) -> Iterator[Frame]:
+    """When something passed to or from somebody who is named."""
+    if _denied(tokens, at) or tokens[at].kind != WORD or tokens[at].after:
+        return
+    link, here = "", at + 1
+    while _inside(tokens, here, at) and tokens[here].kind != NAME:
+        if tokens[here].kind not in (LINK, WORD) or tokens[here].after or tokens[here].word in _BREAKS:
+            return
+        link = tokens[here].word if tokens[here].word in PREPOSITIONS | {"to"} else link
+        here += 1
+    named, here = _names(tokens, here, at)
+    if not named:
+        return
+    when = _opening(tokens, at)
+    if not when and not tokens[here - 1].after:
+        when = _date(tokens, here, at)
+    if when:
+        yield Frame(DATE, (f"{tokens[at].word} {link}".rstrip(), frozenset([t.stem for t in named])), when)
+
+
+def _out(tokens: tuple[Token, ...], at: int) -> Iterator[Frame]:
+    """When a work came out or came to its end, told by the year: jobs that are done daily are told by the day."""
+    be = bool(at) and tokens[at - 1].word in ("was", "were")
+    end = at - 1 - be
+    if end < 0 or tokens[at].after or _denied(tokens, at) or not (be or tokens[at].word in _BY_ITSELF):
+        return
+    start = end
+    while start and tokens[start - 1].kind == tokens[end].kind == NAME and not tokens[start - 1].after:
+        start -= 1
+    subject = [t.stem for t in tokens[start : end + 1] if t.kind in (NAME, WORD)]
+    here = at + 1
+    while _inside(tokens, here, at) and (tokens[here].kind == LINK or tokens[here].word == "public"):
+        here += 1
+    when = _date(tokens, here, at) if here < len(tokens) and tokens[here].kind == DATE else _opening(tokens, at)
+    yearly = [token for token in when if token.days is not None and token.days[1] - token.days[0] >= 9999]
+    if yearly or (when and tokens[end].kind == NAME):
+        yield Frame(DATE, (tokens[at].word, frozenset(subject)), when)
+
+
+def _degree(tokens: tuple[Token, ...], at: int) -> Iterator[Frame]:
+    """In what, by whom, somebody was given a degree: "studied at Bonn, where she earned a degree in law"."""
+    start = at
+    while start and tokens[start - 1].kind == WORD and not tokens[start - 1].after and at - start < 2:
+        start -= 1
+    if at + 2 >= len(tokens) or tokens[at + 1].word != "in" or tokens[start - 1].word not in ("a", "an", "her", "his"):
+        return
+    field = tuple(token for token in tokens[at + 2 : at + 4] if token.kind in (NAME, WORD))
+    sentence = [n for n, token in enumerate(tokens) if token.sentence == tokens[at].sentence]
+    school: list[Token] = []
+    for n in sentence:
+        if tokens[n].word in ("at", "attended", "from") and not school:
+            here = n + 1 + (n + 1 < len(tokens) and tokens[n + 1].word == "the")
+            school = list(_names(tokens, here, here)[0])
+    listed = at + 3 < len(tokens) and any(t.word == "and" for t in tokens[at + 3 : at + 5])
+    if school and field and not listed:
+        yield Frame(FIELD, ("degree", frozenset([t.stem for t in (*tokens[start:at], *school)])), field)
+
+
+def _beside(tokens: tuple[Token, ...], at: int) -> Iterator[Frame]:
+    """Who did what stands beside a name: "Hamlet (played by Ann Lee)"."""
+    if at < 2 or tokens[at - 1].word not in MADE_BY or tokens[at - 2].kind != NAME or not tokens[at - 2].after:
+        return
+    who = _all_named(tokens, at + 1)
+    start = at - 2
+    while start and tokens[start - 1].kind == NAME and not tokens[start - 1].after:
+        start -= 1
+    if who:
+        named = frozenset([token.stem for token in tokens[start : at - 1]])
+        yield Frame(NAME, (f"{tokens[at - 1].word} by", named), who)
+
+
+def _all_named(tokens: tuple[Token, ...], here: int) -> tuple[Token, ...]:
+    """The names of a list: "Ann Lee, Bob Reed and others"."""
+    found: list[Token] = []
+    while here < len(tokens) and len(found) < FAR and (tokens[here].kind == NAME or tokens[here].word in ("and", "or")):
+        if tokens[here].kind == NAME:
+            found.append(tokens[here])
+        here += 1
+    return tuple(found)
+
+
+def _state(tokens: tuple[Token, ...], at: int) -> Iterator[Frame]:
+    """What one was and no longer is, or is said to be still."""
+    if at + 1 >= len(tokens) or tokens[at + 1].word not in ("a", "an", "currently", "presently", "still"):
+        return
+    was, here = False, at + 1
+    nouns: list[tuple[Token, bool]] = []
+    still = tokens[here].word in _STILL
+    while _inside(tokens, here, at) and (tokens[here].kind in (WORD, NAME) or tokens[here].word in ("a", "an", "and")):
+        was = (was and tokens[here].word != "and") or tokens[here].word in _FORMER
+        last = here + 1 >= len(tokens) or tokens[here + 1].kind in (LINK, NOT) or tokens[here].after
+        if tokens[here].kind == WORD and last:
+            nouns.append((tokens[here], was))
+        if tokens[here].after:
+            break
+        here += 1
+    if not still and here + 1 < len(tokens) and tokens[here].word in ("who", "that", "which"):
+        still = tokens[here + 1].word in _STILL
+    for noun, was in nouns:
+        if was != still:
+            yield Frame(STATE, ("former" if was else "still", frozenset([noun.stem])), (noun,))
+
+
+_BREAKS = frozenset(("and", "but", "or", "that", "when", "where", "which", "while", "who", "before", "after", "until"))
+
+
+def _inside(tokens: tuple[Token, ...], here: int, at: int) -> bool:
+    """Whether this token is of the sentence of the verb, and near enough."""
+    return here < len(tokens) and here - at <= FAR and tokens[here].sentence == tokens[at].sentence
+
+
+def _denied(tokens: tuple[Token, ...], at: int) -> bool:
+    """Whether the verb is denied, or happened again."""
+    return any(t.kind == NOT or t.word in ("again", "almost", "nearly", "to") for t in tokens[max(0, at - 3) : at])
+
+
+def _names(tokens: tuple[Token, ...], here: int, at: int) -> tuple[tuple[Token, ...], int]:
+    """The name that stands here, with what is of it ("University of Bonn"), and where it ends."""
+    found: list[Token] = []
+    while _inside(tokens, here, at) and (tokens[here].kind == NAME or (found and goes_on(tokens, here))):
+        if tokens[here].kind == NAME:
+            found.append(tokens[here])
+        here += 1
+        if tokens[here - 1].after not in ("", "."):
+            break
+    return tuple(found), here
+
+
+def _date(tokens: tuple[Token, ...], here: int, at: int) -> tuple[Token, ...]:
+    """The date of this verb, where little stands between."""
+    while _inside(tokens, here, at):
+        token = tokens[here]
+        if token.kind == DATE:
+            return _dated(token)
+        if token.kind in (NOT, NUMBER) or token.after or token.word in _BREAKS or token.word in _NEAR:
+            return ()
+        here += 1
+    return ()
+
+
+_NEAR = ("since", "until", "by", "to", "around", "circa", "about")
+
+
+def _opening(tokens: tuple[Token, ...], at: int) -> tuple[Token, ...]:
+    """The date that opens the sentence of this verb: "In 1907, the house was"."""
+    start = at
+    while start > max(0, at - FAR) and tokens[start - 1].sentence == tokens[at].sentence:
+        start -= 1
+    before = tokens[start:at]
+    first = next((n for n, token in enumerate(before) if token.kind == DATE), len(before))
+    if first > 3 or not before or before[0].word not in ("in", "on"):
+        return ()
+    rest = before[first + 1 :]
+    plain = "," in before[first].after and not any(t.after or t.word in _BREAKS or t.kind == DATE for t in rest)
+    return _dated(before[first]) if plain else ()
+
+
+def _dated(token: Token) -> tuple[Token, ...]:
+    """A date counts if it has its year."""
+    return (token,) if token.days is not None and token.days[0] >= 10000 else ()
