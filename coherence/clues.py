@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
+from itertools import product
 from math import inf
 from typing import NamedTuple
 
-from crdtmem.coherence.frames import FIELD, OUT, STATE, Frame
+from crdtmem.coherence.degrees import Degree
+from crdtmem.coherence.frames import OUT, STATE, Frame
 from crdtmem.coherence.lexicon import (
     ALL,
     NOTHING,
@@ -54,6 +56,7 @@ class Read(NamedTuple):
     said: Statement
     slots: tuple[Slot, ...]
     frames: tuple[Frame, ...]
+    degrees: tuple[Degree, ...]
     kinds: Kind
     words: frozenset[str]  # stems of the plain words
     among: bool  # whether it says that it names some of several
@@ -231,9 +234,11 @@ def by_frames(mine: Read, theirs: Read) -> Iterator[Clue]:
         for other in theirs.frames:
             if one.kind == other.kind and _unlike(one, other):
                 yield Clue(_FRAMED[one.kind], "once", _words(one.value), _words(other.value))
+    for mine_, theirs_ in product(mine.degrees, theirs.degrees):
+        yield from _two_degrees(mine_, theirs_)
 
 
-_FRAMED = {DATE: TEMPORAL, NAME: ENTITY, STATE: STATUS, FIELD: VALUE}
+_FRAMED = {DATE: TEMPORAL, NAME: ENTITY, STATE: STATUS}
 
 
 def _unlike(one: Frame, other: Frame) -> bool:
@@ -243,13 +248,38 @@ def _unlike(one: Frame, other: Frame) -> bool:
         return how != also and what == which
     if how != also:
         return False
-    if one.kind == FIELD:
-        return what == which and differ(NAME, one.value, other.value)
     if one.kind == NAME or how in OUT:
         same = what <= which or which <= what
     else:
         same = what == which
     return same and differ(one.kind, one.value, other.value)
+
+
+def _two_degrees(one: Degree, other: Degree) -> Iterator[Clue]:
+    if one.level != other.level:
+        return
+    fields, schools, years = zip(one[2:], other[2:], strict=True)
+    field = _other_name(*fields)
+    school = _other_name(*schools)
+    year = all(years) and differ(DATE, *years)
+    same = [a == b for a, b in (map(_stems, fields), map(_stems, schools))]
+    unique = bool(one.level) and (one.hers or other.hers)
+    if field and (unique or (all(schools) and same[1])):
+        yield Clue(VALUE, "once", *map(_words, fields))
+    if school and (unique):
+        yield Clue(ENTITY, "once", *map(_words, schools))
+    if year and (unique or all(same)):
+        yield Clue(TEMPORAL, "once", *map(_words, years))
+
+
+def _stems(tokens: Sequence[Token]) -> frozenset[str]:
+    return frozenset([token.stem for token in tokens])
+
+
+def _other_name(one: Sequence[Token], other: Sequence[Token]) -> bool:
+    """Whether two names that may be told in part cannot be the same."""
+    a, b = _stems(one), _stems(other)
+    return bool(a and b) and not (a <= b or b <= a)
 
 
 def by_words(mine: Read, theirs: Read) -> Iterator[Clue]:

@@ -16,13 +16,12 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from crdtmem.coherence.lexicon import AUXILIARIES, BE, MADE_BY, PASSED, PREPOSITIONS, debuts, lasting
+from crdtmem.coherence.lexicon import AUXILIARIES, BE, MADE_BY, PASSED, PREPOSITIONS, debuts, known, lasting, stem
 from crdtmem.coherence.slots import goes_on
 from crdtmem.coherence.tokens import DATE, LINK, NAME, NOT, NUMBER, WORD, Token
 
 MOST = 16  # frames of one statement: two of them are compared one by one
 FAR = 8  # tokens from a verb within which its frame lies
-FIELD = "field"
 STATE = "state"  # what one was or is: not of a kind of token
 _TURNS = dict.fromkeys(("began", "started", "launched"), "began") | dict.fromkeys(("ended", "finished"), "ended")
 _TURNS |= dict.fromkeys(("made", "makes", "making"), "made")
@@ -30,7 +29,6 @@ _BY_ITSELF = ("closed", "opened", "premiered")
 OUT = frozenset(("abolished completed demolished enacted opened published ratified released signed unveiled").split()) | {
     *_BY_ITSELF
 }
-DEGREES = ("degree", "doctorate", "diploma", "phd")
 _WHOSE = ("her", "his", "its", "my", "our", "their", "your")
 _FORMER = ("defunct", "former", "formerly", "retired")
 _STILL = ("currently", "presently", "still")
@@ -63,14 +61,13 @@ def _frames(tokens: tuple[Token, ...]) -> Iterator[Frame]:
             yield from _bounded(tokens, at)
         elif token.word in PASSED:
             yield from _passed(tokens, at)
-        elif token.word in DEGREES:
-            yield from _degree(tokens, at)
         elif token.word in OUT:
             yield from _out(tokens, at)
         elif token.word == "by" and at:
             yield from _beside(tokens, at)
         elif token.word in BE:
             yield from _state(tokens, at)
+            yield from _ranked(tokens, at)
 
 
 def _turned(tokens: tuple[Token, ...], at: int) -> Iterator[Frame]:
@@ -148,25 +145,6 @@ def _out(tokens: tuple[Token, ...], at: int) -> Iterator[Frame]:
         yield Frame(DATE, (tokens[at].word, frozenset(subject)), when)
 
 
-def _degree(tokens: tuple[Token, ...], at: int) -> Iterator[Frame]:
-    """In what, by whom, somebody was given a degree: "studied at Bonn, where she earned a degree in law"."""
-    start = at
-    while start and tokens[start - 1].kind == WORD and not tokens[start - 1].after and at - start < 2:
-        start -= 1
-    if at + 2 >= len(tokens) or tokens[at + 1].word != "in" or tokens[start - 1].word not in ("a", "an", "her", "his"):
-        return
-    field = tuple(token for token in tokens[at + 2 : at + 4] if token.kind in (NAME, WORD))
-    sentence = [n for n, token in enumerate(tokens) if token.sentence == tokens[at].sentence]
-    school: list[Token] = []
-    for n in sentence:
-        if tokens[n].word in ("at", "attended", "from") and not school:
-            here = n + 1 + (n + 1 < len(tokens) and tokens[n + 1].word == "the")
-            school = list(_names(tokens, here, here)[0])
-    listed = at + 3 < len(tokens) and any(t.word == "and" for t in tokens[at + 3 : at + 5])
-    if school and field and not listed:
-        yield Frame(FIELD, ("degree", frozenset([t.stem for t in (*tokens[start:at], *school)])), field)
-
-
 def _beside(tokens: tuple[Token, ...], at: int) -> Iterator[Frame]:
     """Who did what stands beside a name: "Hamlet (played by Ann Lee)"."""
     if at < 2 or tokens[at - 1].word not in MADE_BY or tokens[at - 2].kind != NAME or not tokens[at - 2].after:
@@ -210,6 +188,33 @@ def _state(tokens: tuple[Token, ...], at: int) -> Iterator[Frame]:
     for noun, was in nouns:
         if was != still:
             yield Frame(STATE, ("former" if was else "still", frozenset([noun.stem])), (noun,))
+
+
+def _ranked(tokens: tuple[Token, ...], at: int) -> Iterator[Frame]:
+    """What is the first of its kind, or the most of it: "her first film was", "the tallest tower is"."""
+    start = at - 1
+    while start >= max(0, at - FAR) and not tokens[start].after and not _ranks(tokens[start]):
+        start -= 1
+    if start < 1 or not _ranks(tokens[start]) or not _inside(tokens, start, at) or tokens[start].after:
+        return
+    link, here = "", at + 1
+    while _inside(tokens, here, at) and tokens[here].kind in (LINK, WORD) and not tokens[here].after:
+        if tokens[here].word in _BREAKS or tokens[here].word == "one":
+            return
+        link = link or (tokens[here].word if tokens[here].word in PREPOSITIONS else "")
+        here += 1
+    value = (tokens[here],) if here < len(tokens) and tokens[here].kind == DATE else _names(tokens, here, at)[0]
+    if value:
+        what = frozenset([t.stem for t in tokens[start:at] if t.kind != LINK or t.word == "first"])
+        yield Frame(value[0].kind, (f"first {link}", what), value)
+
+
+def _ranks(token: Token) -> bool:
+    """Whether it says that there is one such thing: "first", "tallest"; who is the newest changes."""
+    word = token.word
+    if not word.endswith("est") or token.kind != WORD or word in ("latest", "newest", "oldest", "youngest"):
+        return word in ("first", "only") and token.kind != NAME
+    return any(known(stem(word[:cut])) for cut in (-3, -2) if len(word) + cut > 2 and word[:cut] != "for")
 
 
 _BREAKS = frozenset(("and", "but", "or", "that", "when", "where", "which", "while", "who", "before", "after", "until"))

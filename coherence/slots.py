@@ -74,6 +74,9 @@ def _slots(tokens: tuple[Token, ...]) -> Iterator[Slot]:
             while end < len(tokens) and goes_on(tokens, end):
                 end += 1
             yield _slot(tokens, at, end)
+            said_of = _described(tokens, at, end)
+            if said_of:
+                yield _slot(tokens, at, end, said_of)
             at = end
         else:
             at += 1
@@ -89,9 +92,28 @@ def goes_on(tokens: tuple[Token, ...], at: int) -> bool:
     return joined and at + 1 < len(tokens) and tokens[at + 1].kind == NAME and not tokens[at].after
 
 
-def _slot(tokens: tuple[Token, ...], at: int, end: int) -> Slot:
+def _described(tokens: tuple[Token, ...], at: int, end: int) -> int:
+    """Where the words begin that say what a name is: "married to the actress Ann Lee"; 0 if there are none."""
+    start = at
+    while start and at - start < REACH and not tokens[start - 1].after and _describes(tokens[start - 1], start == at):
+        start -= 1
+    part = end < len(tokens) and tokens[end].kind == WORD and not tokens[end - 1].after  # "the Rome office"
+    return start if start < at and not part and start and tokens[start - 1].word in ("by", "in", "to") else 0
+
+
+def _describes(token: Token, last: bool) -> bool:  # noqa: FBT001
+    """Whether this is of such words; the last of them is what the one who is named is."""
+    several = token.word.endswith("s") and not token.word.endswith("ss")
+    return token.kind == WORD and not (last and several) if last else token.kind == WORD or token.word in _WITHIN
+
+
+_WITHIN = ("a", "an", "and", "the", *_WHOSE)
+
+
+def _slot(tokens: tuple[Token, ...], at: int, end: int, start: int = 0) -> Slot:
+    """The slot of a value; of one with words that say what it is, the head is before these."""
     token = tokens[at]
-    back, link = _head(tokens, at)
+    back, link = _head(tokens, start or at)
     inside = back >= 0 and tokens[back].sentence == token.sentence and _governs(tokens, back)
     if token.kind == DATE and link in _WHEN:
         link = "in"
