@@ -238,7 +238,7 @@ def by_frames(mine: Read, theirs: Read) -> Iterator[Clue]:
         yield from _two_degrees(mine_, theirs_)
 
 
-_FRAMED = {DATE: TEMPORAL, NAME: ENTITY, STATE: STATUS}
+_FRAMED = {WORD: EXCLUSIVE, DATE: TEMPORAL, NAME: ENTITY, STATE: STATUS}
 
 
 def _unlike(one: Frame, other: Frame) -> bool:
@@ -248,11 +248,18 @@ def _unlike(one: Frame, other: Frame) -> bool:
         return how != also and what == which
     if how != also:
         return False
+    if one.kind == WORD:
+        return what == which and not any(_one_trade(x.stem, y.stem) for x in one.value for y in other.value)
     if one.kind == NAME or how in OUT:
         same = what <= which or which <= what
     else:
         same = what == which
     return same and differ(one.kind, one.value, other.value)
+
+
+def _one_trade(one: str, other: str) -> bool:
+    """Whether one may be the other, or of its kind: a writer, a songwriter."""
+    return alike(one, other) or _kindred(one, other) or _kindred(one[::-1], other[::-1])
 
 
 def _two_degrees(one: Degree, other: Degree) -> Iterator[Clue]:

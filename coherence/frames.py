@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from crdtmem.coherence.lexicon import AUXILIARIES, BE, MADE_BY, PASSED, PREPOSITIONS, debuts, known, lasting, stem
-from crdtmem.coherence.slots import goes_on
+from crdtmem.coherence.lexicon import AUXILIARIES, BE, MADE_BY, PASSED, PREPOSITIONS, TRADES, debuts, known, lasting, stem
+from crdtmem.coherence.slots import WHOSE, goes_on
 from crdtmem.coherence.tokens import DATE, LINK, NAME, NOT, NUMBER, WORD, Token
 
 MOST = 16  # frames of one statement: two of them are compared one by one
@@ -29,7 +29,6 @@ _BY_ITSELF = ("closed", "opened", "premiered")
 OUT = frozenset(("abolished completed demolished enacted opened published ratified released signed unveiled").split()) | {
     *_BY_ITSELF
 }
-_WHOSE = ("her", "his", "its", "my", "our", "their", "your")
 _FORMER = ("defunct", "former", "formerly", "retired")
 _STILL = ("currently", "presently", "still")
 
@@ -71,22 +70,41 @@ def _frames(tokens: tuple[Token, ...]) -> Iterator[Frame]:
 
 
 def _turned(tokens: tuple[Token, ...], at: int) -> Iterator[Frame]:
-    """When something that is long began or ended, or somebody came out first: "made her debut for Wales in 2004"."""
+    """When, and as what, something that is long began, ended, or first came out: "made her debut for Wales in 2004"."""
     here, verb = at + 2, _TURNS[tokens[at].word]
-    if not _inside(tokens, here, at) or tokens[at + 1].word not in _WHOSE or _denied(tokens, at):
+    if not _inside(tokens, here, at) or tokens[at + 1].word not in WHOSE or _denied(tokens, at):
         return
-    what: list[Token] = []
-    while _inside(tokens, here, at) and tokens[here].kind == WORD and not (what and what[-1].after):
-        what.append(tokens[here])
+    while _inside(tokens, here, at) and tokens[here].kind == WORD and not tokens[here - 1].after:
         here += 1
-    if not what or what[-1].stem not in (debuts() if verb == "made" else lasting()):
+    what, last = list(tokens[at + 2 : here]), tokens[here - 1]
+    if not what or last.stem not in (debuts() if verb == "made" else lasting()):
         return
-    if not what[-1].after and _inside(tokens, here, at) and tokens[here].word == "for":
-        whom = [t for t in tokens[here + 1 : here + 5] if t.kind in (NAME, WORD)]
-        what += whom[:2]
-    when = _opening(tokens, at) or (() if what[-1].after else _date(tokens, here, at))
+    goes_on = _inside(tokens, here, at) and not last.after
+    if goes_on and tokens[here].word == "for":
+        what += [t for t in tokens[here + 1 : here + 5] if t.kind in (NAME, WORD)][:2]
+    place = frozenset([token.stem for token in what])
+    when = _opening(tokens, at) or (_date(tokens, here, at) if goes_on else ())
     if when:
-        yield Frame(DATE, (verb, frozenset([token.stem for token in what])), when)
+        yield Frame(DATE, (verb, place), when)
+    if goes_on and tokens[here].word == "as" and verb == "began":
+        roles = _roles(tokens, here + 1)
+        if roles and not any(role.word in TRADES for role in roles):
+            yield Frame(WORD, ("began as", place), roles)
+
+
+def _roles(tokens: tuple[Token, ...], start: int) -> tuple[Token, ...]:
+    """The nouns of "a child model and actor"."""
+    found: list[Token] = []
+    for here in range(start, min(len(tokens), start + FAR)):
+        token = tokens[here]
+        if token.kind != WORD and token.word not in ("a", "an", "and"):
+            break
+        last = token.after or here + 1 == len(tokens) or tokens[here + 1].kind != WORD
+        if token.kind == WORD and last:
+            found.append(token)
+        if token.after:
+            break
+    return tuple(found)
 
 
 def _bounded(tokens: tuple[Token, ...], at: int) -> Iterator[Frame]:

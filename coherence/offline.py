@@ -83,6 +83,7 @@ POINTS: dict[tuple[str, str], tuple[int, int]] = {
     (VALUE, "kinds:close"): (3, 3),
     (EXCLUSIVE, "words:close"): (8, 4),
     (EXCLUSIVE, "words"): (4, 2),
+    (EXCLUSIVE, "once"): (20, 20),
     (STATUS, "once"): (20, 20),
     (VALUE, "once"): (20, 20),
     (STATUS, "words:close"): (8, 6),

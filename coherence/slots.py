@@ -20,7 +20,7 @@ SLOTS = 40  # of one statement: two of them are compared slot by slot
 FAR = 20  # tokens on each side within which they are looked for
 HOW_EXACT = APPROXIMATE | AT_LEAST | AT_MOST  # they govern nothing: "a capacity of about 300"
 _IS = "="  # "the architect is Ann Lee", "its architect, Ann Lee", "a limit of 30", "limit 30"
-_WHOSE = ("her", "his", "its", "my", "our", "their", "whose", "your")
+WHOSE = ("her", "his", "its", "my", "our", "their", "whose", "your")
 _ON = ("and", "or")
 _NEXT = BE | {"and", "but", "or", "that", "which", "who"}  # begins something else
 _WHEN = ("", "on", "at", "during", "of")  # before a date: the same as "in"
@@ -107,7 +107,7 @@ def _describes(token: Token, last: bool) -> bool:  # noqa: FBT001
     return token.kind == WORD and not (last and several) if last else token.kind == WORD or token.word in _WITHIN
 
 
-_WITHIN = ("a", "an", "and", "the", *_WHOSE)
+_WITHIN = ("a", "an", "and", "the", *WHOSE)
 
 
 def _slot(tokens: tuple[Token, ...], at: int, end: int, start: int = 0) -> Slot:
@@ -179,7 +179,7 @@ def _is(tokens: tuple[Token, ...], head: int, at: int, link: str) -> bool:
     if tokens[at].kind == NUMBER:
         return link == "of" or all(tokens[n].word in BE or _exactness(tokens, n) for n in range(head + 1, at))
     between = [token.word for token in tokens[head + 1 : at]]
-    whose = head > 0 and tokens[head - 1].word in _WHOSE
+    whose = head > 0 and tokens[head - 1].word in WHOSE
     return all(word in BE for word in between) and (bool(between) or whose)
 
 

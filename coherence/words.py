@@ -362,6 +362,13 @@ EVENTS = "born debut died dissolved established founded inaugurated incorporated
 # What is long and begins once for whom it belongs to.
 LASTING = "apprenticeship career childhood education life reign tenure youth"
 DEBUTS = "debut"
+# Trades that take in others: who began as an artist may have begun as a painter.
+TRADES = """
+academic apprentice artist assistant athlete author businessman businesswoman consultant contractor creator designer
+developer employee engineer entertainer entrepreneur executive expert freelancer intern leader manager member musician
+officer official part participant performer person player politician professional researcher scholar scientist
+specialist student teacher technician trainee volunteer worker writer
+"""
 # What passes between two once, as a rule, so that two years of it are one too many.
 PASSED = """
 acquired added adopted annexed bequeathed bought ceded donated inherited joined leased left married merged
