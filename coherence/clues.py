@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
-from itertools import product
 from math import inf
 from typing import NamedTuple
 
 from crdtmem.coherence.degrees import Degree
-from crdtmem.coherence.frames import OUT, STATE, Frame
+from crdtmem.coherence.frames import Frame
 from crdtmem.coherence.lexicon import (
     ALL,
     NOTHING,
@@ -180,7 +179,7 @@ def _surely_apart(one: Slot, other: Slot) -> bool:
         return not _bounded_apart(a.quantity, b.quantity)  # type: ignore[arg-type]
     if one.kind != NAME:
         return True
-    if any(_kindred(x.stem, y.stem) for x in one.value for y in other.value) or a.word.isalpha() != b.word.isalpha():
+    if any(kindred(x.stem, y.stem) for x in one.value for y in other.value) or a.word.isalpha() != b.word.isalpha():
         return False
     placed = one.link == other.link and one.link in _PLACES
     if placed and not (one.rest or other.rest) and (wide(a.stem) or wide(b.stem)):
@@ -196,11 +195,16 @@ def _of_one(one: Slot, other: Slot, mine: Read, theirs: Read) -> bool:
     a, b = one.thing, other.thing
     if a and b and a not in mine.kinds.words and b not in theirs.kinds.words and not alike(a, b):
         return False  # what it is said to be, as in "it is a club based in Rome", stands for the subject
+    return one_subject(mine, theirs)
+
+
+def one_subject(mine: Read, theirs: Read) -> bool:
+    """Whether both may speak of the same thing, by the plain words before their verbs."""
     left, right = mine.said.subject - theirs.said.content, theirs.said.subject - mine.said.content
     return not (left and right) or any(alike(x, y) for x in left for y in right)
 
 
-def _kindred(one: str, other: str) -> bool:
+def kindred(one: str, other: str) -> bool:
     """Whether one word may be made from the other: Gloucester, Gloucestershire; Methodist, Methodism."""
     shared = max(4, 7 * min(len(one), len(other)) // 10)
     return one[:shared] == other[:shared]
@@ -223,70 +227,6 @@ def _apart(one: Slot, other: Slot, mine: Read, theirs: Read) -> bool:
         return True
     a, b = {t.stem for t in one.value}, {t.stem for t in other.value}
     return a.isdisjoint(theirs.said.content) and b.isdisjoint(mine.said.content)
-
-
-# -- frames ----------------------------------------------------------------------------------------
-
-
-def by_frames(mine: Read, theirs: Read) -> Iterator[Clue]:
-    """Clues from equal frames, which have room for one value, with values that exclude each other."""
-    for one in mine.frames:
-        for other in theirs.frames:
-            if one.kind == other.kind and _unlike(one, other):
-                yield Clue(_FRAMED[one.kind], "once", _words(one.value), _words(other.value))
-    for mine_, theirs_ in product(mine.degrees, theirs.degrees):
-        yield from _two_degrees(mine_, theirs_)
-
-
-_FRAMED = {WORD: EXCLUSIVE, DATE: TEMPORAL, NAME: ENTITY, STATE: STATUS}
-
-
-def _unlike(one: Frame, other: Frame) -> bool:
-    """Whether two frames of one kind are of one place, and their values exclude each other."""
-    (how, what), (also, which) = one.place, other.place
-    if one.kind == STATE:
-        return how != also and what == which
-    if how != also:
-        return False
-    if one.kind == WORD:
-        return what == which and not any(_one_trade(x.stem, y.stem) for x in one.value for y in other.value)
-    if one.kind == NAME or how in OUT:
-        same = what <= which or which <= what
-    else:
-        same = what == which
-    return same and differ(one.kind, one.value, other.value)
-
-
-def _one_trade(one: str, other: str) -> bool:
-    """Whether one may be the other, or of its kind: a writer, a songwriter."""
-    return alike(one, other) or _kindred(one, other) or _kindred(one[::-1], other[::-1])
-
-
-def _two_degrees(one: Degree, other: Degree) -> Iterator[Clue]:
-    if one.level != other.level:
-        return
-    fields, schools, years = zip(one[2:], other[2:], strict=True)
-    field = _other_name(*fields)
-    school = _other_name(*schools)
-    year = all(years) and differ(DATE, *years)
-    same = [a == b for a, b in (map(_stems, fields), map(_stems, schools))]
-    unique = bool(one.level) and (one.hers or other.hers)
-    if field and (unique or (all(schools) and same[1])):
-        yield Clue(VALUE, "once", *map(_words, fields))
-    if school and (unique):
-        yield Clue(ENTITY, "once", *map(_words, schools))
-    if year and (unique or all(same)):
-        yield Clue(TEMPORAL, "once", *map(_words, years))
-
-
-def _stems(tokens: Sequence[Token]) -> frozenset[str]:
-    return frozenset([token.stem for token in tokens])
-
-
-def _other_name(one: Sequence[Token], other: Sequence[Token]) -> bool:
-    """Whether two names that may be told in part cannot be the same."""
-    a, b = _stems(one), _stems(other)
-    return bool(a and b) and not (a <= b or b <= a)
 
 
 def by_words(mine: Read, theirs: Read) -> Iterator[Clue]:

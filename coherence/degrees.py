@@ -9,27 +9,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from crdtmem.coherence.slots import goes_on
+from crdtmem.coherence.slots import WHOSE, goes_on
 from crdtmem.coherence.tokens import DATE, LINK, NAME, WORD, Token
 
 FAR = 12  # tokens from the degree within which its field, school and year stand
-_LEVELS = {"bachelor": "bachelor", "master": "master", "masters": "master", "undergraduate": "bachelor"}
-_LEVELS |= {"doctoral": "doctor", "doctorate": "doctor", "phd": "doctor", "ph": "doctor"}
-_NAMED = ("degree", "degrees", "diploma")
+_DOCTOR = ("doctorate", "ph", "phd")
+_LEVELS = dict.fromkeys((*_DOCTOR, "doctoral"), "doctor") | dict.fromkeys(("master", "masters"), "master")
+_LEVELS |= dict.fromkeys(("bachelor", "bachelors", "undergraduate"), "bachelor")
 
 
 class Degree(NamedTuple):
     """A degree and what is said of it; nothing where nothing is said."""
 
-    level: str
-    hers: bool  # "her degree", so that there is one
+    level: str  # "doctor", or the word before "degree": "medical"
+    hers: bool  # "her degree": there is one of its level
     field: tuple[Token, ...]
     school: tuple[Token, ...]
     year: tuple[Token, ...]
 
 
 def degrees(tokens: tuple[Token, ...]) -> tuple[Degree, ...]:
-    """The degrees of a statement.
+    """The degrees of a statement, the first four.
 
     >>> from crdtmem.coherence.statement import statement
     >>> [found] = degrees(statement("She received her doctorate in law from the University of Bonn in 1931.").tokens)
@@ -41,18 +41,16 @@ def degrees(tokens: tuple[Token, ...]) -> tuple[Degree, ...]:
 
 def _degrees(tokens: tuple[Token, ...]) -> Iterator[Degree]:
     for at, token in enumerate(tokens):
-        if token.word not in _NAMED and _LEVELS.get(token.word) != "doctor":
+        doctor = token.word in _DOCTOR
+        if token.word not in ("degree", "diploma") and not doctor:
             continue
         before = tokens[max(0, at - 3) : at]
-        level = next((_LEVELS[t.word] for t in (*before, token) if t.word in _LEVELS), "")
-        hers = any(t.word in ("her", "his", "my", "their") for t in before)
-        if (
-            token.word == "degrees"
-            or (not hers and not any(t.word in ("a", "an") for t in before))
-            or (token.word == "doctoral")
-        ):
-            continue
-        yield Degree(level, hers, *_told(tokens, at))
+        hers = any(t.word in WHOSE for t in before)
+        if hers or any(t.word in ("a", "an") for t in before):
+            last = token.stem if doctor else before[-1].stem if before[-1].kind == WORD else ""
+            level = next((_LEVELS[t.word] for t in (*before, token) if t.word in _LEVELS), last)
+            spelled = doctor and at + 1 < len(tokens) and tokens[at + 1].word == "d"  # "Ph. D."
+            yield Degree(level, hers, *_told(tokens, at + spelled))
 
 
 def _told(tokens: tuple[Token, ...], at: int) -> tuple[tuple[Token, ...], tuple[Token, ...], tuple[Token, ...]]:

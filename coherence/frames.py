@@ -2,35 +2,49 @@
 
 1. How something long begins: "she began her career as a nurse", "in 1990".
 2. When something passed between two who are named: "sold to Acme", "joined Acme", "left Acme".
-3. When a named work came out: "The Long Road was published in 1961".
-4. Who did what stands beside a name: "Hamlet, played by Ann Lee".
-5. What one was and no longer is, against what one still is: "a former judge", "a judge who currently serves in".
+3. When a work came out, or came to its end: "The Long Road was published in 1961".
+4. Since when or until when something was so: "has served on the board since 2004".
+5. Who did what stands beside a name: "Hamlet, played by Ann Lee".
+6. What is the first of its kind: "her first film was".
+7. What one was and no longer is, against what one still is: "a former judge", "a judge who currently serves in".
 
-A slot (slots.py) is a value and the word that governs it; a frame is all the words around a value, and two of them are
-the same place only if they are equal. So little is found, and what is found is worth much.
+A slot (slots.py) is a value and the word that governs it; a frame is all the words around a value. Two are one place if
+these are equal, and of dates only years count: what is told by the day may happen daily. framed.py compares them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from crdtmem.coherence.lexicon import AUXILIARIES, BE, MADE_BY, PASSED, PREPOSITIONS, TRADES, debuts, known, lasting, stem
+from crdtmem.coherence.lexicon import (
+    AUXILIARIES,
+    BE,
+    MADE_BY,
+    PASSED,
+    PREPOSITIONS,
+    TRADES,
+    debuts,
+    known,
+    lasting,
+    once_named,
+)
 from crdtmem.coherence.slots import WHOSE, goes_on
 from crdtmem.coherence.tokens import DATE, LINK, NAME, NOT, NUMBER, WORD, Token
 
 MOST = 16  # frames of one statement: two of them are compared one by one
-FAR = 8  # tokens from a verb within which its frame lies
+FAR = 12  # tokens from a verb within which its frame lies
 STATE = "state"  # what one was or is: not of a kind of token
 _TURNS = dict.fromkeys(("began", "started", "launched"), "began") | dict.fromkeys(("ended", "finished"), "ended")
 _TURNS |= dict.fromkeys(("made", "makes", "making"), "made")
-_BY_ITSELF = ("closed", "opened", "premiered")
-OUT = frozenset(("abolished completed demolished enacted opened published ratified released signed unveiled").split()) | {
-    *_BY_ITSELF
-}
+_OUT = ("abolished", "completed", "demolished", "enacted", "published", "ratified", "released", "signed", "unveiled")
+_BY_ITSELF = ("closed", "opened", "premiered")  # "was opened" and "opened"
+OUT = frozenset((*_OUT, *_BY_ITSELF))
 _FORMER = ("defunct", "former", "formerly", "retired")
 _STILL = ("currently", "presently", "still")
+_BREAKS = frozenset(("and", "but", "or", "that", "when", "where", "which", "while", "who", "before", "after", "until"))
+_NEAR = ("since", "until", "by", "to", "around", "circa", "about")
 
 
 class Frame(NamedTuple):
@@ -79,17 +93,26 @@ def _turned(tokens: tuple[Token, ...], at: int) -> Iterator[Frame]:
     what, last = list(tokens[at + 2 : here]), tokens[here - 1]
     if not what or last.stem not in (debuts() if verb == "made" else lasting()):
         return
-    goes_on = _inside(tokens, here, at) and not last.after
-    if goes_on and tokens[here].word == "for":
-        what += [t for t in tokens[here + 1 : here + 5] if t.kind in (NAME, WORD)][:2]
-    place = frozenset([token.stem for token in what])
-    when = _opening(tokens, at) or (_date(tokens, here, at) if goes_on else ())
+    more = _inside(tokens, here, at) and not last.after
+    if more and verb == "made":
+        what += _whom(tokens, here, at)
+    place = _stems(what)
+    when = _opening(tokens, at) or (_date(tokens, here, at) if more else ())
     if when:
         yield Frame(DATE, (verb, place), when)
-    if goes_on and tokens[here].word == "as" and verb == "began":
+    if more and tokens[here].word == "as" and verb == "began":
         roles = _roles(tokens, here + 1)
         if roles and not any(role.word in TRADES for role in roles):
             yield Frame(WORD, ("began as", place), roles)
+
+
+def _whom(tokens: tuple[Token, ...], here: int, at: int) -> tuple[Token, ...]:
+    """For whom it was: there is a debut for each team."""
+    if tokens[here].word not in ("against", "at", "for", "with"):
+        return ()
+    for_whom, here = tokens[here].word == "for", here + 1
+    here += here < len(tokens) and tokens[here].word in ("the", *WHOSE)
+    return _names(tokens, here, at)[0] or tuple(t for t in tokens[here : here + 2] if for_whom and t.kind == WORD)
 
 
 def _roles(tokens: tuple[Token, ...], start: int) -> tuple[Token, ...]:
@@ -132,48 +155,43 @@ def _passed(tokens: tuple[Token, ...], at: int) -> Iterator[Frame]:
     while _inside(tokens, here, at) and tokens[here].kind != NAME:
         if tokens[here].kind not in (LINK, WORD) or tokens[here].after or tokens[here].word in _BREAKS:
             return
-        link = tokens[here].word if tokens[here].word in PREPOSITIONS | {"to"} else link
+        link = link or (tokens[here].word if tokens[here].word in PREPOSITIONS else "")
         here += 1
     named, here = _names(tokens, here, at)
     if not named:
         return
-    when = _opening(tokens, at)
-    if not when and not tokens[here - 1].after:
-        when = _date(tokens, here, at)
+    when = _opening(tokens, at) or (() if tokens[here - 1].after else _date(tokens, here, at))
     if when:
-        yield Frame(DATE, (f"{tokens[at].word} {link}".rstrip(), frozenset([t.stem for t in named])), when)
+        yield Frame(DATE, (f"{tokens[at].word} {link}".rstrip(), _stems(named)), when)
 
 
 def _out(tokens: tuple[Token, ...], at: int) -> Iterator[Frame]:
-    """When a work came out or came to its end, told by the year: jobs that are done daily are told by the day."""
+    """When a work came out, or came to its end."""
     be = bool(at) and tokens[at - 1].word in ("was", "were")
-    end = at - 1 - be
-    if end < 0 or tokens[at].after or _denied(tokens, at) or not (be or tokens[at].word in _BY_ITSELF):
+    end = at - be
+    if not end or _denied(tokens, at) or not (be or tokens[at].word in _BY_ITSELF):
         return
-    start = end
-    while start and tokens[start - 1].kind == tokens[end].kind == NAME and not tokens[start - 1].after:
-        start -= 1
-    subject = [t.stem for t in tokens[start : end + 1] if t.kind in (NAME, WORD)]
+    named = _named_before(tokens, end) or [token for token in tokens[end - 1 : end] if token.kind == WORD]
     here = at + 1
-    while _inside(tokens, here, at) and (tokens[here].kind == LINK or tokens[here].word == "public"):
+    while (
+        _inside(tokens, here, at)
+        and not tokens[at].after
+        and (tokens[here].kind == LINK or tokens[here].word == "public")
+    ):
         here += 1
-    when = _date(tokens, here, at) if here < len(tokens) and tokens[here].kind == DATE else _opening(tokens, at)
-    yearly = [token for token in when if token.days is not None and token.days[1] - token.days[0] >= 9999]
-    if yearly or (when and tokens[end].kind == NAME):
-        yield Frame(DATE, (tokens[at].word, frozenset(subject)), when)
+    direct = _inside(tokens, here, at) and tokens[here].kind == DATE and not tokens[here - 1].after
+    when = _dated(tokens[here]) if direct else _opening(tokens, at)
+    if named and when:
+        yield Frame(DATE, (tokens[at].word, _stems(named)), when)
 
 
 def _beside(tokens: tuple[Token, ...], at: int) -> Iterator[Frame]:
     """Who did what stands beside a name: "Hamlet (played by Ann Lee)"."""
-    if at < 2 or tokens[at - 1].word not in MADE_BY or tokens[at - 2].kind != NAME or not tokens[at - 2].after:
+    if at < 2 or tokens[at - 1].word not in MADE_BY or not tokens[at - 2].after:
         return
-    who = _all_named(tokens, at + 1)
-    start = at - 2
-    while start and tokens[start - 1].kind == NAME and not tokens[start - 1].after:
-        start -= 1
-    if who:
-        named = frozenset([token.stem for token in tokens[start : at - 1]])
-        yield Frame(NAME, (f"{tokens[at - 1].word} by", named), who)
+    what, who = _named_before(tokens, at - 1), _all_named(tokens, at + 1)
+    if what and who:
+        yield Frame(NAME, (f"{tokens[at - 1].word} by", _stems(what)), who)
 
 
 def _all_named(tokens: tuple[Token, ...], here: int) -> tuple[Token, ...]:
@@ -211,9 +229,9 @@ def _state(tokens: tuple[Token, ...], at: int) -> Iterator[Frame]:
 def _ranked(tokens: tuple[Token, ...], at: int) -> Iterator[Frame]:
     """What is the first of its kind, or the most of it: "her first film was", "the tallest tower is"."""
     start = at - 1
-    while start >= max(0, at - FAR) and not tokens[start].after and not _ranks(tokens[start]):
+    while start > max(0, at - FAR) and not tokens[start].after and not _ranks(tokens[start]):
         start -= 1
-    if start < 1 or not _ranks(tokens[start]) or not _inside(tokens, start, at) or tokens[start].after:
+    if start < 1 or not _ranks(tokens[start]) or tokens[start].sentence != tokens[at].sentence:
         return
     link, here = "", at + 1
     while _inside(tokens, here, at) and tokens[here].kind in (LINK, WORD) and not tokens[here].after:
@@ -221,21 +239,19 @@ def _ranked(tokens: tuple[Token, ...], at: int) -> Iterator[Frame]:
             return
         link = link or (tokens[here].word if tokens[here].word in PREPOSITIONS else "")
         here += 1
-    value = (tokens[here],) if here < len(tokens) and tokens[here].kind == DATE else _names(tokens, here, at)[0]
+    value = _dated(tokens[here]) if here < len(tokens) and tokens[here].kind == DATE else _names(tokens, here, at)[0]
     if value:
-        what = frozenset([t.stem for t in tokens[start:at] if t.kind != LINK or t.word == "first"])
+        what = _stems([token for token in tokens[start:at] if token.kind != LINK])
         yield Frame(value[0].kind, (f"first {link}", what), value)
 
 
 def _ranks(token: Token) -> bool:
-    """Whether it says that there is one such thing: "first", "tallest"; who is the newest changes."""
-    word = token.word
-    if not word.endswith("est") or token.kind != WORD or word in ("latest", "newest", "oldest", "youngest"):
-        return word in ("first", "only") and token.kind != NAME
-    return any(known(stem(word[:cut])) for cut in (-3, -2) if len(word) + cut > 2 and word[:cut] != "for")
+    """Whether it says that there is one such thing."""
+    return token.word == "first" or (token.word.endswith("est") and token.stem in once_named())
 
 
-_BREAKS = frozenset(("and", "but", "or", "that", "when", "where", "which", "while", "who", "before", "after", "until"))
+def _stems(tokens: Iterable[Token]) -> frozenset[str]:
+    return frozenset([token.stem for token in tokens])
 
 
 def _inside(tokens: tuple[Token, ...], here: int, at: int) -> bool:
@@ -246,6 +262,16 @@ def _inside(tokens: tuple[Token, ...], here: int, at: int) -> bool:
 def _denied(tokens: tuple[Token, ...], at: int) -> bool:
     """Whether the verb is denied, or happened again."""
     return any(t.kind == NOT or t.word in ("again", "almost", "nearly", "to") for t in tokens[max(0, at - 3) : at])
+
+
+def _named_before(tokens: tuple[Token, ...], end: int) -> tuple[Token, ...]:
+    """The name that ends here."""
+    start = end
+    while start and tokens[start - 1].kind == NAME and (start == end or not tokens[start - 1].after.strip(".")):
+        start -= 1
+    if start == end and end and not known(tokens[end - 1].stem):  # a name that opens a sentence looks like a word
+        start -= tokens[end - 1].kind == WORD and (end == 1 or tokens[end - 2].sentence != tokens[end - 1].sentence)
+    return tokens[start:end]
 
 
 def _names(tokens: tuple[Token, ...], here: int, at: int) -> tuple[tuple[Token, ...], int]:
@@ -272,17 +298,14 @@ def _date(tokens: tuple[Token, ...], here: int, at: int) -> tuple[Token, ...]:
     return ()
 
 
-_NEAR = ("since", "until", "by", "to", "around", "circa", "about")
-
-
 def _opening(tokens: tuple[Token, ...], at: int) -> tuple[Token, ...]:
     """The date that opens the sentence of this verb: "In 1907, the house was"."""
     start = at
     while start > max(0, at - FAR) and tokens[start - 1].sentence == tokens[at].sentence:
         start -= 1
     before = tokens[start:at]
-    first = next((n for n, token in enumerate(before) if token.kind == DATE), len(before))
-    if first > 3 or not before or before[0].word not in ("in", "on"):
+    first = next((n for n, token in enumerate(before[:4]) if token.kind == DATE), None)
+    if first is None or before[0].word not in ("in", "on"):
         return ()
     rest = before[first + 1 :]
     plain = "," in before[first].after and not any(t.after or t.word in _BREAKS or t.kind == DATE for t in rest)
@@ -290,5 +313,8 @@ def _opening(tokens: tuple[Token, ...], at: int) -> tuple[Token, ...]:
 
 
 def _dated(token: Token) -> tuple[Token, ...]:
-    """A date counts if it has its year."""
-    return (token,) if token.days is not None and token.days[0] >= 10000 else ()
+    """The year of a date that has one."""
+    if token.days is None or token.days[0] < 10000:
+        return ()
+    low, high = token.days
+    return (token if high - low >= 100 else token._replace(days=(low // 10000 * 10000, low // 10000 * 10000 + 9999)),)

@@ -30,7 +30,6 @@ from crdtmem.coherence.clues import (
     Clue,
     Read,
     aligned,
-    by_frames,
     by_slots,
     by_words,
     closeness,
@@ -38,6 +37,7 @@ from crdtmem.coherence.clues import (
     share,
 )
 from crdtmem.coherence.degrees import degrees
+from crdtmem.coherence.framed import by_frames
 from crdtmem.coherence.frames import frames
 from crdtmem.coherence.lexicon import alike, exclusive, known, once, opposite, plural, state, stem
 from crdtmem.coherence.slots import kinds, order, slots
@@ -122,7 +122,17 @@ def read(text: str) -> Read:
     """A statement with everything that comparing it needs; made once for each text."""
     said = statement(text)
     words = frozenset([token.stem for token in said.tokens if token.kind == WORD])
-    return Read(said, slots(said), frames(said.tokens), degrees(said.tokens), kinds(said), words, among(said.tokens), order(said), share(said))
+    return Read(
+        said,
+        slots(said),
+        frames(said.tokens),
+        degrees(said.tokens),
+        kinds(said),
+        words,
+        among(said.tokens),
+        order(said),
+        share(said),
+    )
 
 
 def judged(mine: Read, theirs: Read) -> Verdict:

@@ -350,8 +350,9 @@ tallest timezone wife
 TIMED = "birth deadline death due premiere"
 # What takes one time and one place, or one name: one is born once, and a house lies in one place.
 DEEDS = """
-baptised baptized based born built buried canceled cancelled christened composed constructed designed die died discovered erected established formed
-founded graduated headquartered invented lies located married owned premiered situated translates
+baptised baptized based born built buried canceled cancelled christened composed constructed designed die died
+discovered erected established formed founded graduated headquartered invented lies located married owned premiered
+situated translates
 """
 # What says when or for whom a number holds.
 SCOPES = "during except for if per unless when while with without"
