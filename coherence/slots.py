@@ -74,9 +74,9 @@ def _slots(tokens: tuple[Token, ...]) -> Iterator[Slot]:
             while end < len(tokens) and goes_on(tokens, end):
                 end += 1
             yield _slot(tokens, at, end)
-            said_of = _described(tokens, at, end)
-            if said_of:
-                yield _slot(tokens, at, end, said_of)
+            start = _described(tokens, at, end)
+            if start:
+                yield _slot(tokens, at, end, start)
             at = end
         else:
             at += 1
@@ -94,20 +94,21 @@ def goes_on(tokens: tuple[Token, ...], at: int) -> bool:
 
 def _described(tokens: tuple[Token, ...], at: int, end: int) -> int:
     """Where the words begin that say what a name is: "married to the actress Ann Lee"; 0 if there are none."""
+    if not at or tokens[at - 1].kind != WORD or (end < len(tokens) and _goes_with(tokens, end)):
+        return 0
     start = at
-    while start and at - start < REACH and not tokens[start - 1].after and _describes(tokens[start - 1], start == at):
+    while start and at - start < REACH and not tokens[start - 1].after and _says_what(tokens[start - 1]):
         start -= 1
-    part = end < len(tokens) and tokens[end].kind == WORD and not tokens[end - 1].after  # "the Rome office"
-    return start if start < at and not part and start and tokens[start - 1].word in ("by", "in", "to") else 0
+    return start if 0 < start < at and tokens[start - 1].word in ("by", "in", "to") else 0
 
 
-def _describes(token: Token, last: bool) -> bool:  # noqa: FBT001
-    """Whether this is of such words; the last of them is what the one who is named is."""
-    several = token.word.endswith("s") and not token.word.endswith("ss")
-    return token.kind == WORD and not (last and several) if last else token.kind == WORD or token.word in _WITHIN
+def _says_what(token: Token) -> bool:
+    return token.kind == WORD or token.word in ("a", "an", "and", "the", *WHOSE)
 
 
-_WITHIN = ("a", "an", "and", "the", *WHOSE)
+def _goes_with(tokens: tuple[Token, ...], end: int) -> bool:
+    """Whether the name that ends here tells of the word behind it: "the Rome office"."""
+    return tokens[end].kind == WORD and not tokens[end - 1].after
 
 
 def _slot(tokens: tuple[Token, ...], at: int, end: int, start: int = 0) -> Slot:

@@ -103,7 +103,7 @@ UNSURE = {
         ("The API server is located in Frankfurt.", "The API server is located in eu-central-1."),
         ("It was built in 1820 by Ann Lee.", "It was built in the early 19th century."),
         ("Ann began her career as an artist.", "Ann began her career as a sculptor."),
-        ("Ann began her career as a songwriter.", "Ann began her career as a lyric writer."),
+        ("Ann began her career as a journalist.", "Ann began her career as a photojournalist."),
         ("Ann began her career in the 1960s.", "Ann began her career in 1964."),
         ("She has a PhD in law.", "She has her PhD in civil law."),
         ("Her doctorate is from Bonn University.", "She received her doctorate from the University of Bonn."),
@@ -128,7 +128,8 @@ UNSURE = {
         ("Version 2 was released in 2020.", "Version 3 was released in 2022."),
         ("Viola is played by Ann; Olivia, played by Ann Lee, is rich.", "Viola, played by Bob Reed, is kind."),
         ("He earned his law degree in 1950.", "He earned his music degree in 1957."),
-        ("The shape is drawn by the bright stars Rigel and Saiph.", "The shape is drawn by the planet Venus."),
+        ("The mill was painted in the bright Tuscan style.", "The mill was painted in a Victorian style in 1907."),
+        ("Ann lives in a house built in a bold Doric style.", "The house is built in the old Roman town of Trier."),
     ],
     "several": [
         ("The offices are located in Rome.", "The offices are located in Paris."),
