@@ -25,7 +25,6 @@ from crdtmem.coherence.lexicon import (
     PASSED,
     PREPOSITIONS,
     TRADES,
-    debuts,
     known,
     lasting,
     once_named,
@@ -91,7 +90,7 @@ def _turned(tokens: tuple[Token, ...], at: int) -> Iterator[Frame]:
     while _inside(tokens, here, at) and tokens[here].kind == WORD and not tokens[here - 1].after:
         here += 1
     what, last = list(tokens[at + 2 : here]), tokens[here - 1]
-    if not what or last.stem not in (debuts() if verb == "made" else lasting()):
+    if not what or not (last.stem == "debut" if verb == "made" else last.stem in lasting()):
         return
     more = _inside(tokens, here, at) and not last.after
     if more and verb == "made":

@@ -105,12 +105,6 @@ def lasting() -> frozenset[str]:
     return _stems(words.LASTING)
 
 
-@cache
-def debuts() -> frozenset[str]:
-    """The stems of what comes first of its kind."""
-    return _stems(words.DEBUTS)
-
-
 def state(word: str) -> bool:
     """Whether this stem is one of the states that something goes through."""
     return word in _states()

@@ -362,7 +362,6 @@ MAKERS = "authored composed created designed directed discovered founded invente
 EVENTS = "born debut died dissolved established founded inaugurated incorporated invented premiered retired retirement"
 # What is long and begins once for whom it belongs to.
 LASTING = "apprenticeship career childhood education life reign tenure youth"
-DEBUTS = "debut"
 # Trades that take in others: who began as an artist may have begun as a painter.
 TRADES = """
 academic apprentice artist assistant athlete author businessman businesswoman consultant contractor creator designer
