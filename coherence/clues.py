@@ -13,6 +13,8 @@ from difflib import SequenceMatcher
 from math import inf
 from typing import NamedTuple
 
+from crdtmem.coherence.degrees import Degree
+from crdtmem.coherence.frames import Frame
 from crdtmem.coherence.lexicon import (
     ALL,
     NOTHING,
@@ -52,6 +54,8 @@ class Read(NamedTuple):
 
     said: Statement
     slots: tuple[Slot, ...]
+    frames: tuple[Frame, ...]
+    degrees: tuple[Degree, ...]
     kinds: Kind
     words: frozenset[str]  # stems of the plain words
     among: bool  # whether it says that it names some of several
@@ -175,7 +179,7 @@ def _surely_apart(one: Slot, other: Slot) -> bool:
         return not _bounded_apart(a.quantity, b.quantity)  # type: ignore[arg-type]
     if one.kind != NAME:
         return True
-    if any(_kindred(x.stem, y.stem) for x in one.value for y in other.value) or a.word.isalpha() != b.word.isalpha():
+    if any(kindred(x.stem, y.stem) for x in one.value for y in other.value) or a.word.isalpha() != b.word.isalpha():
         return False
     placed = one.link == other.link and one.link in _PLACES
     if placed and not (one.rest or other.rest) and (wide(a.stem) or wide(b.stem)):
@@ -191,11 +195,16 @@ def _of_one(one: Slot, other: Slot, mine: Read, theirs: Read) -> bool:
     a, b = one.thing, other.thing
     if a and b and a not in mine.kinds.words and b not in theirs.kinds.words and not alike(a, b):
         return False  # what it is said to be, as in "it is a club based in Rome", stands for the subject
+    return one_subject(mine, theirs)
+
+
+def one_subject(mine: Read, theirs: Read) -> bool:
+    """Whether both may speak of the same thing, by the plain words before their verbs."""
     left, right = mine.said.subject - theirs.said.content, theirs.said.subject - mine.said.content
     return not (left and right) or any(alike(x, y) for x in left for y in right)
 
 
-def _kindred(one: str, other: str) -> bool:
+def kindred(one: str, other: str) -> bool:
     """Whether one word may be made from the other: Gloucester, Gloucestershire; Methodist, Methodism."""
     shared = max(4, 7 * min(len(one), len(other)) // 10)
     return one[:shared] == other[:shared]

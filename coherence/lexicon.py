@@ -20,6 +20,7 @@ LINKS, NEGATIONS, PREPOSITIONS = _set(words.LINKS), _set(words.NEGATIONS), _set(
 HEDGES, OPINIONS, UPDATES, AMONG = _set(words.HEDGES), _set(words.OPINIONS), _set(words.UPDATES), _set(words.AMONG)
 APPROXIMATE, AT_LEAST, AT_MOST = _set(words.APPROXIMATE), _set(words.AT_LEAST), _set(words.AT_MOST)
 ALL, NOTHING, PART = _set(words.ALL), _set(words.NOTHING), _set(words.PART)
+PASSED, MADE_BY, TRADES = _set(words.PASSED), _set(words.MADE_BY), _set(words.TRADES)
 BE, TITLES, SCOPES = _set(words.BE), _set(words.TITLES), _set(words.SCOPES)
 AUXILIARIES = BE | _set(words.AUXILIARY)
 SCALES = {"hundred": 100, "thousand": 10**3, "k": 10**3, "dozen": 12, "billion": 10**9, "b": 10**9, "bn": 10**9}
@@ -96,6 +97,12 @@ def makers() -> frozenset[str]:
 def events() -> frozenset[str]:
     """The stems of what comes about at one time."""
     return _stems(words.EVENTS)
+
+
+@cache
+def lasting() -> frozenset[str]:
+    """The stems of what is long, and begins once."""
+    return _stems(words.LASTING)
 
 
 def state(word: str) -> bool:

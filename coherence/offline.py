@@ -36,6 +36,9 @@ from crdtmem.coherence.clues import (
     differ,
     share,
 )
+from crdtmem.coherence.degrees import degrees
+from crdtmem.coherence.framed import by_frames
+from crdtmem.coherence.frames import frames
 from crdtmem.coherence.lexicon import alike, exclusive, known, once, opposite, plural, state, stem
 from crdtmem.coherence.slots import kinds, order, slots
 from crdtmem.coherence.statement import Statement, among, statement
@@ -80,6 +83,9 @@ POINTS: dict[tuple[str, str], tuple[int, int]] = {
     (VALUE, "kinds:close"): (3, 3),
     (EXCLUSIVE, "words:close"): (8, 4),
     (EXCLUSIVE, "words"): (4, 2),
+    (EXCLUSIVE, "once"): (20, 20),
+    (STATUS, "once"): (20, 20),
+    (VALUE, "once"): (20, 20),
     (STATUS, "words:close"): (8, 6),
     (STATUS, "words"): (4, 2),
     (STATUS, "words:tight"): (10, 8),
@@ -116,7 +122,17 @@ def read(text: str) -> Read:
     """A statement with everything that comparing it needs; made once for each text."""
     said = statement(text)
     words = frozenset([token.stem for token in said.tokens if token.kind == WORD])
-    return Read(said, slots(said), kinds(said), words, among(said.tokens), order(said), share(said))
+    return Read(
+        said,
+        slots(said),
+        frames(said.tokens),
+        degrees(said.tokens),
+        kinds(said),
+        words,
+        among(said.tokens),
+        order(said),
+        share(said),
+    )
 
 
 def judged(mine: Read, theirs: Read) -> Verdict:
@@ -236,7 +252,7 @@ def _weighed(mine: Read, theirs: Read, near: float) -> Verdict:
     how_close = (
         ":tight" if near >= 0.5 and size <= SHORT else ":close" if closeness(mine.words, theirs.words) >= 0.4 else ""
     )
-    for clue in by_slots(mine, theirs):
+    for clue in (*by_frames(mine, theirs), *by_slots(mine, theirs)):
         found.setdefault((clue.kind, clue.how), clue)
     for clue in by_words(mine, theirs):
         how = clue.how

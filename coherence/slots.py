@@ -20,7 +20,7 @@ SLOTS = 40  # of one statement: two of them are compared slot by slot
 FAR = 20  # tokens on each side within which they are looked for
 HOW_EXACT = APPROXIMATE | AT_LEAST | AT_MOST  # they govern nothing: "a capacity of about 300"
 _IS = "="  # "the architect is Ann Lee", "its architect, Ann Lee", "a limit of 30", "limit 30"
-_WHOSE = ("her", "his", "its", "my", "our", "their", "whose", "your")
+WHOSE = ("her", "his", "its", "my", "our", "their", "whose", "your")
 _ON = ("and", "or")
 _NEXT = BE | {"and", "but", "or", "that", "which", "who"}  # begins something else
 _WHEN = ("", "on", "at", "during", "of")  # before a date: the same as "in"
@@ -71,15 +71,19 @@ def _slots(tokens: tuple[Token, ...]) -> Iterator[Slot]:
             at += 1
         elif token.kind == NAME:
             end = at + 1
-            while end < len(tokens) and _goes_on(tokens, end):
+            while end < len(tokens) and goes_on(tokens, end):
                 end += 1
             yield _slot(tokens, at, end)
+            start = _described(tokens, at, end)
+            if start:
+                yield _slot(tokens, at, end, start)
             at = end
         else:
             at += 1
 
 
-def _goes_on(tokens: tuple[Token, ...], at: int) -> bool:
+def goes_on(tokens: tuple[Token, ...], at: int) -> bool:
+    """Whether a name goes on here."""
     if tokens[at].sentence != tokens[at - 1].sentence:
         return False
     if tokens[at].kind == NAME:
@@ -88,9 +92,29 @@ def _goes_on(tokens: tuple[Token, ...], at: int) -> bool:
     return joined and at + 1 < len(tokens) and tokens[at + 1].kind == NAME and not tokens[at].after
 
 
-def _slot(tokens: tuple[Token, ...], at: int, end: int) -> Slot:
+def _described(tokens: tuple[Token, ...], at: int, end: int) -> int:
+    """Where the words begin that say what a name is: "married to the actress Ann Lee"; 0 if there are none."""
+    if not at or tokens[at - 1].kind != WORD or (end < len(tokens) and _goes_with(tokens, end)):
+        return 0
+    start = at
+    while start and at - start < REACH and not tokens[start - 1].after and _says_what(tokens[start - 1]):
+        start -= 1
+    return start if 0 < start < at and tokens[start - 1].word in ("by", "in", "to") else 0
+
+
+def _says_what(token: Token) -> bool:
+    return token.kind == WORD or token.word in ("a", "an", "and", "the", *WHOSE)
+
+
+def _goes_with(tokens: tuple[Token, ...], end: int) -> bool:
+    """Whether the name that ends here tells of the word behind it: "the Rome office"."""
+    return tokens[end].kind == WORD and not tokens[end - 1].after
+
+
+def _slot(tokens: tuple[Token, ...], at: int, end: int, start: int = 0) -> Slot:
+    """The slot of a value; of one with words that say what it is, the head is before these."""
     token = tokens[at]
-    back, link = _head(tokens, at)
+    back, link = _head(tokens, start or at)
     inside = back >= 0 and tokens[back].sentence == token.sentence and _governs(tokens, back)
     if token.kind == DATE and link in _WHEN:
         link = "in"
@@ -156,7 +180,7 @@ def _is(tokens: tuple[Token, ...], head: int, at: int, link: str) -> bool:
     if tokens[at].kind == NUMBER:
         return link == "of" or all(tokens[n].word in BE or _exactness(tokens, n) for n in range(head + 1, at))
     between = [token.word for token in tokens[head + 1 : at]]
-    whose = head > 0 and tokens[head - 1].word in _WHOSE
+    whose = head > 0 and tokens[head - 1].word in WHOSE
     return all(word in BE for word in between) and (bool(between) or whose)
 
 

@@ -350,8 +350,9 @@ tallest timezone wife
 TIMED = "birth deadline death due premiere"
 # What takes one time and one place, or one name: one is born once, and a house lies in one place.
 DEEDS = """
-based born built canceled cancelled composed constructed designed die died discovered erected established formed
-founded graduated headquartered invented lies located married owned premiered situated translates
+baptised baptized based born built buried canceled cancelled christened composed constructed designed die died
+discovered erected established formed founded graduated headquartered invented lies located married owned premiered
+situated translates
 """
 # What says when or for whom a number holds.
 SCOPES = "during except for if per unless when while with without"
@@ -359,6 +360,25 @@ SCOPES = "during except for if per unless when while with without"
 MAKERS = "authored composed created designed directed discovered founded invented painted sculpted written"
 # What comes about at one time; not what may be done again, like to start or to publish.
 EVENTS = "born debut died dissolved established founded inaugurated incorporated invented premiered retired retirement"
+# What is long and begins once for whom it belongs to.
+LASTING = "apprenticeship career childhood education life reign tenure youth"
+# Trades that take in others: who began as an artist may have begun as a painter.
+TRADES = """
+academic apprentice artist assistant athlete author businessman businesswoman consultant contractor creator designer
+developer employee engineer entertainer entrepreneur executive expert freelancer intern leader manager member musician
+officer official part participant performer person player politician professional researcher scholar scientist
+specialist student teacher technician trainee volunteer worker writer
+"""
+# What passes between two once, as a rule, so that two years of it are one too many.
+PASSED = """
+acquired added adopted annexed bequeathed bought ceded donated inherited joined leased left married merged
+moved nationalized privatized purchased renamed sold surrendered transferred
+"""
+# What stands between a name and those who did it, all of them: "Hamlet, played by".
+MADE_BY = """
+authored chaired coached composed created designed directed founded headed hosted invented led narrated painted played
+portrayed sculpted voiced written
+"""
 # What stands before a name, with a full stop that ends nothing.
 TITLES = "capt col dr gen gov hon lt mr mrs ms prof rep rev sen sgt st"
 # What an author says who replaces what was true before.

@@ -1,168 +1,98 @@
-"""Frames: what is encoded comes back, and any bytes give a frame, nothing, or one error."""
+"""Frames and degrees: what is read out of a text, and that any text can be read."""
 
-from __future__ import annotations
-
-import random
-import tracemalloc
-from contextlib import suppress
-from typing import Any
-
-import msgpack
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from crdtmem.sync.frames import (
-    _LAST,
-    MAX_FRAME,
-    MAX_RECORDS,
-    MAX_SESSIONS,
-    BadFrame,
-    Bye,
-    Changes,
-    Digest,
-    Frame,
-    Have,
-    Hello,
-    Here,
-    Mark,
-    Marked,
-    Open,
-    Ping,
-    Pong,
-    Presence,
-    Same,
-    Shut,
-    Want,
-    Welcome,
-    decode,
-    encode,
-)
+from crdtmem.coherence.degrees import degrees
+from crdtmem.coherence.frames import MOST, frames
+from crdtmem.coherence.offline import CERTAIN, judged, read
+from crdtmem.coherence.statement import statement
 
-ids = st.binary(min_size=16, max_size=16)
-numbers = st.integers(0, 2**53 - 1)
-channels = st.integers(0, 2**31 - 1)
-lines = st.text(st.characters(codec="utf-8"), max_size=20)
-labels = st.lists(st.none() | st.text(st.characters(codec="utf-8"), min_size=1, max_size=5), min_size=1, max_size=6)
-sessions = st.lists(st.tuples(ids, numbers), max_size=4)
-tokens = st.none() | lines
-heads = st.lists(st.tuples(ids, numbers, st.binary(min_size=8, max_size=8)), max_size=4)
-
-FRAMES: st.SearchStrategy[Frame] = st.one_of(
-    st.builds(Hello, numbers, numbers, ids, lines, tokens),
-    st.builds(Welcome, numbers, numbers, ids, lines, tokens),
-    st.builds(Open, channels, labels, ids),
-    st.builds(Same, channels, ids),
-    st.builds(Have, channels, heads, st.booleans()),
-    st.builds(Changes, channels, st.lists(st.binary(max_size=50), max_size=4)),
-    st.builds(Want, channels, sessions),
-    st.builds(Mark, channels, numbers),
-    st.builds(Marked, channels, numbers),
-    st.builds(Digest, channels, ids, st.binary(min_size=32, max_size=32)),
-    st.builds(Presence, channels, st.lists(st.builds(Here, ids, numbers, st.floats(0, 3600), lines), max_size=3)),
-    st.builds(Shut, labels, lines),
-    st.builds(Ping),
-    st.builds(Pong),
-    st.builds(Bye, lines, lines),
-)
+FRAMES = [
+    (
+        "Ann began her long career as a cook in 1990.",
+        [("began", "career long", "1990"), ("began as", "career long", "cook")],
+    ),
+    ("In 1990, she ended her reign.", [("ended", "reign", "1990")]),
+    ("He made his debut against Wales in 2004.", [("made", "debut wale", "2004")]),
+    ("It was bought by the city of Leeds in 1990.", [("bought by", "leed", "1990")]),
+    ("Ann has worked at Acme since 3 May 2004.", [("since", "acm work", "3 may 2004")]),
+    ("The hall was closed in 1990.", [("closed", "hall", "1990")]),
+    ("Viola, played by Ann Lee and Bob Reed, sings.", [("played by", "viola", "ann lee bob reed")]),
+    ("Her first film was Stormy Weather.", [("first ", "film first", "stormy weather")]),
+    ("She is a former judge and poet.", [("former", "judg", "judge")]),
+    ("She is a judge who still sits in Rome.", [("still", "judg", "judge")]),
+]
+NONE = [
+    "She did not begin her career in 1990.",
+    "She never joined Acme in 1990.",
+    "She began to sing in 1990.",
+    "She wants to be sold to Acme in 1990.",
+    "It was closed in 1990.",
+    "Ann joined Acme.",
+    "Ann joined Acme on 3 May.",
+    "She is a judge.",
+]
 
 
-@given(FRAMES)
-def test_a_frame_comes_back_and_another_encoder_gives_the_same_bytes(frame: Frame) -> None:
-    data = encode(frame)
-    assert decode(data) == frame
-    assert msgpack.packb(msgpack.unpackb(data, use_list=True)) == data
+@pytest.mark.parametrize(("text", "found"), FRAMES)
+def test_a_frame_is_a_place_and_its_value(text: str, found: list[tuple[str, str, str]]) -> None:
+    told = [(how, " ".join(sorted(what)), value) for _, (how, what), value in frames(statement(text).tokens)]
+    assert [(how, what, " ".join(t.word for t in value)) for how, what, value in told] == found
 
 
-@given(FRAMES, st.lists(st.none() | st.integers() | st.text(max_size=3), min_size=1, max_size=3))
-def test_what_a_newer_minor_version_says_more_is_skipped(frame: Frame, more: list[Any]) -> None:
-    wire = msgpack.unpackb(encode(frame))
-    optional = {Hello: 6, Welcome: 6, Have: 4}.get(type(frame), len(wire))
-    if len(wire) == optional:
-        assert decode(msgpack.packb([*wire, *[x if not isinstance(x, int) else x % 2**60 for x in more]])) == frame
-
-
-@pytest.mark.parametrize("number", [_LAST + 1, _LAST + 2, 99, 127])
-def test_a_frame_that_a_newer_minor_version_has_added_is_nothing_here(number: int) -> None:
-    assert decode(msgpack.packb([number, "whatever", {"a": [1]}])) is None
+@pytest.mark.parametrize("text", NONE)
+def test_what_is_denied_or_not_said_of_anybody_is_no_frame(text: str) -> None:
+    assert frames(statement(text).tokens) == ()
 
 
 @pytest.mark.parametrize(
-    "data",
+    ("text", "told"),
     [
-        b"",
-        b"\x90",
-        b"\xc0",
-        msgpack.packb({"a": 1}),
-        msgpack.packb([-1]),
-        msgpack.packb(["0"]),
-        msgpack.packb([200]),
-        msgpack.packb([7, 1]),
-        msgpack.packb([7, -1, 1]),
-        msgpack.packb([7, 1.0, 1]),
-        msgpack.packb([7, 2**31, 1]),
-        msgpack.packb([7, 1, 2**53]),
-        msgpack.packb([3, 1, bytes(16)]) + b"\x00",
-        msgpack.packb([2, 1, [], bytes(16)]),
-        msgpack.packb([2, 1, [""], bytes(16)]),
-        msgpack.packb([2, 1, ["a" * 201], bytes(16)]),
-        msgpack.packb([2, 1, ["a"] * 9, bytes(16)]),
-        msgpack.packb([2, 1, ["a"], bytes(15)]),
-        msgpack.packb([4, 1, [[bytes(16), 1, bytes(7)]], False]),
-        msgpack.packb([5, 1, ["text"]]),
-        msgpack.packb([10, 1, [[bytes(16), 1, float("nan"), "a"]]]),
-        msgpack.packb([10, 1, [[bytes(16), 1, 3601, "a"]]]),
-        msgpack.packb([14, "x" * 41, "y"]),
-        b"\x93\x04\x01" + b"\xdd\xff\xff\xff\xff",
-        b"\x93\x05\x01" + b"\xdc\xff\xff",
-        b"\xdd\xff\xff\xff\xff\x00",
-        b"\x91" * 100_000,
-        b"\x92\x05" + b"\x91" * 100_000,
+        ("He has a master's degree.", ("master", False, "", "", "")),
+        ("Her Ph.D. in the field of law is from Bonn.", ("doctor", True, "law", "bonn", "")),
+        (
+            "She studied at the University of Bonn and took her law degree in 1931.",
+            ("law", True, "", "university bonn", "1931"),
+        ),
+        ("Ann was awarded a degree in law.", ("", False, "law", "", "")),
     ],
 )
-def test_what_is_no_frame_is_one_error(data: bytes) -> None:
-    with pytest.raises(BadFrame):
-        decode(data)
+def test_a_degree_is_its_level_field_school_and_year(text: str, told: tuple[str, bool, str, str, str]) -> None:
+    [(level, hers, *rest)] = degrees(statement(text).tokens)
+    assert (level, hers, *(" ".join(token.word for token in part) for part in rest)) == told
 
 
-def test_long_lists_and_long_frames_are_refused_before_they_are_built() -> None:
-    for data in (
-        msgpack.packb([4, 1, [[bytes(16), 1, bytes(8)]] * (MAX_SESSIONS + 1), False]),
-        msgpack.packb([5, 1, [b""] * (MAX_RECORDS + 1)]),
-        msgpack.packb([5, 1, [bytes(MAX_FRAME)]]),
-    ):
-        with pytest.raises(BadFrame):
-            decode(data)
-    assert decode(msgpack.packb([4, 1, [[bytes(16), 1, bytes(8)]] * MAX_SESSIONS, False])) is not None
+def test_degrees_in_the_plural_and_degrees_of_heat_are_none() -> None:
+    assert degrees(statement("Her degrees are from Bonn. It is one degree too warm.").tokens) == ()
 
 
-def test_altered_bytes_give_a_frame_or_one_error_and_take_no_memory() -> None:
-    rng = random.Random(7)
-    samples = [
-        encode(Hello(1, 0, bytes(16), "ann", "token")),
-        encode(Open(1, ["acme", None, "x"], bytes(16))),
-        encode(Have(1, [(bytes(16), n, bytes(8)) for n in range(20)], more=False)),
-        encode(Changes(1, [bytes(n) for n in range(20)])),
-        encode(Presence(1, [Here(bytes(16), 1, 5.0, "ann", "reads", "facts")])),
-        encode(Want(1, [(bytes(16), n) for n in range(20)])),
-    ]
-    tracemalloc.start()
-    try:
-        for _ in range(20_000):
-            data = bytearray(rng.choice(samples))
-            for _ in range(rng.randrange(1, 4)):
-                what = rng.random()
-                at = rng.randrange(len(data))
-                if what < 0.6:
-                    data[at] = rng.choice((0, 0xFF, 0xDD, 0xDF, 0xC6, data[at] ^ 1 << rng.randrange(8)))
-                elif what < 0.8:
-                    del data[at : at + rng.randrange(1, 9)]
-                else:
-                    data[at:at] = rng.randbytes(rng.randrange(1, 9))
-                if not data:
-                    break
-            with suppress(BadFrame):
-                decode(bytes(data))
-        assert tracemalloc.get_traced_memory()[1] < 8 << 20
-    finally:
-        tracemalloc.stop()
+CUES = (
+    "began made debut career her his their as a an and in on since until by played sold to joined left was is are were "
+    "published opened closed first tallest film former retired judge who currently still degree phd Ph.D. master's law "
+    "Ann Lee, Rome University of (Viola) 1990 2004. May 3, not again the for with from at attended , . public one"
+)
+SAID = st.lists(st.sampled_from(CUES.split()), max_size=24).map(" ".join)
+
+
+@given(SAID, SAID)
+@example("in", "in sold Rome")
+@example("her degree", "a phd in")
+def test_any_text_is_read_and_compared_the_same_from_both_sides(one: str, other: str) -> None:
+    mine, theirs = read(one), read(other)
+    assert len(mine.frames) <= MOST
+    found, back = judged(mine, theirs), judged(theirs, mine)
+    assert (found.tier, found.kind, found.mine) == (back.tier, back.kind, back.theirs)
+    assert judged(mine, mine).tier != CERTAIN
+
+
+@given(
+    st.sampled_from(["began her career", "joined Acme", "has worked at Acme"]),
+    st.integers(1900, 2020),
+    st.integers(1900, 2020),
+)
+def test_two_years_of_one_frame_conflict_exactly_when_they_differ(what: str, one: int, other: int) -> None:
+    link = "since" if what.startswith("has") else "in"
+    found = judged(read(f"Ann {what} {link} {one}."), read(f"Ann Lee {what} {link} {other}, it is said."))
+    assert (found.tier == CERTAIN) == (one != other)
