@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 from crdtmem import base, forks, recovery
 from crdtmem.audit import Audit
-from crdtmem.change import COUNTER, RECORDS, Change, Head, Intro, Keyed, Version, compose, compose_one, decode
+from crdtmem.change import COUNTER, RECORDS, Change, Head, Intro, Version, compose, compose_one, decode
 from crdtmem.checkpoint import Checkpoints
 from crdtmem.clock import Clock, moment, stamp
 from crdtmem.difference import shown
@@ -330,8 +330,9 @@ class Document:
         seq = session.seq + 1
         hlc = self._clock.now()
         by = None if actor is self.actor or actor == self.actor else actor
-        header = (state.namespace, id, seq, session.hash, (), None, hlc, by, None)
-        core, hash, digest = compose_one(header, _new(Keyed, (kind, name, said, (add,), removes)))
+        core, hash, digest = compose_one(
+            state.namespace, id, seq, session.hash, hlc, by, kind, name, said, add, removes
+        )
         kept = _new(Record, (id, seq, hash, core, self._seals.on_the_way(seq, hash)))
         try:
             self.log.append([kept])

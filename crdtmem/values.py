@@ -33,12 +33,12 @@ _CONTAINER = 1
 _SAFE_LENGTH = MAX_VALUE // 4 - 8  # code points that fit whatever their width
 
 
-def freeze(value: object, where: str = "value") -> Frozen:
+def freeze(value: object, where: object = "value") -> Frozen:
     """Check a value and return its frozen form.
 
     Args:
         value: what the caller wants to store.
-        where: how error messages call it.
+        where: how error messages call it; what is no str is put in words only for them.
 
     Raises:
         ValueRefused: the value, or a part of it, is out of bounds.
@@ -55,11 +55,8 @@ def freeze(value: object, where: str = "value") -> Frozen:
         return value  # type: ignore[return-value]
     if value is None or kind is bool:
         return value  # type: ignore[return-value]
-    if kind is list or kind is dict:
-        data = _packed(value, where)
-        if len(data) > MAX_VALUE:
-            raise ValueRefused(_too_long(where, len(data)))
-        return Ext(_CONTAINER, data)
+    if kind is dict or kind is list:
+        return Ext(_CONTAINER, _packed(value, where))
     plain = _scalar(value, where)
     return freeze(plain, where) if type(plain) in (list, dict) else plain
 
@@ -144,7 +141,7 @@ def _decode_container(data: bytes) -> object:
         raise BadBytes(f"undecodable value: {error}") from None
 
 
-def _packed(value: object, where: str) -> bytes:
+def _packed(value: object, where: object) -> bytes:
     """The canonical bytes of a list or dict."""
     if _is_plain(value, 1):
         try:
@@ -153,7 +150,10 @@ def _packed(value: object, where: str) -> bytes:
             data = b""
         if 0 < len(data) <= MAX_VALUE:
             return data
-    return encode(_normal(value, where, 1))  # which makes it plain, or says which part of it cannot be
+    data = encode(_normal(value, where, 1))  # which makes it plain, or says which part of it cannot be
+    if len(data) > MAX_VALUE:
+        raise ValueRefused(_too_long(where, len(data)))
+    return data
 
 
 def _is_plain(value: Any, depth: int) -> bool:
@@ -165,21 +165,20 @@ def _is_plain(value: Any, depth: int) -> bool:
         value = value.values()
     for item in value:
         kind = type(item)
+        if kind is str or kind is bool or item is None:
+            continue
         if kind is int:
             if not MIN_INT <= item <= MAX_INT:
                 return False
         elif kind is float:
             if not math.isfinite(item):
                 return False
-        elif kind is list or kind is dict:
-            if depth == MAX_DEPTH or not _is_plain(item, depth + 1):
-                return False
-        elif kind is not str and item is not None and kind is not bool:
+        elif (kind is not list and kind is not dict) or depth == MAX_DEPTH or not _is_plain(item, depth + 1):
             return False
     return True
 
 
-def _normal(value: Any, where: str, depth: int) -> object:
+def _normal(value: Any, where: object, depth: int) -> object:
     kind = type(value)
     if kind is list or kind is tuple:
         if depth > MAX_DEPTH:
@@ -198,7 +197,7 @@ def _normal(value: Any, where: str, depth: int) -> object:
     return _normal(plain, where, depth) if type(plain) in (list, dict) else plain
 
 
-def _scalar(value: object, where: str) -> Any:
+def _scalar(value: object, where: object) -> Any:
     """A checked scalar; a list or dict where a subclass of one was given."""
     if value is None or isinstance(value, bool):
         return value
@@ -227,7 +226,7 @@ def _scalar(value: object, where: str) -> Any:
     raise ValueRefused(f"{where}: {_name(value)} is not a value; {_fix(value)}")
 
 
-def _check_text(value: str, where: str) -> None:
+def _check_text(value: str, where: object) -> None:
     try:
         size = len(value.encode())
     except UnicodeEncodeError as error:
@@ -239,7 +238,7 @@ def _check_text(value: str, where: str) -> None:
         raise ValueRefused(_too_long(where, size))
 
 
-def _too_long(where: str, size: int) -> str:
+def _too_long(where: object, size: int) -> str:
     return f"{where}: {size} bytes, more than the {MAX_VALUE} a value may have; store a reference or split it"
 
 

@@ -17,11 +17,14 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Literal
 
+from msgspec.msgpack import Ext
+
 from crdtmem import Entry, Memory, ReadOnly, RulesRefused, ValueRefused
 from crdtmem.adapters.filters import matches
 from crdtmem.adapters.together import together
 from crdtmem.adapters.vectors import Candidate, Vector, Vectors
 from crdtmem.extras import extra
+from crdtmem.values import encode
 
 with extra("langgraph"):
     from langgraph.store.base import (
@@ -44,7 +47,6 @@ with extra("langgraph"):
     )
 
 BETWEEN = ".."  # a label has no dot and is never empty, so the first of these ends the namespace
-_MADE = {"made"}  # what is known of an item that is not the first under its key, and has nothing of its own
 FRESH = 0.05  # a read prolongs a life when this part of it is over
 
 
@@ -132,7 +134,8 @@ class CrdtmemStore(BaseStore):
         """Keep an item: as a batch of one does it, in half the time where nothing but its value is new."""
         if index is None and (ttl is None or self.ttl_config is None) and type(value) is dict:
             where = f"{_prefix(tuple(namespace))}{key}"
-            if self._known(where).keys() == _MADE:
+            about = self._about.siblings(where)
+            if len(about) == 1 and _says_when_alone(about[0]):
                 self._items.put(where, value)
                 return
         super().put(namespace, key, value, index, ttl=ttl)
@@ -348,6 +351,15 @@ def _is_sound(about: Any) -> bool:
 
 
 _LATEST = 253_402_300_800_000  # milliseconds to the end of the calendar
+
+
+def _says_when_alone(about: Entry) -> bool:
+    """Whether it says when an item was made and nothing else, by its bytes: these sort as the moments do."""
+    frozen = about._frozen
+    return type(frozen) is Ext and _FIRST <= frozen.data < _LAST
+
+
+_FIRST, _LAST = encode({"made": 2**32}), encode({"made": _LATEST})  # before the former a moment takes fewer bytes
 
 
 def _rank(found: tuple[Entry, Item]) -> tuple[bool, int, str]:
