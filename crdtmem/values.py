@@ -56,7 +56,17 @@ def freeze(value: object, where: object = "value") -> Frozen:
     if value is None or kind is bool:
         return value  # type: ignore[return-value]
     if kind is dict or kind is list:
-        return Ext(_CONTAINER, _packed(value, where))
+        if _is_plain(value, 1):
+            try:
+                data = _ordered(value)
+                if len(data) <= MAX_VALUE:
+                    return Ext(_CONTAINER, data)
+            except UnicodeEncodeError:  # a lone surrogate somewhere
+                pass
+        data = encode(_normal(value, where, 1))  # which makes it plain, or says which part of it cannot be
+        if len(data) > MAX_VALUE:
+            raise ValueRefused(_too_long(where, len(data)))
+        return Ext(_CONTAINER, data)
     plain = _scalar(value, where)
     return freeze(plain, where) if type(plain) in (list, dict) else plain
 
@@ -139,21 +149,6 @@ def _decode_container(data: bytes) -> object:
         return decode(data)
     except Exception as error:  # msgspec on hostile bytes: undecodable, or nested beyond the stack
         raise BadBytes(f"undecodable value: {error}") from None
-
-
-def _packed(value: object, where: object) -> bytes:
-    """The canonical bytes of a list or dict."""
-    if _is_plain(value, 1):
-        try:
-            data = _ordered(value)
-        except UnicodeEncodeError:
-            data = b""
-        if 0 < len(data) <= MAX_VALUE:
-            return data
-    data = encode(_normal(value, where, 1))  # which makes it plain, or says which part of it cannot be
-    if len(data) > MAX_VALUE:
-        raise ValueRefused(_too_long(where, len(data)))
-    return data
 
 
 def _is_plain(value: Any, depth: int) -> bool:

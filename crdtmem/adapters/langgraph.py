@@ -24,7 +24,7 @@ from crdtmem.adapters.filters import matches
 from crdtmem.adapters.together import together
 from crdtmem.adapters.vectors import Candidate, Vector, Vectors
 from crdtmem.extras import extra
-from crdtmem.values import encode
+from crdtmem.values import encode, freeze
 
 with extra("langgraph"):
     from langgraph.store.base import (
@@ -134,9 +134,10 @@ class CrdtmemStore(BaseStore):
         """Keep an item: as a batch of one does it, in half the time where nothing but its value is new."""
         if index is None and (ttl is None or self.ttl_config is None) and type(value) is dict:
             where = f"{_prefix(tuple(namespace))}{key}"
-            about = self._about.siblings(where)
-            if len(about) == 1 and _says_when_alone(about[0]):
-                self._items.put(where, value)
+            about = self.memory._shown(self._about._at, where)
+            frozen = about[0]._frozen if len(about) == 1 else None
+            if type(frozen) is Ext and _FIRST <= frozen.data < _LAST:  # it says when the item was made, and no more
+                self.memory._put(self._items._at, where, freeze(value, [where]), {})  # what is a key there is one here
                 return
         super().put(namespace, key, value, index, ttl=ttl)
 
@@ -351,15 +352,7 @@ def _is_sound(about: Any) -> bool:
 
 
 _LATEST = 253_402_300_800_000  # milliseconds to the end of the calendar
-
-
-def _says_when_alone(about: Entry) -> bool:
-    """Whether it says when an item was made and nothing else, by its bytes: these sort as the moments do."""
-    frozen = about._frozen
-    return type(frozen) is Ext and _FIRST <= frozen.data < _LAST
-
-
-_FIRST, _LAST = encode({"made": 2**32}), encode({"made": _LATEST})  # before the former a moment takes fewer bytes
+_FIRST, _LAST = encode({"made": 2**32}), encode({"made": _LATEST})  # from the former on, bytes sort as their moments do
 
 
 def _rank(found: tuple[Entry, Item]) -> tuple[bool, int, str]:
