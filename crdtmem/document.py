@@ -257,7 +257,7 @@ class Document:
             change = written
             seal = b"" if seq % SEAL_EVERY else self._identity.sign(change.hash)
             kept = _new(Record, (session.id, seq, change.hash, change.core, seal))
-            self.log.append([kept])
+            self.log.append((kept,))
         except BaseException as error:
             for entries in staged:
                 for entry in entries:
@@ -311,17 +311,18 @@ class Document:
             return None
         id = session.id
         kind, name = at
-        amount = None
-        add: tuple[Any, ...] = (frozen,)
-        if kind == RECORDS:
-            add = (frozen, None, key)
-        elif kind == COUNTER:
+        if kind == COUNTER:
             key = id
         old = field.by_key.get(key)
         if type(old) is tuple or field.mortal or field.notable or not state.only(id):
             return None
+        amount = None
         removes: tuple[Any, ...] = () if old is None else (old._id,)
-        if kind == COUNTER:
+        if kind == RECORDS:
+            add: tuple[Any, ...] = (frozen, None, key)
+        elif kind != COUNTER:
+            add = (frozen,)
+        else:
             amount = frozen
             frozen = amount if old is None else old._frozen + amount
             if not MIN_INT <= frozen <= MAX_INT:
@@ -336,7 +337,7 @@ class Document:
         seal = b"" if seq % SEAL_EVERY else self._identity.sign(hash)
         kept = _new(Record, (id, seq, hash, core, seal))
         try:
-            self.log.append([kept])
+            self.log.append((kept,))
         except BaseException:
             self._session = None  # half of it may be on the disk: this session is never continued
             raise

@@ -61,7 +61,7 @@ def freeze(value: object, where: object = "value") -> Frozen:
                 data = _ordered(value)
                 if len(data) <= MAX_VALUE:
                     return Ext(_CONTAINER, data)
-            except UnicodeEncodeError:  # a lone surrogate somewhere
+            except (UnicodeEncodeError, OverflowError):  # a lone surrogate, or an int far beyond int64
                 pass
         data = encode(_normal(value, where, 1))  # which makes it plain, or says which part of it cannot be
         if len(data) > MAX_VALUE:
@@ -152,7 +152,7 @@ def _decode_container(data: bytes) -> object:
 
 
 def _is_plain(value: Any, depth: int) -> bool:
-    """Whether this list or dict can be encoded as it is, but for its size and lone surrogates."""
+    """Whether this list or dict can be encoded as it is, but for what the encoder finds itself."""
     if type(value) is dict:
         for key in value:
             if type(key) is not str:
@@ -160,11 +160,13 @@ def _is_plain(value: Any, depth: int) -> bool:
         value = value.values()
     for item in value:
         kind = type(item)
-        if kind is str or kind is bool or item is None:
+        if kind is str:
             continue
         if kind is int:
-            if not MIN_INT <= item <= MAX_INT:
+            if item > MAX_INT:  # below int64 the encoder takes none
                 return False
+        elif kind is bool or item is None:
+            continue
         elif kind is float:
             if not math.isfinite(item):
                 return False
