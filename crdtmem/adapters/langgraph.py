@@ -132,11 +132,12 @@ class CrdtmemStore(BaseStore):
         ttl: float | NotProvided | None = NOT_PROVIDED,
     ) -> None:
         """Keep an item: as a batch of one does it, in half the time where nothing but its value is new."""
-        if index is None and (ttl is None or self.ttl_config is None) and type(value) is dict:
+        lasts = ttl is None or (ttl is NOT_PROVIDED and self.ttl_config is None)
+        if lasts and index is None and type(value) is dict:
             where = f"{_prefix(tuple(namespace))}{key}"
             about = self.memory._shown(self._about._at, where)
             frozen = about[0]._frozen if len(about) == 1 else None
-            if type(frozen) is Ext and _FIRST <= frozen.data < _LAST:  # it says when the item was made, and no more
+            if type(frozen) is Ext and _FIRST <= frozen.data < _LAST:  # type: ignore[operator]  # it says "made" alone
                 self.memory._put(self._items._at, where, freeze(value, [where]), {})  # what is a key there is one here
                 return
         super().put(namespace, key, value, index, ttl=ttl)
