@@ -197,7 +197,7 @@ class MemoryStore:
 
 
 class _MemoryLog:
-    """Each record as its bytes: they take two thirds of the room, and nothing of the garbage collector's time."""
+    """Each record as its bytes: they take two thirds of its room, and nothing of the garbage collector's time."""
 
     __slots__ = ("_blobs", "_chains", "_index", "_records")
 
@@ -223,7 +223,7 @@ class _MemoryLog:
                 del log[size:]
                 raise StoreError(f"record {record[1]} of a session does not follow the one before")
             chain.places.append(len(log))
-            log.append(encode(record))
+            log.append(encode((record,))[1:])  # what the encoder gives has room to spare, a slice of it has none
 
     def mend(self, record: Record) -> None:
         raise StoreError("nothing is broken here")
