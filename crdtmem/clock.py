@@ -36,9 +36,11 @@ class Clock:
 
     def now(self) -> int:
         """A stamp later than every one given or seen before."""
-        wall = int(self._time() * 1000) << 16
-        self._last = wall if wall > self._last else self._last + 1
-        return self._last
+        stamp = int(self._time() * 1000) << 16
+        if stamp <= self._last:
+            stamp = self._last + 1
+        self._last = stamp
+        return stamp
 
     def wall(self) -> float:
         """Seconds since 1970."""

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 from crdtmem import base, forks, recovery
 from crdtmem.audit import Audit
-from crdtmem.change import COUNTER, RECORDS, Change, Head, Intro, Keyed, Version, compose, compose_one, decode
+from crdtmem.change import COUNTER, RECORDS, Change, Head, Intro, Version, compose, compose_one, decode
 from crdtmem.checkpoint import Checkpoints
 from crdtmem.clock import Clock, moment, stamp
 from crdtmem.difference import shown
@@ -34,7 +34,7 @@ from crdtmem.entry import About, Entry, Stamp, Writer
 from crdtmem.errors import NotReached, ReadOnly, StoreError, UpgradeNeeded
 from crdtmem.forks import Equivocation, Fork
 from crdtmem.identity import Identity, client_id, session_id
-from crdtmem.inbox import FORKED, Inbox, Received, Refusal
+from crdtmem.inbox import FORKED, SEAL_EVERY, Inbox, Received, Refusal
 from crdtmem.kept import Kept
 from crdtmem.namespace import Namespace
 from crdtmem.notify import Batch, Callback, Notifier, Watch
@@ -255,9 +255,9 @@ class Document:
             if trust is not None and trust.rules is not None:
                 self._pace.spend(trust.rules, self.now(), len(written.core))
             change = written
-            seal = self._seals.on_the_way(seq, change.hash)
+            seal = b"" if seq % SEAL_EVERY else self._identity.sign(change.hash)
             kept = _new(Record, (session.id, seq, change.hash, change.core, seal))
-            self.log.append([kept])
+            self.log.append((kept,))
         except BaseException as error:
             for entries in staged:
                 for entry in entries:
@@ -311,17 +311,18 @@ class Document:
             return None
         id = session.id
         kind, name = at
-        amount = None
-        add: tuple[Any, ...] = (frozen,)
-        if kind == RECORDS:
-            add = (frozen, None, key)
-        elif kind == COUNTER:
+        if kind == COUNTER:
             key = id
         old = field.by_key.get(key)
         if type(old) is tuple or field.mortal or field.notable or not state.only(id):
             return None
+        amount = None
         removes: tuple[Any, ...] = () if old is None else (old._id,)
-        if kind == COUNTER:
+        if kind == RECORDS:
+            add: tuple[Any, ...] = (frozen, None, key)
+        elif kind != COUNTER:
+            add = (frozen,)
+        else:
             amount = frozen
             frozen = amount if old is None else old._frozen + amount
             if not MIN_INT <= frozen <= MAX_INT:
@@ -330,11 +331,13 @@ class Document:
         seq = session.seq + 1
         hlc = self._clock.now()
         by = None if actor is self.actor or actor == self.actor else actor
-        header = (state.namespace, id, seq, session.hash, (), None, hlc, by, None)
-        core, hash, digest = compose_one(header, _new(Keyed, (kind, name, said, (add,), removes)))
-        kept = _new(Record, (id, seq, hash, core, self._seals.on_the_way(seq, hash)))
+        core, hash, digest = compose_one(
+            state.namespace, id, seq, session.hash, hlc, by, kind, name, said, add, removes
+        )
+        seal = b"" if seq % SEAL_EVERY else self._identity.sign(hash)
+        kept = _new(Record, (id, seq, hash, core, seal))
         try:
-            self.log.append([kept])
+            self.log.append((kept,))
         except BaseException:
             self._session = None  # half of it may be on the disk: this session is never continued
             raise

@@ -227,7 +227,7 @@ class Memory:
         document = self._document
         if document.state.plain and not OPEN.get():
             own = about(attributes) if attributes else None
-            if is_light(own):
+            if own is None or is_light(own):
                 with document.lock:
                     entry = document.put(at, key, frozen, own, self._actor)
                 if entry is not None:
@@ -261,9 +261,18 @@ class Memory:
         return document.state.fields.get(at) or _blank(at[0])
 
     def _shown(self, at: tuple[int, str], key: Any) -> tuple[Entry, ...]:
-        view: Keyed | KeyedDraft = self._view(at)
-        seen = view.live(key)
-        return alive(seen, self._document.now()) if seen and view.mortal else seen
+        document = self._document
+        if OPEN.get():
+            view: Keyed | KeyedDraft = self._view(at)
+            seen = view.live(key)
+            return alive(seen, document.now()) if seen and view.mortal else seen
+        document.usable()  # the rest is the same of no draft, in one call instead of four: every read comes here
+        field: Any = document.state.fields.get(at)
+        slot = None if field is None else field.by_key.get(key)
+        if slot is None:
+            return ()
+        seen = slot if type(slot) is tuple else (slot,)
+        return alive(seen, document.now()) if field.mortal else seen
 
     def _listed(self, at: tuple[int, str]) -> list[tuple[Entry, ...]]:
         view: Keyed | KeyedDraft = self._view(at)

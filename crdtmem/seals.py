@@ -39,10 +39,6 @@ class Seals:
         """A new session of ours."""
         self._sealed[session] = 0
 
-    def on_the_way(self, seq: int, hash: bytes) -> bytes:
-        """The seal with which a change of ours is kept, if it is one of those that have one; else no bytes."""
-        return b"" if seq % SEAL_EVERY else self._identity.sign(hash)
-
     def wrote(self, kept: Record) -> bool:
         """A change of ours is the newest record; whether too much stands under one seal by now."""
         self._newest = kept

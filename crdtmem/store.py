@@ -6,13 +6,17 @@ they were applied, with the seals beside them, and one `append` is one commit (i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from msgspec.msgpack import Decoder
 
 from crdtmem.change import Change, decode
 from crdtmem.change import record as joined
 from crdtmem.errors import StoreError
 from crdtmem.namespace import Namespace
+from crdtmem.values import encode
 
 if TYPE_CHECKING:
     from crdtmem.sqlite import Connection
@@ -193,13 +197,15 @@ class MemoryStore:
 
 
 class _MemoryLog:
+    """Each record as its bytes: they take two thirds of its room, and nothing of the garbage collector's time."""
+
     __slots__ = ("_blobs", "_chains", "_index", "_records")
 
     damage: Sequence[Damage] = ()
     writable = True
 
     def __init__(self) -> None:
-        self._records: list[Record | None] = []  # None where one was removed
+        self._records: list[bytes | None] = []  # None where one was removed
         self._chains: dict[bytes, _Chain] = {}
         self._blobs: dict[str, bytes] = {}
         self._index: Connection | None = None
@@ -212,12 +218,12 @@ class _MemoryLog:
             if chain is None:
                 chain = chains[record[0]] = _Chain()
             if record[1] != chain.removed + len(chain.places) + 1:
-                for kept in log[size:]:
-                    chains[kept[0]].places.pop()  # type: ignore[index]
+                for kept in filter(None, log[size:]):
+                    chains[_decode(kept)[0]].places.pop()
                 del log[size:]
                 raise StoreError(f"record {record[1]} of a session does not follow the one before")
             chain.places.append(len(log))
-            log.append(record)
+            log.append(encode((record,))[1:])  # what the encoder gives has room to spare, a slice of it has none
 
     def mend(self, record: Record) -> None:
         raise StoreError("nothing is broken here")
@@ -244,17 +250,17 @@ class _MemoryLog:
             places.append(place - 1)
         for session, places in older.items():
             chain = self._chains[session]
-            chain.places[:0] = reversed(places)
+            chain.places[:0] = array("Q", reversed(places))
             chain.removed -= len(places)
         for at, record in enumerate(reversed(records), place - 1 if records else 0):
-            self._records[at] = record
+            self._records[at] = encode(record)
 
     def seal(self, session: bytes, seq: int, seal: bytes) -> None:
         kept = self.read(session, seq)
         if kept is None:
             raise StoreError(f"there is no record {seq} of that session to be sealed")
         chain = self._chains[session]
-        self._records[chain.places[seq - 1 - chain.removed]] = kept._replace(seal=seal)
+        self._records[chain.places[seq - 1 - chain.removed]] = encode(kept._replace(seal=seal))
 
     @property
     def newest(self) -> int:
@@ -273,24 +279,25 @@ class _MemoryLog:
         self._forget(chain.places[left:])
         del chain.places[left:]
 
-    def _forget(self, places: list[int]) -> None:
+    def _forget(self, places: Iterable[int]) -> None:
         for place in places:
             self._records[place] = None
 
     def records(self) -> Iterator[Record]:
-        return filter(None, self._records[:])
+        return map(_decode, filter(None, self._records[:]))
 
     def backwards(self, before: int | None = None) -> Iterator[tuple[int, Record]]:
         records = self._records
         places = range(len(records) if before is None else before - 1, 0, -1)
-        return ((place, kept) for place in places if (kept := records[place - 1]))
+        return ((place, _decode(kept)) for place in places if (kept := records[place - 1]))
 
     def since(self, place: int) -> Iterator[tuple[int, Record]]:
-        return ((at, kept) for at, kept in enumerate(self._records[place:], place + 1) if kept)
+        return ((at, _decode(kept)) for at, kept in enumerate(self._records[place:], place + 1) if kept)
 
     def read(self, session: bytes, seq: int) -> Record | None:
         place = self.place_of(session, seq)
-        return None if place is None else self._records[place - 1]
+        kept = None if place is None else self._records[place - 1]
+        return None if kept is None else _decode(kept)
 
     def place_of(self, session: bytes, seq: int) -> int | None:
         chain = self._chains.get(session)
@@ -325,5 +332,8 @@ class _Chain:
     __slots__ = ("places", "removed")
 
     def __init__(self, removed: int = 0) -> None:
-        self.places: list[int] = []  # of its records in the log
+        self.places = array("Q")  # of its records in the log
         self.removed = removed  # its oldest records, which were removed
+
+
+_decode = Decoder(Record).decode

@@ -33,12 +33,12 @@ _CONTAINER = 1
 _SAFE_LENGTH = MAX_VALUE // 4 - 8  # code points that fit whatever their width
 
 
-def freeze(value: object, where: str = "value") -> Frozen:
+def freeze(value: object, where: object = "value") -> Frozen:
     """Check a value and return its frozen form.
 
     Args:
         value: what the caller wants to store.
-        where: how error messages call it.
+        where: how error messages call it; what is no str is put in words only for them.
 
     Raises:
         ValueRefused: the value, or a part of it, is out of bounds.
@@ -55,8 +55,15 @@ def freeze(value: object, where: str = "value") -> Frozen:
         return value  # type: ignore[return-value]
     if value is None or kind is bool:
         return value  # type: ignore[return-value]
-    if kind is list or kind is dict:
-        data = _packed(value, where)
+    if kind is dict or kind is list:
+        if _is_plain(value, 1):
+            try:
+                data = _ordered(value)
+                if len(data) <= MAX_VALUE:
+                    return Ext(_CONTAINER, data)
+            except (UnicodeEncodeError, OverflowError):  # a lone surrogate, or an int far beyond int64
+                pass
+        data = encode(_normal(value, where, 1))  # which makes it plain, or says which part of it cannot be
         if len(data) > MAX_VALUE:
             raise ValueRefused(_too_long(where, len(data)))
         return Ext(_CONTAINER, data)
@@ -144,20 +151,8 @@ def _decode_container(data: bytes) -> object:
         raise BadBytes(f"undecodable value: {error}") from None
 
 
-def _packed(value: object, where: str) -> bytes:
-    """The canonical bytes of a list or dict."""
-    if _is_plain(value, 1):
-        try:
-            data = _ordered(value)
-        except UnicodeEncodeError:
-            data = b""
-        if 0 < len(data) <= MAX_VALUE:
-            return data
-    return encode(_normal(value, where, 1))  # which makes it plain, or says which part of it cannot be
-
-
 def _is_plain(value: Any, depth: int) -> bool:
-    """Whether this list or dict can be encoded as it is, but for its size and lone surrogates."""
+    """Whether this list or dict can be encoded as it is, but for what the encoder finds itself."""
     if type(value) is dict:
         for key in value:
             if type(key) is not str:
@@ -165,21 +160,22 @@ def _is_plain(value: Any, depth: int) -> bool:
         value = value.values()
     for item in value:
         kind = type(item)
+        if kind is str:
+            continue
         if kind is int:
-            if not MIN_INT <= item <= MAX_INT:
+            if item > MAX_INT:  # below int64 the encoder takes none
                 return False
+        elif kind is bool or item is None:
+            continue
         elif kind is float:
             if not math.isfinite(item):
                 return False
-        elif kind is list or kind is dict:
-            if depth == MAX_DEPTH or not _is_plain(item, depth + 1):
-                return False
-        elif kind is not str and item is not None and kind is not bool:
+        elif (kind is not list and kind is not dict) or depth == MAX_DEPTH or not _is_plain(item, depth + 1):
             return False
     return True
 
 
-def _normal(value: Any, where: str, depth: int) -> object:
+def _normal(value: Any, where: object, depth: int) -> object:
     kind = type(value)
     if kind is list or kind is tuple:
         if depth > MAX_DEPTH:
@@ -198,7 +194,7 @@ def _normal(value: Any, where: str, depth: int) -> object:
     return _normal(plain, where, depth) if type(plain) in (list, dict) else plain
 
 
-def _scalar(value: object, where: str) -> Any:
+def _scalar(value: object, where: object) -> Any:
     """A checked scalar; a list or dict where a subclass of one was given."""
     if value is None or isinstance(value, bool):
         return value
@@ -227,7 +223,7 @@ def _scalar(value: object, where: str) -> Any:
     raise ValueRefused(f"{where}: {_name(value)} is not a value; {_fix(value)}")
 
 
-def _check_text(value: str, where: str) -> None:
+def _check_text(value: str, where: object) -> None:
     try:
         size = len(value.encode())
     except UnicodeEncodeError as error:
@@ -239,7 +235,7 @@ def _check_text(value: str, where: str) -> None:
         raise ValueRefused(_too_long(where, size))
 
 
-def _too_long(where: str, size: int) -> str:
+def _too_long(where: object, size: int) -> str:
     return f"{where}: {size} bytes, more than the {MAX_VALUE} a value may have; store a reference or split it"
 
 

@@ -806,7 +806,7 @@ def test_namespaces_in_one_database_do_not_meet() -> None:
 def lose(memory: Memory, seq: int) -> Any:
     """A record of its first session is broken; what to call to mend it."""
     log: Any = memory._document.log
-    place = next(place for place, kept in enumerate(log._records) if kept and kept.seq == seq)
+    place = next(place for place, kept in log.since(0) if kept.seq == seq) - 1
     kept, log._records[place] = log._records[place], None
     return lambda: log._records.__setitem__(place, kept)
 
@@ -886,7 +886,7 @@ def test_tables_that_know_more_than_the_log_are_made_anew() -> None:
     store, memory = filled()
     whole(memory)
     log: Any = memory._document.log
-    session = log._records[0].session
+    session = next(log.records()).session
     log.cut(session, 20)
     again = Replica("bob", store=store, time=Time()).open(SCOPE)
     assert [brief(event) for event in whole(again)] == told(again)

@@ -299,6 +299,56 @@ def test_whatever_others_write_beside_an_item_it_can_be_read(about: Any) -> None
     assert item is not None and item.value == {"text": "b"}
 
 
+made = st.sampled_from([-5, 0, 1, 2**32 - 1, 2**32, BEGUN * 1000, int(BEGUN) * 1000, 253_402_300_800_000, 2**62, "x"])
+beside = st.one_of(
+    st.fixed_dictionaries({"made": made}),
+    st.fixed_dictionaries({"made": made, "ttl": st.just(1)}),
+    st.sampled_from([{}, {"ttl": 1.5}, {"madf": int(BEGUN) * 1000}, 7, "made", [int(BEGUN) * 1000]]),
+)
+steps = st.one_of(
+    st.tuples(st.just("put"), st.sampled_from([{}, {"ttl": None}, {"ttl": 2}, {"index": False}, {"index": ["n"]}])),
+    st.tuples(st.just("beside"), beside),
+    st.tuples(st.just("patch"), st.fixed_dictionaries({"made": made})),
+    st.tuples(st.just("delete"), st.none()),
+)
+
+
+@given(st.lists(steps, max_size=8), st.sampled_from([None, {"default_ttl": 3}]))
+def test_a_put_leaves_what_a_batch_of_one_leaves(steps: list[tuple[str, Any]], ttl: Any) -> None:
+    def play(put: Callable[..., None], hand: Hand, memory: Memory) -> list[Any]:
+        left = []
+        for number, (what, told) in enumerate([("put", {}), ("put", {}), *steps, ("put", {})]):
+            hand.now += 1
+            if what == "put":
+                put(("n",), "x", {"n": number}, **told)
+            elif what == "delete":
+                memory.records("store").delete("n..x")
+            elif what == "beside":
+                memory.records("store.about").put("n..x", told)
+            elif isinstance(memory.records("store.about").get("n..x"), dict):
+                memory.records("store.about").merge("n..x", told)
+            left.append([memory.records(field).get("n..x") for field in ("store", "store.about")])
+        return left
+
+    found = []
+    for put in (CrdtmemStore.put, BaseStore.put):
+        hand = Hand()
+        store = CrdtmemStore(memory(time=hand), ttl=ttl, time=hand)
+        found.append(play(put.__get__(store), hand, store.memory))
+    assert found[0] == found[1]
+
+
+def test_a_time_to_live_counts_though_the_store_has_none() -> None:
+    hand = Hand()
+    store = CrdtmemStore(memory(time=hand), time=hand)
+    for number in range(3):
+        store.put(("n",), "x", {"n": number})
+    store.put(("n",), "x", {"n": 3}, ttl=1)
+    assert store.get(("n",), "x") is not None
+    hand.now += 61
+    assert store.get(("n",), "x") is None
+
+
 # -- search by meaning -------------------------------------------------------------------------------
 
 

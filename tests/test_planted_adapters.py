@@ -104,6 +104,14 @@ BUGS = {
         lambda: swapped(CrdtmemStore, "_put", _forgetful),
         test_langgraph.test_an_item_keeps_the_time_it_was_made_at_until_it_is_deleted,
     ),
+    "whatever stands beside an item is left as it is": Bug(
+        lambda: swapped(crdtmem.adapters.langgraph, "_FIRST", lambda real: b""),
+        test_langgraph.test_a_put_leaves_what_a_batch_of_one_leaves,
+    ),
+    "an item that was made beyond the calendar stays so": Bug(
+        lambda: swapped(crdtmem.adapters.langgraph, "_LAST", lambda real: b"\xff"),
+        test_langgraph.test_a_put_leaves_what_a_batch_of_one_leaves,
+    ),
     "an item lives on without being read": Bug(
         lambda: swapped(CrdtmemStore, "_last_used", lambda real: lambda self, key, changed: self._time()),
         test_langgraph.test_items_live_as_long_as_they_say_and_reading_prolongs_it,

@@ -16,6 +16,7 @@ from crdtmem import Identity, Memory, MemoryStore, Namespace, Record, Replica, S
 from crdtmem import inbox as door
 from crdtmem.change import TEXT, Keyed, Ordered, decode, record
 from crdtmem.store import Damage, Log
+from crdtmem.values import encode
 from tests.crew import SCOPE, alone, crew, exchange, tell, tick
 from tests.forger import Forger
 from tests.stories import STEPS, Step, entries, play
@@ -65,7 +66,7 @@ class _RottenLog:
         if record[:2] not in self._store.rotten:
             raise StoreError("it is not broken")
         chain = self._log._chains[record.session]
-        self._log._records[chain.places[record.seq - 1 - chain.removed]] = record
+        self._log._records[chain.places[record.seq - 1 - chain.removed]] = encode(record)
         self._settle({record[:2]})
 
     def cut(self, session: bytes, first: int) -> None:

@@ -17,11 +17,14 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Literal
 
+from msgspec.msgpack import Ext
+
 from crdtmem import Entry, Memory, ReadOnly, RulesRefused, ValueRefused
 from crdtmem.adapters.filters import matches
 from crdtmem.adapters.together import together
 from crdtmem.adapters.vectors import Candidate, Vector, Vectors
 from crdtmem.extras import extra
+from crdtmem.values import encode, freeze
 
 with extra("langgraph"):
     from langgraph.store.base import (
@@ -44,7 +47,6 @@ with extra("langgraph"):
     )
 
 BETWEEN = ".."  # a label has no dot and is never empty, so the first of these ends the namespace
-_MADE = {"made"}  # what is known of an item that is not the first under its key, and has nothing of its own
 FRESH = 0.05  # a read prolongs a life when this part of it is over
 
 
@@ -130,10 +132,13 @@ class CrdtmemStore(BaseStore):
         ttl: float | NotProvided | None = NOT_PROVIDED,
     ) -> None:
         """Keep an item: as a batch of one does it, in half the time where nothing but its value is new."""
-        if index is None and (ttl is None or self.ttl_config is None) and type(value) is dict:
+        lasts = ttl is None or (ttl is NOT_PROVIDED and self.ttl_config is None)
+        if lasts and index is None and type(value) is dict:
             where = f"{_prefix(tuple(namespace))}{key}"
-            if self._known(where).keys() == _MADE:
-                self._items.put(where, value)
+            about = self.memory._shown(self._about._at, where)
+            frozen = about[0]._frozen if len(about) == 1 else None
+            if type(frozen) is Ext and _FIRST <= frozen.data < _LAST:  # type: ignore[operator]  # it says "made" alone
+                self.memory._put(self._items._at, where, freeze(value, [where]), {})  # what is a key there is one here
                 return
         super().put(namespace, key, value, index, ttl=ttl)
 
@@ -348,6 +353,7 @@ def _is_sound(about: Any) -> bool:
 
 
 _LATEST = 253_402_300_800_000  # milliseconds to the end of the calendar
+_FIRST, _LAST = encode({"made": 2**32}), encode({"made": _LATEST})  # from the former on, bytes sort as their moments do
 
 
 def _rank(found: tuple[Entry, Item]) -> tuple[bool, int, str]:

@@ -53,17 +53,18 @@ class Records(Field[T], MutableMapping[str, T]):
             seen: the version the decision rests on; what was written since then stays as a sibling.
             attributes: why, because, confidence, tags, source, ttl, valid.
         """
-        plain = type(value) is str and len(value) <= _PLAIN and value.isascii()  # type: ignore[arg-type, attr-defined]
-        frozen: Any = value if plain else freeze(value, f"[{key!r}]")  # the words for an error cost more than the check
+        frozen = freeze(value, [key])
+        if type(key) is not str or len(key) > _PLAIN or not key.isascii():
+            key = _key(key)
         if seen is None:
-            return self._memory._put(self._at, _key(key), frozen, attributes)
-        return self._memory._write(self._at, put_over, attributes, _key(key), frozen, self._memory._past(seen))
+            return self._memory._put(self._at, key, frozen, attributes)
+        return self._memory._write(self._at, put_over, attributes, key, frozen, self._memory._past(seen))
 
     def merge(self, key: str, patch: Mapping[str, Any], **attributes: Unpack[Attributes]) -> Entry:
         """Write only these sub-keys of a dict; concurrent merges of other sub-keys all hold."""
         if not isinstance(patch, Mapping) or not patch:
             raise ValueRefused(f"[{key!r}]: merge takes a dict with at least one sub-key; put() writes a whole value")
-        frozen = freeze(dict(patch), f"[{key!r}]")
+        frozen = freeze(dict(patch), [key])
         return self._memory._write(self._at, _merge, attributes, _key(key), frozen)
 
     def delete(self, key: str, **attributes: Unpack[Attributes]) -> bool:
@@ -163,8 +164,6 @@ def _sub(whole: Entry, name: str) -> Entry:
 
 
 def _key(key: object) -> str:
-    if type(key) is str and len(key) <= _PLAIN and key.isascii():
-        return key
     if not isinstance(key, str) or not is_key(key):
         raise ValueRefused(f"key {key!r:.40}: a str of at most 1024 characters")
     freeze(key, "key")
@@ -181,7 +180,7 @@ def _merge(part: KeyedDraft, about: About | None, key: str, frozen: Frozen) -> E
     alone = [entry for entry in seen if entry._id is None]
     if alone:  # staged in this very block: write over it, nobody has seen it
         base = {**thaw(alone[-1]._frozen), **given}
-        alone[-1]._frozen = freeze(base, f"[{key!r}]")
+        alone[-1]._frozen = freeze(base, [key])
         if about is not None:
             alone[-1]._about = about
         return alone[-1]
