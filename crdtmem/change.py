@@ -20,7 +20,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Annotated, Any, NamedTuple
 
-from msgspec import Meta, Struct, ValidationError
+from msgspec import DecodeError, Meta, Struct, ValidationError
 from msgspec.msgpack import Decoder, Ext
 
 from crdtmem.clock import MAX_STAMP
@@ -219,7 +219,7 @@ def compose_one(header: tuple[Any, ...], part: Keyed) -> tuple[bytes, bytes, byt
     """
     head = encode((FORMAT, *header))
     item = encode((_SALTS.pop() if _SALTS else _salt(),) + part)  # noqa: RUF005 (a third of the price)
-    digest = _digest(item)
+    digest = digest_of(item)
     whole = _blake()
     whole.update(head + digest)
     return encode((head, (item,), b""))[:-2], whole.digest(), digest
@@ -267,7 +267,7 @@ def decode(data: bytes, *, known: bytes | None = None, digests: bool = True) -> 
         if known is None:
             (hash, told), read = _hash(header, items), _part
         else:
-            hash, told, read = known, [_digest(item) for item in items] if digests else [], _kept
+            hash, told, read = known, [digest_of(item) for item in items] if digests else [], _kept
         hlc, actor, rules, parts = 0, None, None, ()
         if head.format == FORMAT:
             hlc, actor, rules = head.hlc, head.actor, head.rules
@@ -304,6 +304,21 @@ def decode(data: bytes, *, known: bytes | None = None, digests: bool = True) -> 
         raise
     except Exception as error:  # msgpack and tuple unpacking raise a dozen kinds on hostile bytes
         raise BadBytes(f"undecodable: {type(error).__name__}: {error}") from None
+
+
+def skim(core: bytes) -> tuple[_Header, _KeyedPart, bytes] | None:
+    """The header, the part and its bytes of a kept change that has one keyed part, as most; None of any other.
+
+    For who goes through a long log: a third of the price of decoding. Nothing here says that the change is sound.
+    """
+    try:
+        header, items, _ = _RECORD(core + _NO_SEAL)
+        if len(items) != 1 or items[0][0] == 0x97:
+            return None
+        head = _HEADER(header)
+        return (head, _KEYED(items[0]), items[0]) if head.format == FORMAT else None
+    except (DecodeError, IndexError):
+        return None
 
 
 def _kept(item: bytes, session: bytes, seq: int) -> Keyed | Ordered:
@@ -495,7 +510,8 @@ def _hash(header: bytes, items: Sequence[bytes]) -> tuple[bytes, list[bytes]]:
     return whole.digest(), digests
 
 
-def _digest(item: bytes) -> bytes:
+def digest_of(item: bytes) -> bytes:
+    """The digest of the bytes of a part."""
     part = _blake()
     part.update(item)
     return part.digest()
