@@ -306,19 +306,22 @@ def decode(data: bytes, *, known: bytes | None = None, digests: bool = True) -> 
         raise BadBytes(f"undecodable: {type(error).__name__}: {error}") from None
 
 
-def skim(core: bytes) -> tuple[_Header, _KeyedPart, bytes] | None:
-    """The header, the part and its bytes of a kept change that has one keyed part, as most; None of any other.
+def skim(core: bytes) -> tuple[_Header, Keyed, bytes] | None:
+    """The header of a kept change, its part and the bytes of that; None unless it is one keyed part with one plain add.
 
-    For who goes through a long log: a third of the price of decoding. Nothing here says that the change is sound.
+    For who goes through a long log, where most are of this kind: half the price of decoding. Nothing is checked here.
     """
     try:
         header, items, _ = _RECORD(core + _NO_SEAL)
         if len(items) != 1 or items[0][0] == 0x97:
             return None
-        head = _HEADER(header)
-        return (head, _KEYED(items[0]), items[0]) if head.format == FORMAT else None
+        head, part = _HEADER(header), _KEYED(items[0])
     except (DecodeError, IndexError):
         return None
+    kind, adds = part.kind, part.adds
+    if len(adds) != 1 or len(adds[0]) != (3 if kind == RECORDS else 1) or head.format != FORMAT:
+        return None
+    return head, _new(Keyed, (kind, part.field, part.about, adds, part.removes)), items[0]
 
 
 def _kept(item: bytes, session: bytes, seq: int) -> Keyed | Ordered:

@@ -31,19 +31,19 @@ def replay(state: State, kept: Record) -> int | None:
     if found is None:
         return None
     head, part, item = found
-    kind, said, adds, removes = part.kind, part.about, part.adds, part.removes
-    field = state.fields.get((kind, part.field))
+    kind, name, said, [add], removes = part
+    field = state.fields.get((kind, name))
     if head.prev != session.hash or head.deps or type(field) is not Keyed or field.notable or field.mortal:
         return None
-    if len(adds) != 1 or len(adds[0]) != (3 if kind == RECORDS else 1) or (said is not None and len(said) > 1):
+    if said is not None and len(said) > 1:
         return None
-    value = adds[0][0]
+    value = add[0]
     if kind == SET:
         key: Any = value if type(value) is str else key_of(value)
     elif kind == COUNTER:
         key = session.id
     elif kind == RECORDS:
-        _, own, key = adds[0]
+        _, own, key = add
         if own is not None:
             return None
     else:
