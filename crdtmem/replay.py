@@ -1,7 +1,7 @@
 """A kept change applied again. Most are one entry in place of another, and go a short way, as they did when written.
 
-The short way leaves what `State.apply` leaves, without a Change and its effect (tests/test_replay.py). It is taken only where
-there is nothing to judge, merge, order or taint; of anything else it leaves the state alone and says so.
+The short way leaves what `State.apply` leaves, without a Change and its effect (tests/test_replay.py). It is taken only
+where there is nothing to judge, merge, order or taint; in all other cases nothing has happened, and it says so.
 """
 
 from __future__ import annotations
@@ -56,9 +56,7 @@ def replay(state: State, kept: Record) -> int | None:
         amount = value if old is None else value - old._frozen
     elif removes != (() if old is None else (old._id,)):  # a sibling comes, or something else goes
         return None
-    entry = Entry(
-        (session.id, seq, 0), field.name, key, value, said, Stamp(session, seq, head.hlc, head.actor), amount
-    )
+    entry = Entry((session.id, seq, 0), field.name, key, value, said, Stamp(session, seq, head.hlc, head.actor), amount)
     state.follow(session, hash)
     field.put(entry, digest_of(item), old)
     return head.hlc

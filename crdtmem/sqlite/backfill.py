@@ -1,7 +1,7 @@
 """The write-ahead log brought into the main file beside whoever writes: a thread, with a connection of its own.
 
-SQLite copies and syncs outside the GIL, for some tens of milliseconds, while the writer goes on. It copies no further than to
-the writer's read lock, so whoever starts this takes that lock anew when the runs were flushed (rule 1 of runs.py).
+SQLite copies and syncs outside the GIL, for some tens of milliseconds, while the writer goes on. It copies no further
+than to the writer's read lock; whoever begins this takes that lock anew behind the flushed runs (rule 1 of runs.py).
 """
 
 from __future__ import annotations
