@@ -8,7 +8,7 @@ session are unknown from there on, and what depends on them is told as lost.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from crdtmem.change import COUNTER, RECORDS, skim
@@ -152,6 +152,7 @@ class Follower:
         trail.last[session] = seq
         batch.sessions.add(session)
         change: Any
+        parts: Sequence[Any]
         if found := skim(kept.core):
             change, *parts = found[:2]
         else:
@@ -177,8 +178,8 @@ class Follower:
             batch.said.append((change.hlc, session, seq, number, field, who, what, base))
         return True
 
-    def _name(self, name: str, batch: _Batch) -> int:
-        """The number of a name that is new."""
+    def _name(self, name: str | None, batch: _Batch) -> int:
+        """The number of a name that is new; None never is."""
         names = self._trail.names
         number = names[name] = len(names)
         batch.name.append((number, name))
