@@ -172,9 +172,9 @@ class Follower:
                 base = self._edited(part, (field, session), seq, (number, place), batch)
                 self._deleted(part, (field, session), seq, batch)
             elif part.kind == COUNTER:
-                base = self._counted(part, (field, session), seq, (number, place), batch)  # type: ignore[arg-type]
+                base = self._counted(part, (field, session), seq, (number, place), batch)
             elif part[4] or part[1][0] == "@":
-                self._removed(part, (field, session), seq, batch)  # type: ignore[arg-type]
+                self._removed(part, (field, session), seq, batch)
             batch.said.append((change.hlc, session, seq, number, field, who, what, base))
         return True
 

@@ -150,6 +150,17 @@ def test_who_merges_or_leaves_siblings_does_not() -> None:
     assert short(ann)[4:] == [True]
 
 
+def test_a_sibling_that_comes_does_not() -> None:
+    ann, bob = alone(), alone("bob")
+    ann.register("g").assign("a")
+    ann.register("g").assign("b")
+    bob.set("s").add("x")
+    bob.register("g").assign("c")
+    tell(bob, ann)
+    assert short(ann) == [False, True, False, False]
+    assert len(ann.register("g").entries()) == 2
+
+
 def test_where_there_are_rules_none_does() -> None:
     boss = Replica("boss").own(tenant="acme", rules=Rules())
     boss.set("s").add("a")
