@@ -2,7 +2,8 @@
 
 One connection writes, under one lock; each append is a commit. Between two checkpoints a statement is left unfinished
 on purpose: it keeps the read lock, which saves every commit four system calls (see docs of SQLite's WAL). The
-write-ahead log is checkpointed when `load` says so, after the runs were flushed (rule 1 of runs.py).
+write-ahead log is checkpointed when `load` says so, after the runs were flushed (rule 1 of runs.py), mostly by a thread
+beside the writer.
 """
 
 from __future__ import annotations
