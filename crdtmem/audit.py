@@ -286,6 +286,8 @@ class Audit:
 
     def removers(self, id: Any) -> dict[tuple[int, str], list[ChangeId]]:
         """The changes that name an entry to remove it from a keyed field, by field; it stands in one at most."""
+        if self._complete:
+            return self._trail.removers(id)
         with self.opened():
             return self._trail.removers(id)
 

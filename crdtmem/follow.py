@@ -8,10 +8,10 @@ session are unknown from there on, and what depends on them is told as lost.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from crdtmem.change import COUNTER, RECORDS
+from crdtmem.change import COUNTER, RECORDS, skim
 from crdtmem.change import Keyed as KeyedPart
 from crdtmem.change import Ordered as OrderedPart
 from crdtmem.recovery import collection_paused
@@ -151,10 +151,18 @@ class Follower:
                 trail.pruned[session] = seq - 1
         trail.last[session] = seq
         batch.sessions.add(session)
-        change = kept.gist
+        change: Any
+        parts: Sequence[Any]
+        if found := skim(kept.core):
+            change, *parts = found[:2]
+        else:
+            change = kept.gist
+            parts = change.parts
         agent, role = change.actor or (writer.agent, writer.role)
-        who, what = self._name(agent, batch), self._name(role, batch)
-        for number, part in enumerate(change.parts):
+        names = trail.names
+        who = names[agent] if agent in names else self._name(agent, batch)
+        what = names[role] if role in names else self._name(role, batch)
+        for number, part in enumerate(parts):
             field = trail.fields.get(part[:2])
             if field is None:
                 field = trail.fields[part[:2]] = len(trail.fields)
@@ -164,23 +172,24 @@ class Follower:
                 base = self._edited(part, (field, session), seq, (number, place), batch)
                 self._deleted(part, (field, session), seq, batch)
             elif part.kind == COUNTER:
-                base = self._counted(part, (field, session), seq, (number, place), batch)  # type: ignore[arg-type]
+                base = self._counted(part, (field, session), seq, (number, place), batch)
             elif part[4] or part[1][0] == "@":
-                self._removed(part, (field, session), seq, batch)  # type: ignore[arg-type]
+                self._removed(part, (field, session), seq, batch)
             batch.said.append((change.hlc, session, seq, number, field, who, what, base))
         return True
 
-    def _name(self, name: str | None, batch: _Batch) -> int | None:
+    def _name(self, name: str | None, batch: _Batch) -> int:
+        """The number of a name that is new; None never is."""
         names = self._trail.names
-        number = names.get(name)
-        if number is None and name is not None:
-            number = names[name] = len(names)
-            batch.name.append((number, name))
+        number = names[name] = len(names)
+        batch.name.append((number, name))
         return number
 
     def _removed(self, part: KeyedPart, at: tuple[int, int], seq: int, batch: _Batch) -> None:
+        numbers, named = self._trail.numbers, batch.named
         for id in part.removes:
-            self._named(id, REMOVES, at, seq, batch)
+            if id[0] in numbers:
+                named.append((numbers[id[0]], id[1], id[2], REMOVES, at[0], at[1], seq))
         if part.kind == RECORDS and part.field in (RETRACTED, AFFIRMED):
             for add in part.adds:
                 target = target_of(add[2])
@@ -248,9 +257,9 @@ def _some(records: Iterator[tuple[int, Record]]) -> list[tuple[int, Record]]:
     """The next of these, as many as make a transaction."""
     found: list[tuple[int, Record]] = []
     size = 0
-    for place, kept in records:
-        found.append((place, kept))
-        size += len(kept.core)
+    for placed in records:
+        found.append(placed)
+        size += len(placed[1].core)
         if len(found) >= BATCH or size >= BATCH_BYTES:
             break
     return found

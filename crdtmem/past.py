@@ -289,6 +289,11 @@ class _Fields(Mapping[At, Keyed | Ordered]):
                     found = self._known[at] = self._past.field(*at)
             return found
 
+    def get(self, at: At, default: Any = None) -> Any:
+        """A field, or a default. It is asked for every key that is read; what a Mapping brings takes its time."""
+        found = self._known.get(at)
+        return super().get(at, default) if found is None else found
+
     def __iter__(self) -> Iterator[At]:
         return iter(list(self._past.now.fields))
 

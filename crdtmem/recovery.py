@@ -20,6 +20,7 @@ from crdtmem.clock import Clock
 from crdtmem.errors import BadBytes, StoreError
 from crdtmem.identity import Identity, verify
 from crdtmem.inbox import Plan
+from crdtmem.replay import replay
 from crdtmem.state import State
 from crdtmem.store import Log, Record
 from crdtmem.values import encode
@@ -37,13 +38,16 @@ class Resumed(NamedTuple):
 
 @contextmanager
 def collection_paused() -> Iterator[None]:
-    """Without the garbage collector."""
+    """Without the garbage collector, to which what was made here is old at once: it is not looked through as new."""
     enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if enabled:
+            if not gc.get_freeze_count():  # what the program has frozen stays so
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()
 
 
@@ -52,15 +56,18 @@ def resume(state: State, log: Log, place: int, clock: Clock) -> Resumed:
     astray: list[Record] = []
     sealed: dict[bytes, int] = {}
     for at, kept in log.since(place):
-        if kept.seq >= state.forks.get(kept.session, kept.seq + 1):
-            continue  # this log is only read: it was not taken out
-        change = kept.change
-        doubtful = log.damage or state.pruned.owed
-        if not fits(state, change) or (doubtful and Plan(state).take(change) is not None):
-            astray.append(kept)
-            continue
-        clock.saw(change.hlc)
-        state.apply(change, None, at)
+        hlc = replay(state, kept)
+        if hlc is None:
+            if kept.seq >= state.forks.get(kept.session, kept.seq + 1):
+                continue  # this log is only read: it was not taken out
+            change = kept.change
+            doubtful = log.damage or state.pruned.owed
+            if not fits(state, change) or (doubtful and Plan(state).take(change) is not None):
+                astray.append(kept)
+                continue
+            state.apply(change, None, at)
+            hlc = change.hlc
+        clock.saw(hlc)
         if kept.seal or kept.session not in sealed:
             sealed[kept.session] = kept.seq if kept.seal else kept.seq - 1  # a checkpoint is made sealed
     return Resumed(astray, sealed)

@@ -282,14 +282,17 @@ class _Reader:
         extra: Any = None
         for number, n, frozen, weight, about, *more in rows:
             stamp = stamps[number]
-            if more:
-                key, extra = map(_tupled, more)
-                if kind == COUNTER:
-                    extra = -frozen if extra is None else frozen - extra
-            elif kind == SET:
+            if kind == SET:
                 key = frozen if type(frozen) is str else key_of(frozen)
+            elif kind == RECORDS:
+                key, extra = more
+                if extra is not None:
+                    extra = _tupled(extra)
+            elif kind == COUNTER:
+                key, extra = _tupled(more[0]), -frozen if more[1] is None else frozen - more[1]
+            if about is not None:
+                about = tuple(about) if len(about) == 1 else _tupled(about)  # a reason and nothing else, as most
             id = (stamp.writer.id, stamp.seq, n)
-            about = about and _tupled(about)
             made.append(Entry(id, name, key, frozen, about, stamp, extra, int.from_bytes(weight, "little")))
         field.resume(made)
 

@@ -157,6 +157,8 @@ def live(path: str, seed: int, life: int, known: int, pipe: int, at: int = 0) ->
     vfs = _Deadly(at) if at else None
     began = time.perf_counter()
     store = SqliteStore(path, _vfs="deadly" if vfs else None)
+    if life % 2:
+        store.limit = 1_100_000  # of the write-ahead log: some of it is brought into the main file beside the writer
     memory = Replica("ann", store=store).open(SCOPE)
     seconds = time.perf_counter() - began
     content = Content.of(memory)

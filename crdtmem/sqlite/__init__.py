@@ -3,6 +3,7 @@
 file.py  opens and closes, one writer ---- log.py   one namespace: records in and out, damage
   |-- owner.py    who may write              |-- rows.py   the records, read and summed
   |-- wal.py      what a crash left          `-- runs.py   where each record is
+  |-- backfill.py the write-ahead log into the file, beside the writer
   |-- schema.py   tables and migrations
   |-- scopes.py   the namespaces
   `-- trouble.py  errors in words

@@ -2,7 +2,8 @@
 
 One connection writes, under one lock; each append is a commit. Between two checkpoints a statement is left unfinished
 on purpose: it keeps the read lock, which saves every commit four system calls (see docs of SQLite's WAL). The
-write-ahead log is checkpointed when `load` says so, after the runs were flushed (rule 1 of runs.py).
+write-ahead log is checkpointed when `load` says so, after the runs were flushed (rule 1 of runs.py), mostly by a thread
+beside the writer.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
+import sys
 import threading
 import time
 import weakref
@@ -22,6 +24,7 @@ import apsw
 from crdtmem.errors import MisuseError, ReadOnly, StoreError
 from crdtmem.namespace import Namespace
 from crdtmem.sqlite import schema, wal
+from crdtmem.sqlite.backfill import backfill
 from crdtmem.sqlite.log import HAS_MOVED, SqliteLog
 from crdtmem.sqlite.owner import Owner, owned
 from crdtmem.sqlite.scopes import SHIFT, Scope, packed, scoped, unpacked
@@ -32,6 +35,8 @@ logger = logging.getLogger("crdtmem")
 
 Durability = Literal["process", "power"]
 _WAL_LIMIT = 16 << 20
+_SHORT = 1 << 20  # less is brought into the main file while its writer waits
+_ALL = sys.maxsize
 _QUARANTINED = 1 << 20  # of damaged bytes, so many are kept at most
 
 
@@ -70,6 +75,8 @@ class SqliteStore:
         self.writable = not readonly
         self.lock = threading.RLock()
         self.load, self.limit = 0, _WAL_LIMIT
+        self._limit, self._round = self.limit, _ALL
+        self._filling: threading.Thread | None = None
         self.damage: tuple[Damage, ...] = ()
         self._gone = ""
         self._vfs = _vfs
@@ -234,7 +241,7 @@ class SqliteStore:
     def wrote(self) -> None:
         """After a commit: hold the read lock for the next ones, or checkpoint."""
         if self.load > self.limit:
-            self.checkpoint()
+            self.spill()
         elif self._held is None:
             self._hold()
 
@@ -243,14 +250,43 @@ class SqliteStore:
             self._held = self.db.execute("SELECT id FROM namespaces")
 
     def _release(self) -> None:
+        self._filled()  # which copies as far as that lock lets it
         if self._held is not None:
             self._held.close(force=True)
             self._held = None
 
+    def spill(self) -> None:
+        """The write-ahead log is long: have most of it brought into the main file beside us, then what came meanwhile.
+
+        Again and again, as long as that gets less; the last is brought here, since only then the log begins anew.
+        """
+        behind = self._filling is not None and self.limit > 0  # it is not done, and as much has come again
+        if behind or not _SHORT < self.load < self._round:
+            self.checkpoint()
+            return
+        self._release()
+        try:
+            self.flush()
+            self._hold()
+            self._filling = backfill(self.path, self._vfs, self._done)
+        except (StoreError, RuntimeError) as error:  # the latter at the end of the program: there are no new threads
+            logger.warning("%s: no checkpoint beside the writer: %s", self.path, error)
+        self._round, self.load = self.load // 2, 0
+
+    def _done(self) -> None:
+        """In the thread: what is kept next finds the limit reached."""
+        self._limit, self.limit = self.limit, 0
+
+    def _filled(self) -> None:
+        """Wait for the thread, if there is one."""
+        if self._filling is not None:
+            self._filling.join()  # it takes no lock of ours
+            self._filling, self.limit = None, self._limit
+
     def checkpoint(self) -> None:
         """Bring the write-ahead log into the main file. What is acknowledged is safe either way."""
-        self.load = 0
         self._release()
+        self._round, self.load = _ALL, 0
         try:
             self.flush()
             self.db.wal_checkpoint()
@@ -462,4 +498,11 @@ def _disown() -> None:
     _OPEN.clear()
 
 
-os.register_at_fork(after_in_child=_disown)
+def _quiet() -> None:
+    """Let no thread be inside SQLite, whose locks it would keep for ever in the child."""
+    for store in list(_OPEN):
+        if store._filling is not None:
+            store._filling.join()
+
+
+os.register_at_fork(before=_quiet, after_in_child=_disown)

@@ -206,7 +206,7 @@ class SqliteLog:
                     self._due = seq + 1
                     store.load += _FRAMES + len(core)
                     if store.load > store.limit:
-                        store.checkpoint()
+                        store.spill()
                     return
         if records:
             self._append(records)
