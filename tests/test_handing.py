@@ -223,12 +223,19 @@ def test_a_peer_that_has_no_history_is_not_asked_at_once_again_and_nobody_gets_w
         wire.tick(now)
     assert len(cid.set("s")) == 0 and not frames(wire, 1, Shut)
     assert len(frames(wire, 1, Older)) <= 1
-    later = met(b, a)
+    later = Wire(b, a)
+    later.run()
+    said = len(frames(later, 0, Have))
     for now in range(1, 3 * PATIENCE):
         later.tick(now)
     asked = frames(later, 0, Older)
     assert 1 <= len(asked) <= 4
-    assert bob.owed > 0  # what nobody keeps does not come
+    assert len(frames(later, 1, Offer)) == len(asked) and not frames(later, 0, Take)
+    assert bob.owed > 0  # what nobody keeps does not come, nor does a checkpoint of a stranger
+    assert len(frames(later, 0, Have)) == said
+    ann.set("s").add("meanwhile")
+    later.run()
+    assert "meanwhile" in bob.set("s")
 
 
 def test_a_store_that_fails_takes_none_and_the_changes_come_later() -> None:
@@ -319,4 +326,20 @@ def test_two_that_owe_each_other_lend_what_each_has() -> None:
     for now in range(1, 10 * PATIENCE):
         wire.tick(now)
     assert not ann.owed and not bob.owed
+    same(ann, bob)
+
+
+def test_history_that_nobody_keeps_any_more_comes_as_another_checkpoint() -> None:
+    ann, bob, cid = busy(), alone("bob"), alone("cid")
+    cid.receive(ann.changes()[:9])
+    cid.text("t").append("cid ")  # who owes history cannot place it
+    a, b = together("ann", ann), together("bob", bob)
+    met(b, a).cut()
+    ann.prune()
+    ann.receive(cid.changes())
+    bob.set("s").add("mine")
+    wire = met(b, a)
+    assert bob.owed > 0 and Feed(bob).waiting == 1 and "cid " not in bob.text("t").value
+    whole(bob, wire, seconds=5)
+    assert not Feed(bob).waiting
     same(ann, bob)

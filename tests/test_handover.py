@@ -406,3 +406,27 @@ def test_a_crew_of_newcomers_and_prunes_ends_as_one_that_exchanged_changes(seed:
         assert taker.receive([]).waiting == 0
     for one, other in pairwise((witness, giver, *takers)):
         same(one, other)
+
+
+@pytest.mark.parametrize("pruned", [False, True])
+def test_none_is_taken_that_lacks_what_is_still_to_come_here_or_not_kept(pruned: bool) -> None:  # noqa: FBT001
+    """Else a memory would go back, and what it writes next would fork its own session."""
+    ann, bob, cid = busy(), alone("bob"), alone("cid")
+    bob.set("s").add("mine")
+    ann.receive(bob.changes())
+    bob.set("s").add("mine, too")
+    cid.receive([*ann.changes(), *bob.changes()])
+    ann.set("s").add("later")
+    ann.prune()
+    if pruned:
+        bob.receive(cid.changes())
+        bob.prune()
+    else:
+        Feed(bob).take_over(handed(cid))
+    before = bob.version, bob.digest()
+    with pytest.raises(StoreError, match="all would go back"):
+        Feed(bob).take_over(handed(ann))
+    assert (bob.version, bob.digest()) == before
+    bob.set("s").add("mine, at last")
+    cid.receive(bob.changes(since=before[0]))
+    same(bob, cid)
