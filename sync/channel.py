@@ -75,6 +75,6 @@ class Channel:
         self.marks = deque((number, newest, late) for number, _, late in self.marks)
         self.waiting = [(number, newest, done) for number, _, done in self.waiting]
         self.giving = self.lending = None
-        self.offers, self.bare = False, 0
+        self.offers = False
         self.level = False
         self.seen, self.compared = 0, b""

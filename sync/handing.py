@@ -196,10 +196,12 @@ def came(link: Link, channel: Channel, frame: Piece) -> None:
         except (BadBytes, StoreError) as error:
             _refuse(link, channel, str(error))
             return
+        sought, outlet.seeking = outlet.seeking, None
         channel.taking = outlet.taking = None
         outlet.begin_anew()
         for other, its in list(outlet.links.items()):
             its.offered = False
+            its.bare = PATIENCE if other is sought else 0  # what comes from there now was asked for before
             other.begin_anew(its)
         what = f"{count:,} changes by a checkpoint; their history follows"
         link.tell(News("caught up", link.name, outlet.feed.namespace.digest, what))

@@ -9,7 +9,7 @@ import pytest
 from crdtmem import Identity, Memory, MemoryStore, Replica, Rules, StoreError
 from crdtmem.feed import Feed
 from crdtmem.sync.access import TOGETHER, Grant
-from crdtmem.sync.frames import Changes, Have, History, Offer, Older, Piece, Shut, Take, encode
+from crdtmem.sync.frames import Changes, Have, History, Offer, Older, Piece, Shut, Take, decode, encode
 from crdtmem.sync.handing import PATIENCE, PIECE
 from tests.crew import SCOPE, Unwilling, alone
 from tests.ends import End, Wire
@@ -343,3 +343,29 @@ def test_history_that_nobody_keeps_any_more_comes_as_another_checkpoint() -> Non
     whole(bob, wire, seconds=5)
     assert not Feed(bob).waiting
     same(ann, bob)
+
+
+def test_history_that_was_asked_for_before_another_checkpoint_was_taken_is_not_kept() -> None:
+    """What that brought may have to come behind it."""
+    ann, bob, cid, dan, eve = busy(), alone("bob"), alone("cid"), alone("dan"), alone("eve")
+    dan.set("s").add("dan")
+    cid.receive(ann.changes())
+    eve.receive(dan.changes())
+    eve.receive(ann.changes())
+    eve.prune(keep=len(ann.changes()))
+    b = together("bob", bob)
+    met(b, together("ann", ann)).cut()
+    slow = met(b, together("cid", cid))
+    b.hub.tick(1)
+    for data in slow.links[0].session.data_to_send():
+        slow.ends[1].hub.receive(slow.links[1], data)
+    slow.links[1].pump(1 << 20)
+    under_way = slow.links[1].session.data_to_send()
+    assert any(isinstance(decode(data), History) for data in under_way)
+    wire = met(b, together("eve", eve))
+    assert frames(wire, 1, Piece) and "dan" in bob.set("s")
+    owed = bob.owed
+    b.hub.receive(slow.links[0], *under_way)
+    assert bob.owed == owed > 0
+    whole(bob, wire, slow, seconds=9)
+    same(eve, bob)
