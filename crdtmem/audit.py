@@ -297,8 +297,9 @@ class Audit:
             return self._trail.touching(kind, field)
 
     def forget(self) -> None:
-        """Changes were taken out of the log."""
+        """Changes were taken out of the log, or put in front of it."""
         self._known.clear()
+        self._follower.forget()
 
     def prune(self, upto: Mapping[bytes, int]) -> None:
         """The changes of these sessions, up to these, were pruned: they are no longer told."""

@@ -537,6 +537,15 @@ class Document:
         for waker in self._wakers:
             waker()
 
+    def owe_again(self, owed: Owed) -> None:
+        """All history is here and does not add up: unless damage or a fork is to blame it came in a wrong order."""
+        with self.lock:
+            if self.owed is owed and not (self.log.damage or self.state.stale or self.state.forks):
+                owed.let_go()
+                self.audit.forget()
+                self.state.forget()
+                self._owe()
+
     def settle_owed(self, fresh: State, *, base_lasts: bool) -> bool:
         """All history is here: show what it comes to; whether that is what the checkpoint showed.
 

@@ -136,7 +136,7 @@ class Feed:
             lacked = [(id, known.get(id, 0) + 1) for id, writer in sessions.items() if writer.seq > known.get(id, 0)]
             if not lacked:
                 return newest
-            if document.state.pruned.any() and any(document.state.pruned.hash(*id) for id in lacked):
+            if self.pruned(lacked):
                 raise Pruned("the oldest changes were pruned here; a peer that keeps them can hand them out")
             if document.owed is not None and any(document.log.place_of(*id) is None for id in lacked):
                 raise Pruned("the oldest changes are still on their way here")
@@ -144,6 +144,12 @@ class Feed:
                 return 0
             places = [document.log.place_of(*id) for id in lacked]
             return min([place for place in places if place is not None], default=1) - 1
+
+    def pruned(self, ids: Iterable[ChangeId]) -> bool:
+        """Whether some of these changes were here, and are not kept any more."""
+        with self._document.lock:
+            pruned = self._document.state.pruned
+            return pruned.any() and any(pruned.hash(*id) is not None for id in ids)
 
     def read(self, after: int, upto: int, size: int = 64 * 1024) -> Stretch:
         """The records behind one place, up to another: so many bytes of them, and at least one."""

@@ -84,6 +84,10 @@ class Follower:
             trail.forget()  # a batch is kept whole or not at all, and what is remembered may be ahead of it
             raise
 
+    def forget(self) -> None:
+        """The log has become another: where it differs from the state is to be looked at again."""
+        self._accepted = {}
+
     def _mended(self) -> bool:
         """Whether a change that was lost is here again. Of several in a row the newest comes back first."""
         trail = self._trail

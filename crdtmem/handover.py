@@ -139,6 +139,8 @@ def take(document: Document, data: bytes) -> int:
                 raise BadBytes("a change here rests on others that the checkpoint does not hold")
             fresh.recall(change, state)
             fresh.apply(change, None, place)
+        if any(id not in fresh.sessions or fresh.sessions[id].seq < known.seq for id, known in state.sessions.items()):
+            raise StoreError("what is still to come here, or was pruned, is not in the checkpoint: all would go back")
         came = fresh.count - state.count
         log.adopt(last, given.room, _shelf(given, held, log), own)
         fresh.resumed_over(log)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from msgspec import DecodeError
@@ -81,10 +82,11 @@ class Owed:
         self._log = kept_in
         self._state = state
         self._due = due
-        self._attic: dict[bytes, int] = {}  # how far each session had come here before
+        self._attic: dict[bytes, int] = {}  # how far each session had come here before, of those kept from the first on
         for name in _attic_of(kept_in):
             for change in self._chest(name):
-                if change.seq == self._attic.get(change.session, change.seq - 1) + 1:
+                begun = self._attic.get(change.session, 0)
+                if change.seq == begun + 1 or (not begun and state.pruned.hash(change.session, change.seq - 1)):
                     self._attic[change.session] = change.seq
         self._bare: dict[bytes, tuple[int, int]] = {}  # of each session, changes and bytes since the last kept seal
 
@@ -103,7 +105,7 @@ class Owed:
         wanted = self._lacked()
         if wanted and all(seq <= self._attic.get(id, 0) for id, seq in wanted):
             for name in _attic_of(self._log)[::-1]:
-                here = [c for c in self._chest(name) if c.seq <= self._attic[c.session]]
+                here = [c for c in self._chest(name) if c.seq <= self._attic.get(c.session, 0)]
                 self.take([record(change.core, change.seal) for change in reversed(here)])
             wanted = self._lacked()
         return wanted
@@ -140,6 +142,11 @@ class Owed:
         self._log.fill(found)
         self._due, self._bare = due, bare
         return len(found)
+
+    def let_go(self) -> None:
+        """Forget all that came, so that it is asked for again."""
+        for id, seq, _ in _kept(self._log.get(OWED) or b"")[3]:
+            self._log.prune(id, seq)
 
     def forget(self) -> None:
         """Nothing is to come any more."""
@@ -210,6 +217,9 @@ def prove(document: Document, going: Callable[[], bool]) -> bool:
         return true
     except StoreError as error:  # damage, or a fork that was proved meanwhile: another time
         log.warning("%r: what a checkpoint showed cannot be proved yet: %s", document.namespace, error)
+        if going():
+            with suppress(StoreError):  # then it is found out once more
+                document.owe_again(owed)
         return False
 
 

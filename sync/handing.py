@@ -6,6 +6,7 @@
 1. A checkpoint is offered to who would take one and lacks very much, or what is kept here no more.
 2. It counts only from those who are trusted. One is awaited at a time, and whoever else has offered one waits.
 3. What is taken makes the log begin anew, so all connections say again what they have.
+4. Who asks for history that was pruned is offered another checkpoint: else what looks back across it would wait for ever.
 """
 
 from __future__ import annotations
@@ -99,16 +100,22 @@ def offer(link: Link, channel: Channel, start: int | None) -> bool:
     lacked = outlet.feed.lacked(channel.known)
     if not outlet.feed.gives() or (start is not None and (channel.known or lacked < outlet.far)):
         return False
-    channel.cursor, channel.offers = None, True
-    link.session.send(Offer(outlet.channel, lacked, outlet.feed.key))
+    channel.cursor = None
+    _offer(link, channel, lacked)
     return True
+
+
+def _offer(link: Link, channel: Channel, count: int) -> None:
+    """Offer a checkpoint in place of so many changes."""
+    channel.offers = True
+    link.session.send(Offer(channel.outlet.channel, count, channel.outlet.feed.key))
 
 
 def asked(link: Link, channel: Channel) -> None:
     """The other side takes what was offered."""
     outlet = channel.outlet
     if channel.offers and outlet.feed.gives():
-        channel.offers = False
+        channel.cursor, channel.offers = None, False
         channel.giving = Giving(outlet.feed.namespace.digest, outlet.feed.hand_over())
 
 
@@ -141,9 +148,11 @@ def lend(link: Link, channel: Channel) -> int:
     assert lending is not None
     lending.place, records = (0, []) if lending.lacks else outlet.feed.older(lending.wanted, lending.place)
     lending.due = False
+    link.session.send(History(outlet.channel, records))
     if not records:
         channel.lending = None
-    link.session.send(History(outlet.channel, records))
+        if not lending.lacks and outlet.feed.gives() and outlet.feed.pruned(lending.wanted.items()):
+            _offer(link, channel, sum(lending.wanted.values()))  # and go on: it may trust this key with history alone
     return sum(map(len, records))
 
 
@@ -154,9 +163,11 @@ def offered(link: Link, channel: Channel, frame: Offer) -> None:
     """The other side would send a checkpoint."""
     outlet = channel.outlet
     namespace = outlet.feed.namespace
-    if not (outlet.feed.takes() and link.grant.writes(namespace) and link.counts(frame.key, namespace)):
-        channel.wary = 2 * PATIENCE
-        link.have(channel)
+    counts = outlet.feed.takes() and link.grant.writes(namespace) and link.counts(frame.key, namespace)
+    if channel.wary or not counts:
+        channel.wary = channel.wary or 2 * PATIENCE
+        if not channel.bare:  # else it was offered in place of history, and changes come all the while
+            link.have(channel)
     elif outlet.taking in (None, link):
         if channel.taking is None:
             outlet.taking = link
@@ -185,10 +196,12 @@ def came(link: Link, channel: Channel, frame: Piece) -> None:
         except (BadBytes, StoreError) as error:
             _refuse(link, channel, str(error))
             return
+        sought, outlet.seeking = outlet.seeking, None
         channel.taking = outlet.taking = None
         outlet.begin_anew()
         for other, its in list(outlet.links.items()):
             its.offered = False
+            its.bare = PATIENCE if other is sought else 0  # what comes from there now was asked for before
             other.begin_anew(its)
         what = f"{count:,} changes by a checkpoint; their history follows"
         link.tell(News("caught up", link.name, outlet.feed.namespace.digest, what))

@@ -366,8 +366,8 @@ class Run:
         self.world.agree()
 
     def _settled(self, node: Node) -> bool:
-        """Whether nothing waits there, and no history is still to come, unless somebody may have let go of it."""
-        return (self.junk or not node.feed.waiting) and (self.pruned or not node.feed.owed)
+        """Whether nothing waits there, and no history is still to come."""
+        return (self.junk or not node.feed.waiting) and not node.feed.owed
 
     def close(self) -> None:
         """Give back what was taken."""

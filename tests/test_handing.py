@@ -9,7 +9,7 @@ import pytest
 from crdtmem import Identity, Memory, MemoryStore, Replica, Rules, StoreError
 from crdtmem.feed import Feed
 from crdtmem.sync.access import TOGETHER, Grant
-from crdtmem.sync.frames import Changes, Have, History, Offer, Older, Piece, Shut, Take, encode
+from crdtmem.sync.frames import Changes, Have, History, Offer, Older, Piece, Shut, Take, decode, encode
 from crdtmem.sync.handing import PATIENCE, PIECE
 from tests.crew import SCOPE, Unwilling, alone
 from tests.ends import End, Wire
@@ -223,12 +223,19 @@ def test_a_peer_that_has_no_history_is_not_asked_at_once_again_and_nobody_gets_w
         wire.tick(now)
     assert len(cid.set("s")) == 0 and not frames(wire, 1, Shut)
     assert len(frames(wire, 1, Older)) <= 1
-    later = met(b, a)
+    later = Wire(b, a)
+    later.run()
+    said = len(frames(later, 0, Have))
     for now in range(1, 3 * PATIENCE):
         later.tick(now)
     asked = frames(later, 0, Older)
     assert 1 <= len(asked) <= 4
-    assert bob.owed > 0  # what nobody keeps does not come
+    assert len(frames(later, 1, Offer)) == len(asked) and not frames(later, 0, Take)
+    assert bob.owed > 0  # what nobody keeps does not come, nor does a checkpoint of a stranger
+    assert len(frames(later, 0, Have)) == said
+    ann.set("s").add("meanwhile")
+    later.run()
+    assert "meanwhile" in bob.set("s")
 
 
 def test_a_store_that_fails_takes_none_and_the_changes_come_later() -> None:
@@ -320,3 +327,45 @@ def test_two_that_owe_each_other_lend_what_each_has() -> None:
         wire.tick(now)
     assert not ann.owed and not bob.owed
     same(ann, bob)
+
+
+def test_history_that_nobody_keeps_any_more_comes_as_another_checkpoint() -> None:
+    ann, bob, cid = busy(), alone("bob"), alone("cid")
+    cid.receive(ann.changes()[:9])
+    cid.text("t").append("cid ")  # who owes history cannot place it
+    a, b = together("ann", ann), together("bob", bob)
+    met(b, a).cut()
+    ann.prune()
+    ann.receive(cid.changes())
+    bob.set("s").add("mine")
+    wire = met(b, a)
+    assert bob.owed > 0 and Feed(bob).waiting == 1 and "cid " not in bob.text("t").value
+    whole(bob, wire, seconds=5)
+    assert not Feed(bob).waiting
+    same(ann, bob)
+
+
+def test_history_that_was_asked_for_before_another_checkpoint_was_taken_is_not_kept() -> None:
+    """What that brought may have to come behind it."""
+    ann, bob, cid, dan, eve = busy(), alone("bob"), alone("cid"), alone("dan"), alone("eve")
+    dan.set("s").add("dan")
+    cid.receive(ann.changes())
+    eve.receive(dan.changes())
+    eve.receive(ann.changes())
+    eve.prune(keep=len(ann.changes()))
+    b = together("bob", bob)
+    met(b, together("ann", ann)).cut()
+    slow = met(b, together("cid", cid))
+    b.hub.tick(1)
+    for data in slow.links[0].session.data_to_send():
+        slow.ends[1].hub.receive(slow.links[1], data)
+    slow.links[1].pump(1 << 20)
+    under_way = slow.links[1].session.data_to_send()
+    assert any(isinstance(decode(data), History) for data in under_way)
+    wire = met(b, together("eve", eve))
+    assert frames(wire, 1, Piece) and "dan" in bob.set("s")
+    owed = bob.owed
+    b.hub.receive(slow.links[0], *under_way)
+    assert bob.owed == owed > 0
+    whole(bob, wire, slow, seconds=9)
+    same(eve, bob)

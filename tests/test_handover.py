@@ -406,3 +406,69 @@ def test_a_crew_of_newcomers_and_prunes_ends_as_one_that_exchanged_changes(seed:
         assert taker.receive([]).waiting == 0
     for one, other in pairwise((witness, giver, *takers)):
         same(one, other)
+
+
+@pytest.mark.parametrize("pruned", [False, True])
+def test_none_is_taken_that_lacks_what_is_still_to_come_here_or_not_kept(pruned: bool) -> None:  # noqa: FBT001
+    """Else a memory would go back, and what it writes next would fork its own session."""
+    ann, bob, cid = busy(), alone("bob"), alone("cid")
+    bob.set("s").add("mine")
+    ann.receive(bob.changes())
+    bob.set("s").add("mine, too")
+    cid.receive([*ann.changes(), *bob.changes()])
+    ann.set("s").add("later")
+    ann.prune()
+    if pruned:
+        bob.receive(cid.changes())
+        bob.prune()
+    else:
+        Feed(bob).take_over(handed(cid))
+    before = bob.version, bob.digest()
+    with pytest.raises(StoreError, match="all would go back"):
+        Feed(bob).take_over(handed(ann))
+    assert (bob.version, bob.digest()) == before
+    bob.set("s").add("mine, at last")
+    cid.receive(bob.changes(since=before[0]))
+    same(bob, cid)
+
+
+def test_what_was_here_is_of_use_only_if_it_goes_back_to_the_beginning() -> None:
+    """Else what is put in front of it would rest on what comes behind."""
+    ann, bob, cid, dan = alone("ann"), alone("bob"), alone("cid"), alone("dan")
+    bob.set("s").add("bob")
+    ann.receive(bob.changes())
+    for n in range(5):
+        ann.set("s").add(n)
+    Feed(bob).take_over(handed(ann))
+    ann.set("s").add("later")
+    bob.receive(ann.changes()[-1:])
+    dan.set("s").add("dan")
+    cid.receive(dan.changes())
+    cid.receive(ann.changes())
+    cid.prune(keep=len(ann.changes()))
+    Feed(bob).take_over(handed(cid))
+    assert lent(cid, bob) and not Feed(bob).wanted()
+    assert Feed(bob).prove() and not bob.owed
+    same(bob, cid)
+
+
+@pytest.mark.parametrize("filed", [False, True])
+def test_history_in_an_order_that_cannot_be_is_let_go_and_asked_for_again(filed: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    ann, bob = alone("ann"), alone("bob")
+    replica = Replica("cid", store=tmp_path / "cid.db" if filed else MemoryStore())
+    cid = replica.open(SCOPE)
+    bob.text("t").append("bob")
+    ann.receive(bob.changes())
+    ann.text("t").append("ann")
+    Feed(cid).take_over(handed(ann))
+    cid.text("t").append("cid")
+    for memory in (bob, ann):
+        Feed(cid).fill(memory.changes()[-1:])
+    assert not Feed(cid).wanted()
+    assert not Feed(cid).prove() and cid.owed == 2 and len(cid.text("t")) == 9
+    assert len(list(cid.audit())) == 1
+    assert lent(ann, cid) and Feed(cid).prove() and not cid.owed
+    assert len(list(cid.audit())) == 3
+    ann.receive(cid.changes())
+    same(ann, cid)
+    replica.close()
