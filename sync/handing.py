@@ -6,7 +6,7 @@
 1. A checkpoint is offered to who would take one and lacks very much, or what is kept here no more.
 2. It counts only from those who are trusted. One is awaited at a time, and whoever else has offered one waits.
 3. What is taken makes the log begin anew, so all connections say again what they have.
-4. Who asks for history that was pruned is offered another checkpoint: else what looks back across it would wait for ever.
+4. Who asks for history that was pruned is offered another checkpoint, else what looks back across it waits for ever.
 """
 
 from __future__ import annotations
