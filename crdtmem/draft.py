@@ -173,10 +173,6 @@ class Stretch(NamedTuple):
     def __len__(self) -> int:
         return self.end - self.start
 
-    def units(self) -> range:
-        """Where they stood."""
-        return range(self.start, self.end)
-
 
 class OrderedDraft:
     """Staged inserts, removals and moves of one ordered field, as a table of pieces over what stood there.

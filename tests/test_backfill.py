@@ -8,7 +8,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from crdtmem import Record
+from crdtmem import Record, StoreError
 from crdtmem.sqlite import SqliteStore, schema
 from crdtmem.store import Log
 from tests.store_contract import ANN, HERE
@@ -97,21 +97,22 @@ def frames(path: Path) -> tuple[int, int]:
 
 def test_who_writes_goes_on_and_only_what_the_runs_know_leaves_it(path: Path, store: SqliteStore, gate: Gate) -> None:
     log = store.open(HERE)
-    first = until(log, 0, lambda: store._filling is not None)
+    first = until(log, 0, lambda: store.beside._thread is not None)
     known, _ = frames(path)  # by the runs on the disk
     for number in range(first + 1, first + 11):  # the thread has not begun, and not read how far it may go
         append(log, number)
     gate.opening.set()
     for number in range(first + 11, first + 16):  # and waits for the disk
         append(log, number)
-    assert store._filling is not None
+    thread = store.beside._thread
+    assert thread is not None
     gate.syncing.set()
-    store._filling.join()
+    thread.join()
     assert store.db.execute("SELECT upto FROM namespaces").get == (1 << 40) + first
     there, left = frames(path)
     assert left == known < there
     append(log, first + 16)
-    assert store._filling is None
+    assert store.beside._thread is None
     assert frames(path)[1] > there  # the rest was little, and is brought in at once
     assert len(list(log.records())) == first + 16
     store.close()
@@ -132,7 +133,7 @@ def test_the_write_ahead_log_begins_anew_however_much_is_written(path: Path, sto
 
 def waited_for(store: SqliteStore, gate: Gate) -> threading.Thread:
     """The thread, which goes on only when somebody waits for it."""
-    thread = store._filling
+    thread = store.beside._thread
     assert thread is not None
     join = thread.join
 
@@ -146,9 +147,9 @@ def waited_for(store: SqliteStore, gate: Gate) -> threading.Thread:
 
 def test_who_writes_more_than_the_disk_takes_waits_for_it(store: SqliteStore, gate: Gate) -> None:
     log = store.open(HERE)
-    number = until(log, 0, lambda: store._filling is not None)
+    number = until(log, 0, lambda: store.beside._thread is not None)
     thread = waited_for(store, gate)
-    number = until(log, number, lambda: store._filling is not thread)
+    number = until(log, number, lambda: store.beside._thread is not thread)
     assert not thread.is_alive()
     assert store.limit == LIMIT
     assert len(list(log.records())) == number
@@ -161,7 +162,7 @@ def test_a_disk_that_fails_there_costs_nothing(
     gate.open()
     log = store.open(HERE)
     number = until(log, 0, lambda: "grows on" in caplog.text)
-    number = until(log, number, lambda: store._filling is None)
+    number = until(log, number, lambda: store.beside._thread is None)
     gate.fails = False
     for more in range(number + 1, number + 200):
         append(log, more)
@@ -172,7 +173,7 @@ def test_a_disk_that_fails_there_costs_nothing(
 
 
 def test_a_fork_waits_for_it(store: SqliteStore, gate: Gate) -> None:
-    until(store.open(HERE), 0, lambda: store._filling is not None)
+    until(store.open(HERE), 0, lambda: store.beside._thread is not None)
     thread = waited_for(store, gate)
     child = os.fork()
     if not child:
@@ -182,7 +183,7 @@ def test_a_fork_waits_for_it(store: SqliteStore, gate: Gate) -> None:
 
 
 def test_closing_waits_for_it(path: Path, store: SqliteStore, gate: Gate) -> None:
-    number = until(store.open(HERE), 0, lambda: store._filling is not None)
+    number = until(store.open(HERE), 0, lambda: store.beside._thread is not None)
     thread = waited_for(store, gate)
     store.close()
     assert not thread.is_alive()
@@ -196,4 +197,51 @@ def test_little_is_brought_in_at_once(path: Path) -> None:
         log = store.open(HERE)
         for number in range(1, 100):
             append(log, number)
-            assert store._filling is None
+            assert store.beside._thread is None
+
+
+def test_another_file_that_was_put_there_is_not_written_into(path: Path, store: SqliteStore, gate: Gate) -> None:
+    other = path.with_name("other.db")
+    with SqliteStore(other) as backup:
+        append(backup.open(HERE), 1)
+    was = other.read_bytes()
+    log = store.open(HERE)
+    number = until(log, 0, lambda: store.beside._thread is not None)  # it waits before it opens the file
+    os.replace(other, path)
+    gate.open()
+    store.beside.wait()
+    assert path.read_bytes() == was
+    with pytest.raises(StoreError, match="deleted or replaced"):
+        until(log, number, lambda: False)
+
+
+def test_an_interrupt_while_it_begins_leaves_a_store_that_writes_on(
+    store: SqliteStore, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate.open()
+    log = store.open(HERE)
+    start = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(threading.Thread, "start", interrupted)
+        until(log, 0, lambda: False)
+    thread = store.beside._thread
+    number = log.place & 0xFFFF
+    until(log, number, lambda: store.beside._thread is not thread)
+    assert store.limit == LIMIT
+    assert thread is not None
+    assert not thread.is_alive()
+
+
+def test_without_the_lock_that_says_how_far_it_may_go_it_does_not_begin(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = store.open(HERE)
+    monkeypatch.setattr(SqliteStore, "_hold", lambda self: None)
+    for number in range(1, 200):
+        append(log, number)
+        assert store.beside._thread is None

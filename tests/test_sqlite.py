@@ -469,3 +469,21 @@ def test_a_new_file_takes_no_index_of_an_old_one(path: Path, store: SqliteStore)
     path.unlink()
     with SqliteStore(path) as again:
         assert not again.open(HERE).index().table_exists("main", "mine")
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_what_an_interrupt_left_is_written_over(path: Path, size: int) -> None:
+    """It came between a commit and its note: nobody was told that the record is kept, and its place is the next."""
+    with SqliteStore(path) as store:
+        log = store.open(HERE)
+        log.append([kept(ANN, 1)])
+        where = store.db.execute("SELECT max(place) FROM changes").get
+        store.db.execute("INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, 0)", (where + 1, *kept(BOB, 1)))
+        later = [kept(ANN, number) for number in range(2, 2 + size)]
+        log.append(later)
+        log.append([kept(ANN, 2 + size)])
+        due = [kept(ANN, 1), *later, kept(ANN, 2 + size)]
+        assert list(log.records()) == due
+    with SqliteStore(path) as again:
+        assert list(again.open(HERE).records()) == due
+        assert not again.open(HERE).damage

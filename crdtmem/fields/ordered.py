@@ -373,7 +373,7 @@ class Ordered:
 
     def expect(self, at: int) -> None:
         """The next edit is likely to be at this place: it is looked for here first."""
-        before = self.units.place(at - 1) if at else None
+        before = self.units.place(at - 1) if 0 < at <= self.units.size else None  # a fork may have taken what was there
         self._hint = before and (before[0], before[1] + 1)
 
     def _find(self, unit: Unit) -> Place:

@@ -166,8 +166,7 @@ def _sub(whole: Entry, name: str) -> Entry:
 def _key(key: object) -> str:
     if not isinstance(key, str) or not is_key(key):
         raise ValueRefused(f"key {key!r:.40}: a str of at most 1024 characters")
-    freeze(key, "key")
-    return key
+    return freeze(key, "key")  # type: ignore[return-value]
 
 
 def _merge(part: KeyedDraft, about: About | None, key: str, frozen: Frozen) -> Entry:

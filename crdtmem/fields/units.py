@@ -10,11 +10,12 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate, compress
+from itertools import accumulate, compress, repeat
 from typing import Any
 
 NONE: array[int] = array("Q")
 PIECE = 2048  # units that a piece may have
+BITS = 6  # clocks are looked up so many bits at once: a gap between them takes no room
 
 
 class Piece:
@@ -37,6 +38,10 @@ class Piece:
             self.owners, self.clocks, self.alive = self.owners[:], self.clocks[:], self.alive[:]
             self.lent = False
 
+    def clients(self) -> list[int]:
+        """Who made each unit."""
+        return [owner._stamp.writer.client for owner in self.owners]
+
     def twin(self) -> Piece:
         """The same units for who wants to see them as they are now. Lists are copied when one side writes."""
         twin = Piece.__new__(Piece)
@@ -57,7 +62,7 @@ class Units:
     def __init__(
         self, owners: Sequence[Any] = (), clocks: array[int] = NONE, alive: bytes | bytearray = b"", chars: str = ""
     ) -> None:
-        self._homes: dict[int, list[Piece | None]] | None = None  # client -> its units' pieces, by clock
+        self._homes: dict[tuple[int, int], list[Piece | None]] | None = None  # where units of a client are, by clock
         self._take([])
         if owners:
             self._take([Piece(list(owners), clocks, bytearray(alive), chars)])
@@ -120,7 +125,7 @@ class Units:
             self._ends = None
         self._shows = None
         if self._homes is not None:
-            self._settle(client, clocks, piece)
+            self._settle(repeat(client), clocks, piece)
         at += size
         return (piece, at) if len(piece.owners) <= PIECE else self._split(piece, at)
 
@@ -137,8 +142,7 @@ class Units:
         self._count()
         if self._homes is not None:
             for new in made:
-                for owner, clock in zip(new.owners, new.clocks, strict=True):
-                    self._homes[owner._stamp.writer.client][clock] = new
+                self._settle(new.clients(), new.clocks, new)
         where = min(at // cut, len(made))
         return [piece, *made][where], at - where * cut
 
@@ -164,10 +168,9 @@ class Units:
         if self._homes is None:
             self._homes = {}
             for piece in self.pieces:
-                for owner, its in zip(piece.owners, piece.clocks, strict=True):
-                    self._settle(owner._stamp.writer.client, (its,), piece)
-        home = self._homes.get(client, ())
-        found = home[clock] if clock < len(home) else None
+                self._settle(piece.clients(), piece.clocks, piece)
+        home = self._homes.get((client, clock >> BITS))
+        found = home[clock & (1 << BITS) - 1] if home else None
         if found is None:
             raise ValueError(f"there is no unit {clock} of {client}")
         at = found.clocks.index(clock)
@@ -175,12 +178,14 @@ class Units:
             at = found.clocks.index(clock, at + 1)
         return found, at
 
-    def _settle(self, client: int, clocks: Sequence[int], piece: Piece) -> None:
+    def _settle(self, clients: Iterable[int], clocks: Iterable[int], piece: Piece) -> None:
         assert self._homes is not None
-        home = self._homes.setdefault(client, [])
-        home += [None] * (clocks[-1] + 1 - len(home))
-        for clock in clocks:
-            home[clock] = piece
+        homes, last = self._homes, (1 << BITS) - 1
+        for client, clock in zip(clients, clocks, strict=False):
+            home = homes.get((client, clock >> BITS))
+            if home is None:
+                home = homes[client, clock >> BITS] = [None] * (last + 1)
+            home[clock & last] = piece
 
     def place(self, at: int) -> Place | None:
         """The place before the unit that stands there, counted from the beginning; None where there are no units."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
-import sys
 import threading
 import time
 import weakref
@@ -24,7 +23,7 @@ import apsw
 from crdtmem.errors import MisuseError, ReadOnly, StoreError
 from crdtmem.namespace import Namespace
 from crdtmem.sqlite import schema, wal
-from crdtmem.sqlite.backfill import backfill
+from crdtmem.sqlite.backfill import Backfill
 from crdtmem.sqlite.log import HAS_MOVED, SqliteLog
 from crdtmem.sqlite.owner import Owner, owned
 from crdtmem.sqlite.scopes import SHIFT, Scope, packed, scoped, unpacked
@@ -35,8 +34,6 @@ logger = logging.getLogger("crdtmem")
 
 Durability = Literal["process", "power"]
 _WAL_LIMIT = 16 << 20
-_SHORT = 1 << 20  # less is brought into the main file while its writer waits
-_ALL = sys.maxsize
 _QUARANTINED = 1 << 20  # of damaged bytes, so many are kept at most
 
 
@@ -75,8 +72,7 @@ class SqliteStore:
         self.writable = not readonly
         self.lock = threading.RLock()
         self.load, self.limit = 0, _WAL_LIMIT
-        self._limit, self._round = self.limit, _ALL
-        self._filling: threading.Thread | None = None
+        self.beside = Backfill(self.path, _vfs)
         self.damage: tuple[Damage, ...] = ()
         self._gone = ""
         self._vfs = _vfs
@@ -209,7 +205,10 @@ class SqliteStore:
 
     def lost(self) -> None:
         """Nothing can be kept any more."""
-        self._gone = "was deleted or replaced while it was open; nothing more is kept. Open a new store"
+        self._gone = (
+            "was deleted or replaced while it was open; nothing more is kept. Open a new store by another name, or "
+            f"remove {self.path}-wal and {self.path}-shm first: they belong to the file that was here"
+        )
         self._forget_chains()
         self.usable()
 
@@ -240,7 +239,7 @@ class SqliteStore:
 
     def wrote(self) -> None:
         """After a commit: hold the read lock for the next ones, or checkpoint."""
-        if self.load > self.limit:
+        if self.load > self.limit or self.beside.over:
             self.spill()
         elif self._held is None:
             self._hold()
@@ -250,43 +249,33 @@ class SqliteStore:
             self._held = self.db.execute("SELECT id FROM namespaces")
 
     def _release(self) -> None:
-        self._filled()  # which copies as far as that lock lets it
+        self.beside.wait()  # which copies as far as that lock lets it
         if self._held is not None:
             self._held.close(force=True)
             self._held = None
 
     def spill(self) -> None:
-        """The write-ahead log is long: have most of it brought into the main file beside us, then what came meanwhile.
-
-        Again and again, as long as that gets less; the last is brought here, since only then the log begins anew.
-        """
-        behind = self._filling is not None and self.limit > 0  # it is not done, and as much has come again
-        if behind or not _SHORT < self.load < self._round:
+        """The write-ahead log is long: have most of it brought into the main file beside us, then what came since."""
+        if not self.beside.fits(self.load):
             self.checkpoint()
             return
         self._release()
+        load, self.load = self.load, 0
         try:
             self.flush()
-            self._hold()
-            self._filling = backfill(self.path, self._vfs, self._done)
-        except (StoreError, RuntimeError) as error:  # the latter at the end of the program: there are no new threads
-            logger.warning("%s: no checkpoint beside the writer: %s", self.path, error)
-        self._round, self.load = self.load // 2, 0
-
-    def _done(self) -> None:
-        """In the thread: what is kept next finds the limit reached."""
-        self._limit, self.limit = self.limit, 0
-
-    def _filled(self) -> None:
-        """Wait for the thread, if there is one."""
-        if self._filling is not None:
-            self._filling.join()  # it takes no lock of ours
-            self._filling, self.limit = None, self._limit
+            self.look("main", HAS_MOVED, self.moved_at)
+        except (StoreError, apsw.Error) as error:
+            logger.warning("%s: no checkpoint, the write-ahead log grows on: %s", self.path, error)
+            load = 0
+        self._hold()
+        if load and self._held is not None and not self.moved.value:  # without that lock it would copy too much
+            self.beside.begin(load)
 
     def checkpoint(self) -> None:
         """Bring the write-ahead log into the main file. What is acknowledged is safe either way."""
+        self.beside.end()
         self._release()
-        self._round, self.load = _ALL, 0
+        self.load = 0
         try:
             self.flush()
             self.db.wal_checkpoint()
@@ -501,8 +490,7 @@ def _disown() -> None:
 def _quiet() -> None:
     """Let no thread be inside SQLite, whose locks it would keep for ever in the child."""
     for store in list(_OPEN):
-        if store._filling is not None:
-            store._filling.join()
+        store.beside.wait()
 
 
 os.register_at_fork(before=_quiet, after_in_child=_disown)

@@ -34,6 +34,7 @@ _UNSEEN = 100_000  # more places than a write-ahead log holds between two checkp
 _FRAMES = 2600  # bytes that an append costs in the write-ahead log, beside its core
 _SEAL = "UPDATE changes SET seal = ?, crc = ? WHERE place = ?"
 _INSERT = "INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?)"
+_REPLACE = _INSERT.replace("INSERT", "REPLACE")
 _EMPTY = "DELETE FROM changes WHERE place > ? AND place < ?"
 _LOWEST = "SELECT min(place) FROM changes WHERE place > ? AND place < ?"
 
@@ -196,6 +197,9 @@ class SqliteLog:
                     row = (place, *records[0], crc32(session + hash + seal + core, (place * 31 + seq) & 0xFFFFFFFF))
                     try:
                         store.execute(_INSERT, row)
+                    except apsw.ConstraintError:
+                        self._append(records)
+                        return
                     except apsw.Error as error:
                         store.again(error, _INSERT, row)
                     now = monotonic()
@@ -205,7 +209,7 @@ class SqliteLog:
                     self._place = place
                     self._due = seq + 1
                     store.load += _FRAMES + len(core)
-                    if store.load > store.limit:
+                    if store.load > store.limit or store.beside.over:
                         store.spill()
                     return
         if records:
@@ -226,14 +230,13 @@ class SqliteLog:
                     )
                 due[record[0]] = wanted + 1
             rows = [(at, *record, crc(at, record)) for at, record in enumerate(records, self._place + 1)]
-            if len(rows) == 1:
-                try:
-                    store.execute(_INSERT, rows[0])
-                except apsw.Error as error:
-                    store.again(error, _INSERT, rows[0])
-            else:
-                with store.writing():
-                    store.db.executemany(_INSERT, rows)
+            try:
+                self._insert(rows, _INSERT)
+            except StoreError as error:
+                if not isinstance(error.__cause__, apsw.ConstraintError):
+                    raise
+                # an interrupt came between a commit and its note here: nobody was told that what stands there is kept
+                self._insert(rows, _REPLACE)
             store.check_moved()
             for row in rows:
                 self._chain = self.runs.add(row[1], row[2], row[0])
@@ -246,6 +249,17 @@ class SqliteLog:
             store.load += _FRAMES + sum(len(record[3]) + 300 for record in records)
             store.wrote()
 
+    def _insert(self, rows: Sequence[tuple[object, ...]], sql: str) -> None:
+        store = self._store
+        if len(rows) > 1:
+            with store.writing():
+                store.db.executemany(sql, rows)
+            return
+        try:
+            store.execute(sql, rows[0])
+        except apsw.Error as error:
+            store.again(error, sql, rows[0])
+
     def mend(self, record: Record) -> None:
         """Put a record back where a broken one was."""
         store, key = self._store, (record[0], record[1])
@@ -257,7 +271,7 @@ class SqliteLog:
             if place == NOWHERE:
                 raise StoreError(f"nothing tells where record {record[1]} of session {record[0].hex()} was")
             with store.writing():
-                store.db.execute(_INSERT.replace("INSERT", "REPLACE"), (place, *record, crc(place, record)))
+                store.db.execute(_REPLACE, (place, *record, crc(place, record)))
             self._noted.pop(key, None)
             store.wrote()
 
