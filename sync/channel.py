@@ -43,8 +43,7 @@ class Channel:
         self.silent = 0  # looks since our Open was not answered
         self.compared = b""  # the version whose digest was sent last
         self.wary = Pause()  # until another checkpoint of it is taken, after one that was no good
-        self.offered = False  # a checkpoint by it, while another peer's is awaited, or others may lend history
-        self.vouches = b""  # the key for the checkpoint that it offered last
+        self.offered = b""  # the key for a checkpoint by it that waits: for another, or until nobody lends history
         self.offers = False  # a checkpoint was offered to it
         self.giving: Giving | None = None  # a checkpoint to it
         self.taking: Taking | None = None  # a checkpoint from it

@@ -7,7 +7,7 @@
 2. It counts only from those who are trusted. One is awaited at a time, and whoever else has offered one waits.
 3. What is taken makes the log begin anew, so all connections say again what they have.
 4. Who asks for history that was pruned is offered another checkpoint, else what looks back across it waits for ever.
-5. Who owes history asks all in turn, the giver first, and takes another checkpoint only once all who are there had none.
+5. Who owes history asks all in turn, the giver first, and takes another checkpoint only when all there had none.
 6. What cost something and failed is tried again after twice the time (pause.py): a checkpoint, or history.
 """
 
@@ -168,23 +168,22 @@ def offered(link: Link, channel: Channel, frame: Offer) -> None:
     outlet = channel.outlet
     namespace = outlet.feed.namespace
     counts = outlet.feed.takes() and link.grant.writes(namespace) and link.counts(frame.key, namespace)
-    channel.vouches = frame.key
     if channel.wary.left or not counts:
         if not channel.wary.left:
             channel.wary.failed()
         if not channel.bare:  # else it was offered in place of history, and changes come all the while
             link.have(channel)
     elif outlet.feed.owed or outlet.taking not in (None, link):
-        channel.offered = True
+        channel.offered = frame.key
     elif channel.taking is None:
-        _take(link, channel)
+        _take(link, channel, frame.key)
 
 
-def _take(link: Link, channel: Channel) -> None:
+def _take(link: Link, channel: Channel, key: bytes) -> None:
     """Have it sent."""
     outlet = channel.outlet
-    outlet.taking, channel.offered = link, False
-    channel.taking = Taking(outlet.feed.namespace.digest, channel.vouches)
+    outlet.taking, channel.offered = link, b""
+    channel.taking = Taking(outlet.feed.namespace.digest, key)
     link.session.send(Take(outlet.channel))
 
 
@@ -212,7 +211,7 @@ def came(link: Link, channel: Channel, frame: Piece) -> None:
         channel.wary = Pause()
         outlet.owing.failed()  # should it not help either
         for its in outlet.links.values():
-            its.offered = its.bare = False
+            its.offered, its.bare = b"", False
         outlet.refresh()
         if not outlet.feed.wanted():
             link.whole(outlet)
@@ -236,7 +235,7 @@ def _drop(link: Link, channel: Channel) -> None:
         outlet.taking = None
         for other, its in list(outlet.links.items()):
             if its.offered:
-                its.offered = False
+                its.offered = b""
                 other.have(its)
 
 
@@ -258,15 +257,15 @@ def look(link: Link, channel: Channel) -> None:
     if not outlet.feed.owed:
         channel.bare = False
         if channel.offered and outlet.taking is None:
-            channel.offered = False
+            channel.offered = b""
             link.have(channel)
     elif outlet.seeking is link:
         channel.sought += 1
         if channel.sought > PATIENCE:
             _give_up(link, channel)
     elif outlet.seeking is None and outlet.taking is None and not channel.refused:
-        giver = outlet.links.get(outlet.giver) if outlet.giver else None
-        if not channel.bare and (giver in (None, channel) or giver.bare or giver.refused):
+        giver = channel if outlet.giver is None else outlet.links.get(outlet.giver, channel)
+        if not channel.bare and (giver is channel or giver.bare or giver.refused):
             _seek(link, channel)
         elif not outlet.owing.left and all(its.bare for its in outlet.links.values() if its.opened and not its.refused):
             _go_on(outlet)
@@ -276,7 +275,7 @@ def _go_on(outlet: Outlet) -> None:
     """Nobody has lent any, for a while: take what was offered in place of it, or ask all again."""
     for link, channel in outlet.links.items():
         if channel.offered:
-            _take(link, channel)
+            _take(link, channel, channel.offered)
             return
     outlet.owing.again()
     for channel in outlet.links.values():
@@ -324,9 +323,7 @@ def arrived(link: Link, channel: Channel, frame: History) -> None:
         else:
             _give_up(link, channel)  # if it was no good, others are asked first
             _prove(link, outlet)
-    except BadBytes as error:
-        link.tell(News("refused", link.name, outlet.feed.namespace.digest, str(error)))
-        _give_up(link, channel)
-    except StoreError as error:
-        link.tell(News("trouble", link.name, outlet.feed.namespace.digest, str(error)))
+    except (BadBytes, StoreError) as error:
+        kind = "refused" if isinstance(error, BadBytes) else "trouble"
+        link.tell(News(kind, link.name, outlet.feed.namespace.digest, str(error)))
         _give_up(link, channel)
