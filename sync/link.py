@@ -237,6 +237,7 @@ class Link:
     def _has(self, channel: Channel, frame: Have) -> None:
         """The other side knows these sessions so far; of those not named, nothing."""
         feed = channel.outlet.feed
+        channel.outlet.refresh()  # before what is learnt here: a log that has begun anew has all of it forgotten
         channel.known.update((id, seq) for id, seq, _ in frame.sessions if feed.has((id, 1)))
         if len(channel.due_here) < MAX_SESSIONS:
             channel.due_here.update((id, seq) for id, seq, _ in frame.sessions if not feed.has((id, seq)))
@@ -249,7 +250,6 @@ class Link:
         if channel.giving is not None and frame.takes:
             return
         channel.giving = None  # what was offered may still be taken: the two may have crossed
-        channel.outlet.refresh()
         reason = ""
         try:
             start: int | None = feed.start(channel.known)

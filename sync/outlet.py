@@ -98,7 +98,7 @@ class Outlet:
         if self.feed.owed:
             self.owing.look()
         else:
-            self.seeking, self.owing = None, Pause()
+            self.giver, self.seeking, self.owing = None, None, Pause()
 
     def forget(self) -> None:
         """Let go of what was read, and have the seal of the newest stored."""
