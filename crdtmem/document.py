@@ -115,6 +115,7 @@ class Document:
         self.observer: Observer | None = None
         self.kept = Kept()
         self.owed: Owed | None = None  # history that is still to come
+        self.anew = 0  # how often the log has begun anew
         self._read_upto = self.log.newest  # of a log that is only read
         self._load()
         self.checkpoints.at_opening(self.state)
@@ -521,6 +522,7 @@ class Document:
             anew: what came and went.
             checkpoint: whether to make one at once, because opening could not do again what was done now.
         """
+        self.anew += 1
         self._seals.moved()
         self.audit.forget()
         self._owe()
@@ -542,6 +544,7 @@ class Document:
         with self.lock:
             if self.owed is owed and not (self.log.damage or self.state.stale or self.state.forks):
                 owed.let_go()
+                self.anew += 1
                 self.audit.forget()
                 self.state.forget()
                 self._owe()
@@ -710,6 +713,7 @@ class Document:
                 found = recovery.resume(self.state, self.log, max(filter(None, seen), default=0), self._clock)
                 if self.state.count > before and not found.astray and not self.state.stale:
                     return True
+            self.anew += 1
             self._load()
             self.audit = Audit(self.namespace, self.log, self.state, self.past)
             return True

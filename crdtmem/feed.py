@@ -80,6 +80,11 @@ class Feed:
         return self._document.log.writable
 
     @property
+    def anew(self) -> int:
+        """How often the log has begun anew: no place in it means what it did."""
+        return self._document.anew
+
+    @property
     def version(self) -> bytes:
         """A hash of what has been seen: equal here and there when the same changes were."""
         with self._document.lock:

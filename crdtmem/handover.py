@@ -18,7 +18,7 @@ from crdtmem import base, owed
 from crdtmem.difference import shown
 from crdtmem.errors import BadBytes, StoreError
 from crdtmem.pruned import FOLDER as PRUNED
-from crdtmem.pruned import OWED
+from crdtmem.pruned import OWED, named
 from crdtmem.rebuild import become, came_and_went
 from crdtmem.recovery import collection_paused, fits
 from crdtmem.snapshot import Snapshot, piece, restore, split
@@ -45,6 +45,7 @@ class Handover(NamedTuple):
         state: the state in it.
         floor: of a giver that pruned: the place, digest and snapshot of its base.
         husks: what is left of what it pruned, by name.
+        pruned: which changes that were.
     """
 
     room: int
@@ -55,6 +56,7 @@ class Handover(NamedTuple):
     state: State
     floor: tuple[int, bytes, bytes] | None
     husks: dict[str, bytes]
+    pruned: list[tuple[bytes, int]]
 
 
 def give(document: Document) -> Iterator[bytes]:
@@ -107,7 +109,9 @@ def read(data: bytes, namespace: bytes, log: Log, owner: str | None) -> Handover
             raise BadBytes("a handover that does not add up")
         state = restore(bytes(seen), namespace, log, digest, owner)
         reached = [(session.id, session.seq, session.hash) for session in state.sessions.values()]
-        return Handover(room, hlc, reached, digest, bytes(seen), state, floor and (*floor, bytes(under)), husks)
+        pruned = [change for left in husks.values() for change in named(left)]
+        base_of = floor and (*floor, bytes(under))
+        return Handover(room, hlc, reached, digest, bytes(seen), state, base_of, husks, pruned)
     except BadBytes:
         raise
     except Exception as error:
@@ -132,7 +136,7 @@ def take(document: Document, data: bytes) -> int:
         if state.stale or state.forks or fresh.forks:
             raise StoreError("a memory with forked sessions takes no checkpoint")
         held = [kept for kept in log.records() if kept.seq <= last.get(kept.session, 0)]
-        if not given.husks and any(writer.key != document.key for writer in state.sessions.values()):
+        if not _helps(document, given) and any(writer.key != document.key for writer in state.sessions.values()):
             raise StoreError("what others wrote is here already, and the rest can come as changes")
         for place, change in enumerate([kept.change for kept in own], given.room + 1):
             if not fits(fresh, change):
@@ -160,6 +164,16 @@ def _compare(state: State, fresh: State) -> None:
         there = fresh.sessions.get(id)
         if there is not None and there.seq <= session.seq and not state.has(id, there.seq, there.hash):
             raise BadBytes("the checkpoint holds another change than is here")
+
+
+def _helps(document: Document, given: Handover) -> bool:
+    """Whether something that is lacked here was pruned there; all else can come as changes, and as history."""
+    sessions, owed = document.state.sessions, document.owed
+    for session, seq in given.pruned:
+        known = sessions.get(session)
+        if known is None or known.seq < seq or (owed is not None and owed.lacks(session, seq)):
+            return True
+    return False
 
 
 def _shelf(given: Handover, held: list[Record], log: Log) -> dict[str, bytes | None]:

@@ -117,6 +117,10 @@ class Owed:
         pruned = self._state.pruned
         return [(id, seq) for id, (seq, _) in self._due.items() if seq and not pruned.hash(id, seq)]
 
+    def lacks(self, session: bytes, seq: int) -> bool:
+        """Whether a change is to come."""
+        return seq <= self._due.get(session, (0, b""))[0] and not self._state.pruned.hash(session, seq)
+
     def count(self) -> int:
         """How many changes are to come, but for those that the giver had pruned."""
         return sum([seq for _, seq in self._lacked()])

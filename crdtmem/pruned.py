@@ -34,6 +34,13 @@ class Husk(NamedTuple):
         return self
 
 
+def named(data: bytes) -> Iterator[tuple[bytes, int]]:
+    """Of which changes this is what is left."""
+    sessions, rows = _read(data)
+    for session, seq, _, _ in rows:
+        yield sessions[session], seq
+
+
 class Pruned:
     """The pruned changes of one log."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from crdtmem.feed import ChangeId
 from crdtmem.sync.outlet import Outlet
+from crdtmem.sync.pause import Pause
 
 if TYPE_CHECKING:
     from crdtmem.sync.handing import Giving, Lending, Taking
@@ -41,14 +42,14 @@ class Channel:
         self.due_here: dict[bytes, int] = {}  # what it has said it has, and was not here then
         self.silent = 0  # looks since our Open was not answered
         self.compared = b""  # the version whose digest was sent last
-        self.wary = 0  # looks until another checkpoint of it is taken, after one that was no good
-        self.offered = False  # a checkpoint by it, while another peer's is awaited
+        self.wary = Pause()  # until another checkpoint of it is taken, after one that was no good
+        self.offered = b""  # the key for a checkpoint by it that waits: for another, or until nobody lends history
         self.offers = False  # a checkpoint was offered to it
         self.giving: Giving | None = None  # a checkpoint to it
         self.taking: Taking | None = None  # a checkpoint from it
         self.lending: Lending | None = None  # history to it
         self.sought = 0  # looks since history was asked of it, or came
-        self.bare = 0  # looks until it is asked for history again, of which it had none
+        self.bare = False  # it had no history when it was asked last
 
     @property
     def begun(self) -> bool:
@@ -73,16 +74,14 @@ class Channel:
     @property
     def rests(self) -> bool:
         """Whether nothing is to be done here until something happens."""
-        if self.cursor is None:
-            return self.giving is None
-        return self.cursor == self.outlet.newest and not self.owes
+        return not self.due and (self.cursor is None or not self.owes)
 
     @property
     def due(self) -> bool:
         """Whether more is to be sent."""
         if self.cursor is None:
             return self.giving is not None
-        return self.cursor != self.outlet.newest or bool(self.wanted) or self.lends
+        return self.cursor < self.outlet.newest or bool(self.wanted) or self.lends
 
     @property
     def lends(self) -> bool:
@@ -96,7 +95,8 @@ class Channel:
         self.theirs.clear()
         self.marks = deque((number, newest, late) for number, _, late in self.marks)
         self.waiting = [(number, newest, done) for number, _, done in self.waiting]
-        self.giving = self.lending = None
-        self.offers = False
+        self.giving, self.offers = None, False
+        if self.lending is not None:
+            self.lending.place = None
         self.level = False
         self.seen, self.compared = 0, b""

@@ -7,6 +7,8 @@
 2. It counts only from those who are trusted. One is awaited at a time, and whoever else has offered one waits.
 3. What is taken makes the log begin anew, so all connections say again what they have.
 4. Who asks for history that was pruned is offered another checkpoint, else what looks back across it waits for ever.
+5. Who owes history asks all in turn, the giver first, and takes another checkpoint only when all there had none.
+6. What cost something and failed is tried again after twice the time (pause.py): a checkpoint, or history.
 """
 
 from __future__ import annotations
@@ -20,13 +22,14 @@ from crdtmem.identity import verify
 from crdtmem.sync.channel import Channel
 from crdtmem.sync.frames import MAX_SESSIONS, History, Offer, Older, Piece, Take
 from crdtmem.sync.news import News
+from crdtmem.sync.pause import PATIENCE, Pause
 
 if TYPE_CHECKING:
     from crdtmem.sync.link import Link
+    from crdtmem.sync.outlet import Outlet
 
 MAX_BYTES = 1 << 28  # of a checkpoint; more comes as changes
 PIECE = 64 * 1024
-PATIENCE = 20  # looks, a second apart, without a word of what was asked for
 
 
 class _Sum:
@@ -151,7 +154,8 @@ def lend(link: Link, channel: Channel) -> int:
     link.session.send(History(outlet.channel, records))
     if not records:
         channel.lending = None
-        if not lending.lacks and outlet.feed.gives() and outlet.feed.pruned(lending.wanted.items()):
+        oldest = [(id, 1) for id in lending.wanted]  # of a session the oldest are pruned first
+        if not lending.lacks and outlet.feed.gives() and outlet.feed.pruned(oldest):
             _offer(link, channel, sum(lending.wanted.values()))  # and go on: it may trust this key with history alone
     return sum(map(len, records))
 
@@ -164,17 +168,23 @@ def offered(link: Link, channel: Channel, frame: Offer) -> None:
     outlet = channel.outlet
     namespace = outlet.feed.namespace
     counts = outlet.feed.takes() and link.grant.writes(namespace) and link.counts(frame.key, namespace)
-    if channel.wary or not counts:
-        channel.wary = channel.wary or 2 * PATIENCE
+    if channel.wary.left or not counts:
+        if not channel.wary.left:
+            channel.wary.failed()
         if not channel.bare:  # else it was offered in place of history, and changes come all the while
             link.have(channel)
-    elif outlet.taking in (None, link):
-        if channel.taking is None:
-            outlet.taking = link
-            channel.taking = Taking(namespace.digest, frame.key)
-            link.session.send(Take(outlet.channel))
-    else:
-        channel.offered = True
+    elif outlet.feed.owed or outlet.taking not in (None, link):
+        channel.offered = frame.key
+    elif channel.taking is None:
+        _take(link, channel, frame.key)
+
+
+def _take(link: Link, channel: Channel, key: bytes) -> None:
+    """Have it sent."""
+    outlet = channel.outlet
+    outlet.taking, channel.offered = link, b""
+    channel.taking = Taking(outlet.feed.namespace.digest, key)
+    link.session.send(Take(outlet.channel))
 
 
 def came(link: Link, channel: Channel, frame: Piece) -> None:
@@ -196,20 +206,22 @@ def came(link: Link, channel: Channel, frame: Piece) -> None:
         except (BadBytes, StoreError) as error:
             _refuse(link, channel, str(error))
             return
-        sought, outlet.seeking = outlet.seeking, None
         channel.taking = outlet.taking = None
-        outlet.begin_anew()
-        for other, its in list(outlet.links.items()):
-            its.offered = False
-            its.bare = PATIENCE if other is sought else 0  # what comes from there now was asked for before
-            other.begin_anew(its)
+        outlet.giver = link
+        channel.wary = Pause()
+        outlet.owing.failed()  # should it not help either
+        for its in outlet.links.values():
+            its.offered, its.bare = b"", False
+        outlet.refresh()
+        if not outlet.feed.wanted():
+            link.whole(outlet)
         what = f"{count:,} changes by a checkpoint; their history follows"
         link.tell(News("caught up", link.name, outlet.feed.namespace.digest, what))
 
 
 def _refuse(link: Link, channel: Channel, why: str) -> None:
     """Take no checkpoint from there."""
-    channel.wary = 2 * PATIENCE
+    channel.wary.failed()
     link.tell(News("refused", link.name, channel.outlet.feed.namespace.digest, why))
     _drop(link, channel)
     link.have(channel)
@@ -223,7 +235,7 @@ def _drop(link: Link, channel: Channel) -> None:
         outlet.taking = None
         for other, its in list(outlet.links.items()):
             if its.offered:
-                its.offered = False
+                its.offered = b""
                 other.have(its)
 
 
@@ -237,21 +249,37 @@ def left(link: Link, channel: Channel) -> None:
 def look(link: Link, channel: Channel) -> None:
     """A second has passed: see whether what was asked for still comes, and ask for history that is due."""
     outlet = channel.outlet
-    channel.wary = max(0, channel.wary - 1)
+    channel.wary.look()
     if channel.taking is not None:
         channel.taking.looks += 1
         if channel.taking.looks > PATIENCE:
             _refuse(link, channel, f"nothing of a checkpoint came for {PATIENCE} s")
     if not outlet.feed.owed:
-        outlet.seeking = None
+        channel.bare = False
+        if channel.offered and outlet.taking is None:
+            channel.offered = b""
+            link.have(channel)
     elif outlet.seeking is link:
         channel.sought += 1
         if channel.sought > PATIENCE:
             _give_up(link, channel)
-    elif channel.bare:
-        channel.bare -= 1
-    elif outlet.seeking is None and not channel.refused:
-        _seek(link, channel)
+    elif outlet.seeking is None and outlet.taking is None and not channel.refused:
+        giver = channel if outlet.giver is None else outlet.links.get(outlet.giver, channel)
+        if not channel.bare and (giver is channel or giver.bare or giver.refused):
+            _seek(link, channel)
+        elif not outlet.owing.left and all(its.bare for its in outlet.links.values() if its.opened and not its.refused):
+            _go_on(outlet)
+
+
+def _go_on(outlet: Outlet) -> None:
+    """Nobody has lent any, for a while: take what was offered in place of it, or ask all again."""
+    for link, channel in outlet.links.items():
+        if channel.offered:
+            _take(link, channel, channel.offered)
+            return
+    outlet.owing.again()
+    for channel in outlet.links.values():
+        channel.bare = False
 
 
 def _seek(link: Link, channel: Channel) -> None:
@@ -259,10 +287,8 @@ def _seek(link: Link, channel: Channel) -> None:
     outlet = channel.outlet
     wanted = outlet.feed.wanted()
     if not wanted:
-        outlet.unproved -= 1
-        if outlet.unproved < 0:
-            outlet.unproved = 3 * PATIENCE  # should it fail
-            link.whole(outlet)
+        if not outlet.owing.left:
+            _prove(link, outlet)
         return
     outlet.seeking, channel.sought = link, 0
     for first in range(0, len(wanted), MAX_SESSIONS):
@@ -270,9 +296,15 @@ def _seek(link: Link, channel: Channel) -> None:
         link.session.send(Older(outlet.channel, some, first + MAX_SESSIONS < len(wanted)))
 
 
+def _prove(link: Link, outlet: Outlet) -> None:
+    """All of it is here: see what it comes to."""
+    outlet.owing.failed()  # should it
+    link.whole(outlet)
+
+
 def _give_up(link: Link, channel: Channel) -> None:
     """There is no more of it there."""
-    channel.bare = PATIENCE
+    channel.bare = True
     if channel.outlet.seeking is link:
         channel.outlet.seeking = None
 
@@ -289,11 +321,9 @@ def arrived(link: Link, channel: Channel, frame: History) -> None:
         elif outlet.feed.wanted():
             link.session.send(Older(outlet.channel, [], more=False))
         else:
-            outlet.seeking = None
-            link.whole(outlet)
-    except BadBytes as error:
-        link.tell(News("refused", link.name, outlet.feed.namespace.digest, str(error)))
+            _give_up(link, channel)  # if it was no good, others are asked first
+            _prove(link, outlet)
+    except (BadBytes, StoreError) as error:
+        kind = "refused" if isinstance(error, BadBytes) else "trouble"
+        link.tell(News(kind, link.name, outlet.feed.namespace.digest, str(error)))
         _give_up(link, channel)
-    except StoreError as error:
-        link.tell(News("trouble", link.name, outlet.feed.namespace.digest, str(error)))
-        outlet.seeking = None

@@ -201,8 +201,7 @@ class Hub:
     def look(self, now: float) -> None:
         """Time has passed for the memories, and for who is there."""
         for outlet in list(self.outlets.values()):
-            outlet.forget()
-            outlet.refresh()  # should it have failed
+            outlet.look()
             if outlet.gone:
                 self._tell(News("trouble", self.name, outlet.feed.namespace.digest, "the memory has been closed"))
                 self.drop(outlet)

@@ -46,12 +46,14 @@ from crdtmem.sync.frames import (
 )
 from crdtmem.sync.news import News
 from crdtmem.sync.outlet import Outlet
+from crdtmem.sync.pause import PATIENCE
 from crdtmem.sync.session import Heard, Phase, Session
 from crdtmem.tally import UNKNOWN
 
 MAX_REFUSED = 10_000  # changes, and the connection ends: whoever sends them makes work for nothing
 MAX_UNHEARD = 1024
 MAX_MARKS = 64  # of the other side that wait for an answer
+_NEVER = 2**63  # beyond all places
 _AT_ONCE = MAX_FRAME // 2  # bytes of what was asked for, in one answer
 
 
@@ -173,7 +175,7 @@ class Link:
         """Say what is here: the other side sends what is not."""
         outlet = channel.outlet
         sessions = outlet.feed.sessions()
-        takes = not channel.wary and self.trusts_any(outlet.feed.namespace) and outlet.feed.takes()
+        takes = not channel.wary.left and self.trusts_any(outlet.feed.namespace) and outlet.feed.takes()
         for first in range(0, len(sessions) or 1, MAX_SESSIONS):
             some = sessions[first : first + MAX_SESSIONS]
             self.session.send(Have(outlet.channel, some, first + MAX_SESSIONS < len(sessions), takes))
@@ -235,15 +237,19 @@ class Link:
     def _has(self, channel: Channel, frame: Have) -> None:
         """The other side knows these sessions so far; of those not named, nothing."""
         feed = channel.outlet.feed
+        channel.outlet.refresh()  # before what is learnt here: a log that has begun anew has all of it forgotten
         channel.known.update((id, seq) for id, seq, _ in frame.sessions if feed.has((id, 1)))
         if len(channel.due_here) < MAX_SESSIONS:
             channel.due_here.update((id, seq) for id, seq, _ in frame.sessions if not feed.has((id, seq)))
         others = [(id, seq) for id, seq, begins in frame.sessions if feed.differs(id, seq, begins)]
         if others:  # forked sessions: their change at this place is half of the proof
             self.session.send(Want(channel.outlet.channel, others[:MAX_WANTED]))
-        if frame.more or (channel.giving is not None and frame.takes):
+        if frame.more:
+            channel.until = _NEVER  # what it knows counts at least until the rest has been said
             return
-        channel.giving, channel.offers = None, False
+        if channel.giving is not None and frame.takes:
+            return
+        channel.giving = None  # what was offered may still be taken: the two may have crossed
         reason = ""
         try:
             start: int | None = feed.start(channel.known)
@@ -252,7 +258,7 @@ class Link:
         if frame.takes and not others and handing.offer(self, channel, start):
             return
         if start is None and feed.owed:  # it may be here when they ask again
-            if channel.silent < handing.PATIENCE or channel.looks - channel.partial < handing.PATIENCE:
+            if channel.silent < PATIENCE or channel.looks - channel.partial < PATIENCE:
                 return
             start, channel.partial = 0, channel.looks  # but they may have what is lacked here, and lack what is here
         elif start is None:
@@ -261,7 +267,6 @@ class Link:
             return
         else:
             channel.partial = 0
-        channel.outlet.refresh()
         channel.until = channel.outlet.newest
         channel.cursor = start
 

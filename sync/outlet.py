@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from crdtmem.errors import Closed, StoreError
 from crdtmem.feed import Feed, Stretch
 from crdtmem.sync.frames import Changes, Open, encode, labels_of
+from crdtmem.sync.pause import Pause
 
 if TYPE_CHECKING:
     from crdtmem.sync.channel import Channel
@@ -34,18 +35,23 @@ class Outlet:
         self.size = 64 * 1024  # bytes of a stretch
         self.far = FAR
         self.taking: Link | None = None  # from whom a checkpoint is awaited
+        self.giver: Link | None = None  # of the checkpoint that was taken last
         self.seeking: Link | None = None  # of whom history is asked
-        self.unproved = 0  # looks until it is tried again to have history count
+        self.owing = Pause()  # until all are asked again for history, or a checkpoint is taken in place of it
         self.newest = 0
         self.rests = 0.0  # until this moment of the loop that hands it out
         self.proofs: list[bytes] = []
         self.gone = False  # whether the memory was closed under it
-        self.refresh()
+        self._anew = feed.anew
         self._frames: dict[tuple[int, int], tuple[Stretch, bytes]] = {}
+        self.refresh()
 
     def refresh(self) -> bool:
-        """Look how far the log goes, and seal it so far; whether it has grown. A store that fails is asked later."""
-        before, proved = self.newest, len(self.proofs)
+        """Look how far the log goes, and seal it so far; whether it has grown. A store that fails is asked later.
+
+        Where the log has begun anew, whoever had it do so, both sides of every connection say again what they have.
+        """
+        before, proved, anew = self.newest, len(self.proofs), self.feed.anew
         try:
             self.newest = self.feed.newest()
             self.proofs = self.feed.proofs()
@@ -53,6 +59,11 @@ class Outlet:
             pass
         except Closed:
             self.gone = True
+        if anew != self._anew:
+            self._anew, self.seeking = anew, None  # history that is under way was asked for before
+            self._frames.clear()
+            for link, channel in list(self.links.items()):
+                link.begin_anew(channel)
         if self.newest != before or len(self.proofs) != proved:
             for link, channel in self.links.items():
                 link.stir(channel)
@@ -80,11 +91,14 @@ class Outlet:
         lacked = [record.data for record in stretch.records if record.seq > known.get(record.session, 0)]
         return encode(Changes(self.channel, lacked)) if lacked else b""
 
-    def begin_anew(self) -> None:
-        """The log has begun anew."""
+    def look(self) -> None:
+        """A second has passed."""
         self.forget()
-        self.newest = 0
-        self.refresh()
+        self.refresh()  # should it have failed
+        if self.feed.owed:
+            self.owing.look()
+        else:
+            self.giver, self.seeking, self.owing = None, None, Pause()
 
     def forget(self) -> None:
         """Let go of what was read, and have the seal of the newest stored."""

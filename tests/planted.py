@@ -49,6 +49,7 @@ from crdtmem.recovery import Resumed
 from crdtmem.seals import Seals
 from crdtmem.snapshot import Snapshot
 from crdtmem.state import State
+from crdtmem.sync.pause import Pause
 from crdtmem.tails import Tails
 from crdtmem.taint import Taint
 from crdtmem.trust import Trust
@@ -833,6 +834,18 @@ def own_history_let_go(real):
         return real(given, [], log)
 
     return shelf
+
+
+@bug((crdtmem.handover, "_helps"))
+def history_given_up_for_less(real):
+    """Who has everything takes the checkpoint of whoever pruned anything at all."""
+    return lambda document, given: bool(given.husks)
+
+
+@bug((Pause, "failed"))
+def tried_again_at_the_same_pace(real):
+    """What can never succeed is tried for ever, as often as at first."""
+    return lambda self: self.again()
 
 
 @bug((Owed, "take"))

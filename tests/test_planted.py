@@ -232,6 +232,8 @@ CAUGHT_BY: dict[str, Callable[[], None]] = {
     ),
     "past_of_an_offline_edit_guessed": newcomers,
     "own_history_let_go": (test_handover.test_who_was_away_keeps_its_own_history_also_when_nobody_else_has_it),
+    "history_given_up_for_less": test_handing.test_who_has_all_takes_none_and_lets_go_of_nothing,
+    "tried_again_at_the_same_pace": test_handing.test_a_checkpoint_that_can_never_be_taken_is_sent_less_and_less_often,
     "history_from_anybody": test_handing.test_false_history_is_refused_and_asked_of_another,
     "lends_before_what_it_rests_on": test_handover.test_who_lacks_some_of_it_lends_nothing,
     "checkpoint_believed_for_ever": test_handover.test_a_false_checkpoint_is_found_out_and_the_history_counts,
