@@ -344,7 +344,14 @@ def _kept(item: bytes, session: bytes, seq: int) -> Keyed | Ordered:
     if about is not None and len(about) > 1:
         about = _tupled(about)
     if len(adds) != 1 or not _is_plain(kind, adds[0]):
-        adds = tuple([add if len(add) == 1 or _says_nothing(add) else _tupled(add) for add in adds])
+        adds = tuple(
+            [  # most are a value, or a value and its key, and say nothing more
+                add
+                if (size := len(add)) == 1 or (size == 3 and add[1] is None and type(add[2]) is str)
+                else _tupled(add)
+                for add in adds
+            ]
+        )
     return _new(Keyed, (kind, part.field, about, adds, part.removes))
 
 
@@ -396,11 +403,6 @@ def _is_plain(kind: int, add: tuple[Any, ...]) -> bool:
             return len(add) == 3 and add[1] is None and type(add[2]) is str and len(add[2]) <= MAX_KEY
         return len(add) == 1
     return kind == COUNTER and len(add) == 1 and type(value) is int and value <= MAX_INT
-
-
-def _says_nothing(add: tuple[Any, ...]) -> bool:
-    """Whether an add that is sound is a value and its key, and nothing more."""
-    return len(add) == 3 and add[1] is None and type(add[2]) is str
 
 
 def _add(kind: int, wire: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -274,6 +274,12 @@ class Memory:
         seen = slot if type(slot) is tuple else (slot,)
         return alive(seen, document.now()) if field.mortal else seen
 
+    def _held(self, at: tuple[int, str]) -> list[Any]:
+        view: Keyed | KeyedDraft = self._view(at)
+        if type(view) is Keyed and not view.mortal:
+            return view.held()
+        return [entries[0].key for entries in self._listed(at)]
+
     def _listed(self, at: tuple[int, str]) -> list[tuple[Entry, ...]]:
         view: Keyed | KeyedDraft = self._view(at)
         found = [view.live(key) for key in view.held()]

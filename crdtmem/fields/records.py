@@ -84,10 +84,12 @@ class Records(Field[T], MutableMapping[str, T]):
         return oldest_first(seen) if len(seen) > 1 else list(seen)
 
     def __getitem__(self, key: str) -> T:
-        found = self.get(key, _ABSENT)
-        if found is _ABSENT:
+        seen = self._memory._shown(self._at, key)
+        if len(seen) == 1 and seen[0].extra is None:
+            return thaw(seen[0]._frozen)  # type: ignore[no-any-return]
+        if not seen:
             raise KeyError(key)
-        return found  # type: ignore[no-any-return]
+        return fold(seen, self._resolve)  # type: ignore[no-any-return]
 
     def __setitem__(self, key: str, value: T) -> None:
         self.put(key, value)
@@ -100,7 +102,7 @@ class Records(Field[T], MutableMapping[str, T]):
         return isinstance(key, str) and bool(self._memory._shown(self._at, key))
 
     def __iter__(self) -> Iterator[str]:
-        return iter([entries[0].key for entries in self._memory._listed(self._at)])
+        return iter(self._memory._held(self._at))
 
     def __len__(self) -> int:
         return self._memory._count(self._at)
@@ -111,7 +113,6 @@ class Records(Field[T], MutableMapping[str, T]):
     __hash__ = None  # type: ignore[assignment]
 
 
-_ABSENT: Any = object()
 _PLAIN = 1024  # characters of ASCII that need no further check, as a key or a value
 
 
