@@ -14,7 +14,7 @@ from crdtmem.sync.websocket import HIGH, Socket, listening
 from tests.processes.campaign import COMBINATIONS, LIMIT, Combination, finish, heal
 from tests.processes.nemesis import FAULTS, drop, kill
 from tests.processes.proxy import Link
-from tests.processes.stalled import silent
+from tests.processes.stalled import measure, silent
 from tests.processes.team import SHAPES, team
 from tests.processes.workloads import Told, judge
 
@@ -79,6 +79,11 @@ def test_whoever_was_away_is_dialled_again_before_all_must_be_alike() -> None:
 
 
 # -- whoever does not read -----------------------------------------------------------------------------
+
+
+def test_all_is_seen_beside_readers_that_never_read() -> None:
+    figures = measure(3, 5, 1)
+    assert (len(figures.alone), len(figures.beside), figures.stalled) == (10, 10, 3)
 
 
 def test_what_the_system_takes_for_a_connection_that_nobody_reads_from_is_bounded() -> None:

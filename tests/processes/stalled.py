@@ -23,7 +23,6 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from crdtmem import Peer, Replica
-from crdtmem.namespace import LABELS
 from crdtmem.notify import Batch
 from crdtmem.sync.frames import MAJOR, MINOR, Have, Hello, Open, encode, labels_of
 from tests.crew import SCOPE
@@ -121,7 +120,7 @@ def stall(url: str, number: int) -> socket.socket:
     sock = silent(url)
     for frame in (
         Hello(MAJOR, MINOR, struct.pack(">QQ", 1, number), f"stalled {number}"),
-        Open(0, labels_of([getattr(SCOPE, label) for label in LABELS]), bytes(16)),
+        Open(0, labels_of(SCOPE), bytes(16)),
         Have(0, [], False),  # noqa: FBT003
     ):
         data = encode(frame)
