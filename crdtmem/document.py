@@ -546,7 +546,6 @@ class Document:
                 owed.let_go()
                 self.anew += 1
                 self.audit.forget()
-                self.state.forget()
                 self._owe()
 
     def settle_owed(self, fresh: State, *, base_lasts: bool) -> bool:
