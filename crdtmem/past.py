@@ -13,6 +13,7 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
+from crdtmem import base
 from crdtmem.audit import Audit
 from crdtmem.change import COUNTER, PART_SHIFT, RECORDS, TEXT, Change, Version
 from crdtmem.change import Keyed as KeyedPart
@@ -72,6 +73,7 @@ class PastState:
         self._place = log.newest
         self._read: dict[tuple[bytes, int], Change] = {}
         self._since: dict[At, list[tuple[Change, int]]] = {}
+        self._dead: dict[At, set[Unit]] = {}
         for change in self.changes:
             self._leave_out(change)
 
@@ -220,7 +222,7 @@ class PastState:
         def alive(owner: Any, unit: Unit, shows: bool) -> Any:  # noqa: FBT001
             if shows:
                 return owner
-            if unit not in gone or void(owner._id):
+            if unit not in gone or void(owner._id) or self._pruned(at, unit, owner):
                 return None
             if owner._id not in owners:
                 owners[owner._id] = self._owner(here, owner)
@@ -228,6 +230,22 @@ class PastState:
             return None if type(found) is Moved and void(found.entry._id) else found
 
         return here.then(lambda stamp: self._had(stamp.writer.id, stamp.seq), alive)
+
+    def _pruned(self, at: At, unit: Unit, owner: Any) -> bool:
+        """Whether pruned changes had deleted a unit; the audit does not know them any more."""
+        if self._log.place_of(*owner._id[:2]) is not None:
+            return False  # they came before it
+        if self.now.pruned.owed:
+            raise StoreError("the history this asks for is still on its way from a peer")
+        return unit in self._buried(at)
+
+    def _buried(self, at: At) -> set[Unit]:
+        """The units of a field that pruned changes deleted: they had been made in whatever version can be asked for."""
+        if at not in self._dead:
+            found = base.read(self._log, self.now)
+            under: Any = found and found[0].fields.get(at)
+            self._dead[at] = {unit for unit, _, shows, _ in under.units.each() if not shows} if under else set()
+        return self._dead[at]
 
     def _owner(self, field: Ordered, gone: Gone) -> Any:
         """Who owned a unit before it was deleted."""

@@ -488,7 +488,7 @@ class State:
             if self.taint.voiding((session, seq, n)):
                 found.append(None)
                 continue
-            if n >> PART_SHIFT in self.voids.get((session, seq), ()):
+            if self._never(session, seq, n):
                 return None
             if (session, seq) not in read:
                 kept = self._log.read(session, seq) if session in self.sessions else None
@@ -516,8 +516,10 @@ class State:
         for part in parts:
             for _, id in part.moves:
                 known = self.sessions.get(id[0])
-                if known is not None and not self._log.read(id[0], id[1]) and not self._still(part, id):
-                    return bool(known.seq >= id[1] and not self.pruned.hash(id[0], id[1]))
+                if known is None or known.seq < id[1] or self.taint.voiding(id) or self._never(*id):
+                    continue
+                if not (self._log.read(id[0], id[1]) or self._still(part, id) or self.pruned.hash(id[0], id[1])):
+                    return True
         marks = _named(change)
         if not ahead and self._all_in(marks):
             return False
@@ -531,6 +533,10 @@ class State:
         """A value of a sequence whose change was pruned, or is damaged, if it is here all the same."""
         field: Any = self.fields.get((part.kind, part.field))
         return field.written(id) if field is not None and not self._log.read(id[0], id[1]) else None
+
+    def _never(self, session: bytes, seq: int, n: int) -> bool:
+        """Whether a value was in a part with a flaw."""
+        return n >> PART_SHIFT in self.voids.get((session, seq), ())
 
     def _written(self, field: str, change: Change | None, n: int) -> Entry | None:
         number, place = divmod(n, 1 << PART_SHIFT)

@@ -263,6 +263,19 @@ def test_a_part_that_follows_what_its_author_had_not_seen_is_void_for_all() -> N
         assert str(reader.text("t")) == f"a{GRIN}bo"
 
 
+def test_a_value_that_is_moved_again_and_again_is_kept_once() -> None:
+    store = MemoryStore()
+    ann = alone("ann", store=store)
+    ann.sequence("l").extend(["x" * 1000, "y"])
+    for n in range(50):
+        ann.sequence("l").move(n % 2, 1 - n % 2)
+    for memory in (ann, alone("again", store=store)):
+        cells = field(memory, SEQUENCE)
+        shown = {id(owner if type(owner) is Entry else owner.entry) for owner in cells.units.owners()}
+        assert (cells.size(), len(shown)) == (52, 2)
+        assert memory.checkpoint().size < 10_000
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -324,6 +324,31 @@ def test_what_two_removed_at_once_is_gone_in_a_version_that_had_heard_of_one(fir
         assert (memory.at(version).digest(), content(memory.at(version))) == (digest, shown)
 
 
+@pytest.mark.parametrize("moved", [False, True])
+@pytest.mark.parametrize("pruned", [False, True])
+def test_what_two_removed_at_once_stays_gone_when_the_first_removal_is_pruned(pruned: bool, moved: bool) -> None:  # noqa: FBT001
+    ann, bob = alone("ann", store=MemoryStore()), alone("bob")
+    ann.sequence("l").extend(["x", "y", "z"])
+    ann.text("t").append("xyz")
+    tell(ann, bob)
+    since = bob.version
+    with bob.change():
+        bob.sequence("l").remove(0)
+        bob.sequence("l").remove(0)
+        bob.text("t").delete(0, 2)
+    if moved:
+        ann.sequence("l").move(0, 2)
+    ann.sequence("l").remove("yzx".index("x") if moved else 0)
+    ann.text("t").delete(0, 1)
+    then, shown, text = ann.version, list(ann.sequence("l")), str(ann.text("t"))
+    if pruned:
+        ann.prune()
+    ann.receive(bob.changes(since))
+    assert (list(ann.sequence("l")), str(ann.text("t"))) == (["z"], "z")
+    past = ann.at(then)
+    assert (list(past.sequence("l")), str(past.text("t"))) == (shown, text)
+
+
 def test_of_a_text_and_a_sequence_of_one_name_the_one_that_is_void_takes_nothing_along() -> None:
     ann, bob, evil = alone("ann"), alone("bob"), Evil(Random(1), SCOPE.digest)
     ann.text("a").append("xy")

@@ -14,7 +14,7 @@ from msgspec.msgpack import decode as unpack
 
 from crdtmem import Identity, Memory, MemoryStore, Namespace, Record, Replica, StoreError
 from crdtmem import inbox as door
-from crdtmem.change import TEXT, Keyed, Ordered, decode, record
+from crdtmem.change import SEQUENCE, TEXT, Keyed, Ordered, decode, record
 from crdtmem.store import Damage, Log
 from crdtmem.values import encode
 from tests.crew import SCOPE, alone, crew, exchange, tell, tick
@@ -288,7 +288,7 @@ def test_a_value_is_moved_though_the_change_that_wrote_it_is_damaged() -> None:
         assert ann._document.state.voids == {}
 
 
-def test_a_move_of_what_is_gone_and_damaged_waits_for_it() -> None:
+def test_a_value_is_moved_though_it_is_gone_and_damaged() -> None:
     store, before, bob, hole = holed()
     bob.sequence("q").move(0, 2)
     before.sequence("q").remove(0)
@@ -296,11 +296,40 @@ def test_a_move_of_what_is_gone_and_damaged_waits_for_it() -> None:
     store.rotten = {hole}
     ann = opened(store)
     got = ann.receive(bob.changes()[-1:])
-    assert (got.applied, got.waiting) == (0, 1)
+    assert (got.applied, got.waiting) == (1, 0)
     tell(before, bob)
     assert ann.receive(bob.changes()).waiting == 0
     assert ann.digest() == bob.digest()
     assert ann._document.state.voids == {}
+
+
+@pytest.mark.parametrize("wrong", [1, 2])
+def test_a_move_of_what_never_was_is_judged_like_any_other_change_where_something_is_damaged(wrong: int) -> None:
+    """It was let in before a record got lost, or comes after: what it names is not all that it takes to judge it."""
+    for lost_first in (False, True):
+        store, key, forger = Rotten(), Identity(bytes(32)), Forger()
+        ann, bob = alone("ann"), alone("bob", store=store, identity=key)
+        cells = forger.write(Ordered(SEQUENCE, "l", None, ((None, ("m",)),), (), ()))
+        void = forger.write(Ordered(SEQUENCE, "l", None, (((forger.client, 1), ("v",)),), (), ()))
+        ann.sequence("l").append("x")
+        bob.receive([cells, void])
+        tell(ann, bob)
+        bob.prune()
+        for n in range(5):
+            ann.text("t").append(str(n))
+        tell(ann, bob)
+        bob.checkpoint()
+        record = ann.changes()[3]
+        missing = (decode(record).session, decode(record).seq)
+        late = forger.write(Ordered(SEQUENCE, "l", None, (), (), ((None, (forger.session, wrong, 1)),)))
+        if not lost_first:
+            assert [refusal.reason for refusal in bob.receive([late]).refused] == ["void: l: a move names no entry"]
+        store.rotten = {missing}
+        bob = alone("bob", store=store, identity=key)
+        bob.receive([late])
+        bob.receive([record])
+        ann.receive([cells, void, late])
+        assert (bob.digest(), bob.version, bob._document.waiting) == (ann.digest(), ann.version, 0)
 
 
 def test_opening_again_over_a_hole_applies_what_came_since_or_sets_it_aside() -> None:

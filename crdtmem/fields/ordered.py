@@ -55,7 +55,7 @@ class Moved:
 class Gone:
     """The owner of a deleted unit: which write put it there, and in which change.
 
-    A value of a sequence is kept: a late move may show it, when the log has been pruned or its history is on its way.
+    A value of a sequence is kept: a late move may show it when the log has been pruned, or its history is on its way.
     """
 
     __slots__ = ("_id", "_stamp", "entry")
@@ -96,6 +96,7 @@ class Ordered:
         self.pairs: dict[int, list[int]] = {}  # client -> sorted clocks of high surrogates
         self.voids: dict[int, list[int]] = {}  # client -> where the units of void parts begin and end, in turn
         self.moves = 0  # live units that are moved ones
+        self.lost: dict[tuple[bytes, int, int], Entry] = {}  # values that were deleted; a move may show them again
         self.notable = False  # whether what came last says something of other entries
         self.mortal = 0  # entries of a sequence that were given a time to live
         self.latest: dict[int, tuple[Unit, Unit | None, int]] = {}  # client -> its last run: end, right, change
@@ -231,6 +232,7 @@ class Ordered:
                 self._insert(stamp, move[0], (None,), [Gone((session, seq, n), stamp)], past, live=False)
                 n += 1
                 continue
+            shown = self.lost.get(shown._id, shown)  # one for all places where it stood
             self._insert(stamp, move[0], (None,), [Moved((session, seq, n), stamp, shown)], past)
             n += 1
             self.moves += 1
@@ -328,15 +330,17 @@ class Ordered:
         return gone
 
     def _husk(self, owner: Any) -> Gone:
-        return Gone(owner._id, owner._stamp, shown_by(owner) if self.kind != TEXT else None)
+        if self.kind == TEXT:
+            return Gone(owner._id, owner._stamp)
+        entry = shown_by(owner)
+        return Gone(owner._id, owner._stamp, self.lost.setdefault(entry._id, entry))
 
     def written(self, id: tuple[bytes, int, int]) -> Entry | None:
         """A value as it was written, as far as it is still here."""
-        for owner in self.units.owners():
-            entry: Entry | None = owner if type(owner) is Entry else owner.entry
-            if entry is not None and entry._id == id:
-                return entry
-        return None
+        found = self.lost.get(id)
+        if found is None:  # else it shows, if it was ever here
+            found = next((owner for owner in self.units.owners() if type(owner) is Entry and owner._id == id), None)
+        return found
 
     def made(self, unit: Unit | None) -> Stamp | None:
         """The change that made a unit, if it has a place here."""
@@ -454,6 +458,7 @@ class Ordered:
         self.ticks, self.pairs, self.voids, self.latest = ticks, pairs, voids, latest
         self.moves = sum(type(owner) is Moved for owner in owners)
         self.mortal = _mortals(owners)
+        self.lost = {gone._id: gone for o in owners if type(o) is Gone and (gone := o.entry) is not None}
         self._doc.apply_update(update)
 
     # -- the past ----------------------------------------------------------------------------------
