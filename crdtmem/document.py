@@ -7,8 +7,8 @@
 Most writes are one entry in place of another, and nobody is to be told: `put` does for them what this path does,
 without the draft and the Change; whatever is more than that it leaves to the path (tests/test_short.py).
 
-Invariants kept here: stored before seen (1); the verdict is the state's (4); nothing refused in silence (7);
-an open change() block holds no lock (9); callbacks run outside it (10).
+Invariants kept here: stored before seen (1); the verdict is the state's (4); an open change() block holds no
+lock (9); callbacks run outside it (10).
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from crdtmem import base, forks, recovery
-from crdtmem.asof import seen, unseen
+from crdtmem import asof, base, forks, recovery
 from crdtmem.audit import Audit
 from crdtmem.change import COUNTER, RECORDS, Head, Intro, Version, compose, compose_one, decode
 from crdtmem.checkpoint import Checkpoints
@@ -213,6 +212,14 @@ class Document:
         """Seconds since 1970, to judge times to live by."""
         return self._clock.wall()
 
+    def stamp(self) -> int:
+        """A stamp above all that is here."""
+        return self._clock.now()
+
+    def vouch(self, hash: bytes) -> bytes:
+        """Our signature."""
+        return self._identity.sign(hash)
+
     # -- our own writes ----------------------------------------------------------------------------
 
     def draft(self, about: About | None) -> Draft:
@@ -369,7 +376,7 @@ class Document:
     def _deps(self, session: bytes) -> tuple[Head, ...]:
         return tuple([Head(*head) for head in self.state.heads.values() if head[0] != session][-MAX_DEPS:])
 
-    # -- what waits, and what is known to be wrong ----------------------------------------------------
+    # -- what waits, and what is known to be wrong -------------------------------------------------
 
     def proofs(self) -> list[bytes]:
         """The records that prove which sessions were forked; they are not in the log, and go out beside it."""
@@ -383,14 +390,6 @@ class Document:
             writer = self.state.sessions.get(fork.session) or introduced(decode(fork.one[0]))
             found.append(Equivocation(writer.agent, writer.key, fork.session, fork.seq))
         return tuple(found)
-
-    def stamp(self) -> int:
-        """A stamp above all that is here."""
-        return self._clock.now()
-
-    def vouch(self, hash: bytes) -> bytes:
-        """Our signature."""
-        return self._identity.sign(hash)
 
     @property
     def waiting(self) -> int:
@@ -421,14 +420,14 @@ class Document:
             )
             return (*self._lost, *self.log.damage)
 
-    # -- handing out --------------------------------------------------------------------------------
+    # -- handing out -------------------------------------------------------------------------------
 
     def send(self, since: Version | None) -> list[bytes]:
         """The records that a replica at `since` lacks, in causal order. Seals our newest change first: a flush."""
         with self.lock:
             self.usable()
             self._seal()
-            found = [kept.data for kept in unseen(self, since)] + self.proofs()
+            found = [kept.data for kept in asof.unseen(self, since)] + self.proofs()
             if self.observer is not None:
                 told(self.observer.sent, sum, [len(data) for data in found])
             return found
@@ -556,7 +555,7 @@ class Document:
             NotReached: this replica has not seen it.
         """
         with self.lock:
-            return seen(self, version)[0]
+            return asof.seen(self, version)[0]
 
     # -- watchers ----------------------------------------------------------------------------------
 
