@@ -217,6 +217,19 @@ class OrderedDraft:
             found += map(shown_by, self._units.showing(*piece)) if type(piece) is Stretch else piece.entries  # type: ignore[union-attr]
         return found
 
+    def entry(self, at: int) -> Entry:
+        """What a sequence would hold at an index."""
+        for piece in self._pieces:
+            size = self._size(piece)
+            if at < size:
+                if type(piece) is not Stretch:
+                    return piece.entries[at]  # type: ignore[union-attr]
+                units = self._units
+                [owner] = units.owners(place := units.nth(units.live(piece.start) + at), place + 1)
+                return shown_by(owner)
+            at -= size
+        raise IndexError(at)
+
     def shares(self) -> list[Entry]:
         """What is left of each insertion into a text, in its order."""
         found: list[Entry] = []

@@ -458,9 +458,6 @@ class Plan:
                 if id[0] != session and reach(id[0]) < id[1]:
                     return self._ask(id[0], id[1])
             if not keyed:
-                lost = self._state.lost(part) if part.moves else None  # type: ignore[arg-type, union-attr]
-                if lost is not None:
-                    return ("pruned", *lost)
                 client = self._state.client_of(session)
                 field = self._state.fields.get((part.kind, part.field))
                 planned = self._units.get((part.kind, part.field), {})

@@ -218,7 +218,7 @@ def prove(document: Document, going: Callable[[], bool]) -> bool:
             }:
                 raise StoreError("the history that has come is not whole")
             fresh.stale = told != _told(state)
-            true = settle(document, fresh, base_lasts=lasting)
+            true = _settle(document, fresh, base_lasts=lasting)
         document.checkpoints.attempt()
         return true
     except StoreError as error:  # damage, or a fork that was proved meanwhile: another time
@@ -229,7 +229,7 @@ def prove(document: Document, going: Callable[[], bool]) -> bool:
         return False
 
 
-def settle(document: Document, fresh: State, *, base_lasts: bool) -> bool:
+def _settle(document: Document, fresh: State, *, base_lasts: bool) -> bool:
     """All history is here: show what it comes to; whether that is what the checkpoint showed.
 
     Args:
@@ -269,7 +269,6 @@ def owe_again(document: Document, owed: Owed) -> None:
             owed.let_go()
             document.anew += 1
             document.audit.forget()
-            document.state.forget()
             document._owe()
 
 

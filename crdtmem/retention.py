@@ -61,7 +61,6 @@ def prune(document: Document, before: int | None, keep: int) -> Pruning:
             for session, seq in newest.items():
                 log.prune(session, seq)
             pruned += len(batch)
-        document.state.forget()
         return Pruning(pruned, size, log.size())
 
 

@@ -76,7 +76,6 @@ class State:
     """
 
     __slots__ = (
-        "_keeps",
         "_log",
         "_pasts",
         "_version",
@@ -100,7 +99,6 @@ class State:
         self.namespace = namespace
         self._log = log
         self.pruned = Pruned(log)
-        self._keeps = self.pruned.any()
         self._pasts: dict[bytes, tuple[int, dict[bytes, int]]] = {}  # session -> a seq, and what its change had seen
         self.recalled: dict[bytes, dict[bytes, int]] = {}  # hash of a change -> all it had seen, as another log told
         self.sessions: dict[bytes, Writer] = {}
@@ -142,10 +140,6 @@ class State:
     def resumed_over(self, log: Log) -> None:
         """The log has begun anew under it."""
         self.pruned = Pruned(log)
-        self._keeps = self.pruned.any()
-        for field in self.fields.values():
-            if type(field) is Ordered:
-                field.keeps = self._keeps
 
     def resumed(self, count: int) -> None:
         """A checkpoint has filled it with what so many changes add up to."""
@@ -248,8 +242,6 @@ class State:
         found = self.fields.get((kind, name))
         if found is None:
             found = self.fields[kind, name] = Ordered(kind, name) if kind >= SEQUENCE else Keyed(kind, name)
-            if type(found) is Ordered:
-                found.keeps = self._keeps
         return found
 
     def apply(self, change: Change, staged: list[list[Entry]] | None = None, place: int = 0) -> Effect:
@@ -496,31 +488,20 @@ class State:
             if self.taint.voiding((session, seq, n)):
                 found.append(None)
                 continue
+            if n >> PART_SHIFT in self.voids.get((session, seq), ()):
+                return None
             if (session, seq) not in read:
                 kept = self._log.read(session, seq) if session in self.sessions else None
                 read[session, seq] = kept.change if kept else None
             entry = self._written(part.field, read[session, seq], n) or self._still(part, (session, seq, n))
             if entry is None:
                 known = self.sessions.get(session)
-                if read[session, seq] is None and known is not None and seq <= known.seq:
-                    raise StoreError("the value that a move shows elsewhere is damaged, or was pruned")
+                lost = read[session, seq] is None and known is not None and seq <= known.seq
+                if lost and not self.pruned.hash(session, seq):
+                    raise StoreError("the value that a move shows elsewhere is damaged")
                 return None
             found.append(entry)
         return found
-
-    def forget(self) -> None:
-        """The log has been pruned."""
-        self._keeps = True
-        for field in self.fields.values():
-            if type(field) is Ordered:
-                field.forget()
-
-    def lost(self, part: OrderedPart) -> tuple[bytes, int] | None:
-        """A pruned change that a move would need to be judged."""
-        for _, id in part.moves:
-            if self.pruned.hash(id[0], id[1]) and self._still(part, id) is None:
-                return id[0], id[1]
-        return None
 
     def hidden(self, change: Change, *, ahead: bool) -> bool:
         """Whether damage, or history to come, hides what is needed to judge a change.
@@ -534,8 +515,9 @@ class State:
             return False
         for part in parts:
             for _, id in part.moves:
-                if id[0] in self.sessions and not self._log.read(id[0], id[1]) and not self._still(part, id):
-                    return bool(self.sessions[id[0]].seq >= id[1])
+                known = self.sessions.get(id[0])
+                if known is not None and not self._log.read(id[0], id[1]) and not self._still(part, id):
+                    return bool(known.seq >= id[1] and not self.pruned.hash(id[0], id[1]))
         marks = _named(change)
         if not ahead and self._all_in(marks):
             return False

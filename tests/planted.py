@@ -40,7 +40,7 @@ from crdtmem.entry import Writer
 from crdtmem.facts import Facts
 from crdtmem.feed import Feed
 from crdtmem.fields.keyed import Keyed
-from crdtmem.fields.ordered import Moved, Ordered
+from crdtmem.fields.ordered import Gone, Moved, Ordered
 from crdtmem.identity import client_id, session_id
 from crdtmem.inbox import Inbox
 from crdtmem.index import Index
@@ -248,6 +248,12 @@ def byte_offsets(real):
         return len(self.units.chars()[:at].encode()) if self.kind == TEXT else at
 
     return observed
+
+
+@bug((Ordered, "_husk"))
+def deleted_values_forgotten(real):
+    """What was deleted from a sequence is in the log alone, as what was deleted from a text is."""
+    return lambda self, owner: Gone(owner._id, owner._stamp)
 
 
 @bug((OrderedDraft, "_wide"))
@@ -876,7 +882,7 @@ def lends_before_what_it_rests_on(real):
     return lambda self, id: True
 
 
-@bug((crdtmem.owed, "settle"))
+@bug((crdtmem.owed, "_settle"))
 def checkpoint_believed_for_ever(real):
     """Once its history is here, what the checkpoint showed still counts."""
 

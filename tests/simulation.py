@@ -287,10 +287,7 @@ class Run:
             self.world.check(node.site)
 
     def _prune(self, node: Node) -> None:
-        """Let go of old changes that all others have, but for those who come late: they take a checkpoint.
-
-        A change that moves a value whose deletion was pruned before it came would wait for ever.
-        """
+        """Let go of old changes that all others have, but for those who come late: they take a checkpoint."""
         here = [other.site.has for other in self.nodes if other not in self.late]
         if node in self.late or node.feed.owed or node.site.store.broken or not all(h <= node.site.has for h in here):
             return

@@ -271,17 +271,24 @@ def test_a_part_that_follows_what_its_author_had_not_seen_is_void_for_all() -> N
         lambda m: (m, 1, 3),  # beyond its runs
         lambda m: (m, 2, 0),  # a part of another kind
         lambda m: (m, 2, 1 << 20),  # another field
+        lambda m: (m, 3, 0),  # a part that is void
+        lambda m: (m, 4, 0),  # where a value was moved to
     ],
 )
-def test_a_move_names_an_entry_that_was_written_in_this_sequence(wrong: Any) -> None:
-    mallory, ann = Forger(), alone()
+@pytest.mark.parametrize("pruned", [False, True])
+def test_a_move_names_an_entry_that_was_written_in_this_sequence(wrong: Any, pruned: bool) -> None:  # noqa: FBT001
+    mallory, ann = Forger(), alone("ann", store=MemoryStore())
     other = Ordered(SEQUENCE, "other", None, ((None, ("o",)),), (), ())
     records = [mallory.write(CELLS), mallory.write(text_part((None, "t")), other)]
-    records.append(mallory.write(cell_part(moves=((None, wrong(mallory.session)),))))
-    ann.receive(records[:2])
-    got = ann.receive(records[2:])
+    records.append(mallory.write(cell_part(((mallory.client, 3), ("void",)))))
+    records.append(mallory.write(cell_part(moves=((None, (mallory.session, 1, 2)),))))
+    late = mallory.write(cell_part(moves=((None, wrong(mallory.session)),)))
+    ann.receive(records)
+    if pruned:
+        assert ann.prune().changes == len(records)
+    got = ann.receive([late])
     assert got.refused
-    assert list(ann.sequence("l")) == ["x", "y", "z"]
+    assert list(ann.sequence("l")) == ["z", "x", "y"]
     agrees(ann)
 
 
@@ -526,7 +533,7 @@ def test_a_unit_is_found_by_search_and_by_either_half_of_a_character() -> None:
                     assert text._find((client, clock + 1)) == text.units.place(at)
 
 
-def test_a_deleted_unit_keeps_who_put_it_there_and_nothing_else() -> None:
+def test_a_deleted_unit_keeps_who_put_it_there_and_nothing_else_of_a_text() -> None:
     ann, bob = crew("ann", "bob")
     entry = ann.text("t").append("a secret", why="hush")
     ann.sequence("l").extend(["a secret", "x"])
@@ -542,6 +549,7 @@ def test_a_deleted_unit_keeps_who_put_it_there_and_nothing_else() -> None:
         assert husks[0]._stamp.writer.agent == "ann"
         assert not hasattr(husks[0], "__dict__")
         assert [type(owner) for owner in cells.units.owners()] == [Gone, Entry]
+        assert (husks[0].entry, cells.units.owners()[0].entry.value) == (None, "a secret")
         assert [(share.id, share.value) for share in memory.text("t").entries()] == [(entry.id, "a ")]
         agrees(memory)
 
@@ -631,16 +639,25 @@ def test_once_the_log_was_pruned_a_late_move_still_finds_a_value_deleted_since()
     assert field(ann, SEQUENCE).size() == 4
 
 
-def test_of_a_value_deleted_before_the_log_was_pruned_nothing_is_left_and_a_late_move_waits() -> None:
-    ann, bob = alone("ann", store=MemoryStore()), alone("bob")
+def test_a_late_move_finds_a_value_whose_deletion_was_pruned_too() -> None:
+    """Also after a second pruning and a restart, when the value had been moved before it was deleted."""
+    store = MemoryStore()
+    ann, bob = alone("ann", store=store), alone("bob")
     ann.sequence("l").extend([1, 2, 3])
+    ann.sequence("l").move(1, 0, why="it comes first")
     tell(ann, bob)
     since = bob.version
     bob.sequence("l").move(0, 2)
+    moved = bob.sequence("l").entries()[2]
     ann.sequence("l").remove(0)
     ann.prune()
-    assert ann.receive(bob.changes(since)).waiting == 1
-    assert list(ann.sequence("l")) == [2, 3]
+    ann.text("t").append("later")
+    ann.prune()
+    ann = alone("ann", store=store)
+    assert list(ann.sequence("l")) == [1, 3]
+    assert ann.receive(bob.changes(since)).waiting == 0
+    assert ann.sequence("l").entries()[2] == moved
+    assert list(ann.sequence("l")) == [1, 3, 2]
 
 
 # -- what is void ------------------------------------------------------------------------------------

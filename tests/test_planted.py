@@ -22,6 +22,7 @@ from tests import (
     test_laws,
     test_past,
     test_recovery,
+    test_retention,
     test_seals,
     test_search,
     test_short,
@@ -231,6 +232,9 @@ CAUGHT_BY: dict[str, Callable[[], None]] = {
         test_citation.test_what_no_entry_holds_is_named_once, unit=st.sampled_from(["weeks", "EUR", "km"])
     ),
     "past_of_an_offline_edit_guessed": newcomers,
+    "deleted_values_forgotten": lambda: [
+        test_retention.test_replicas_that_prune_end_as_one_that_never_did(seed) for seed in range(40)
+    ],
     "own_history_let_go": (test_handover.test_who_was_away_keeps_its_own_history_also_when_nobody_else_has_it),
     "history_given_up_for_less": test_handing.test_who_has_all_takes_none_and_lets_go_of_nothing,
     "tried_again_at_the_same_pace": test_handing.test_a_checkpoint_that_can_never_be_taken_is_sent_less_and_less_often,

@@ -53,9 +53,9 @@ class Moved:
 
 
 class Gone:
-    """The owner of a deleted unit: only which write put it there, and in which change; what it showed is in the log.
+    """The owner of a deleted unit: which write put it there, and in which change.
 
-    Once the log has been pruned, a value of a sequence is kept: a late move may still show it.
+    A value of a sequence is kept: a late move may show it, when the log has been pruned or its history is on its way.
     """
 
     __slots__ = ("_id", "_stamp", "entry")
@@ -92,7 +92,6 @@ class Ordered:
         self._doc: Doc[Any] = Doc(allow_multithreading=True)
         self._root: Any = self._doc.get("", type=Text if kind == TEXT else Array)
         self.units = Units()  # deleted ones too; the owner of each is an Entry, Moved or Gone
-        self.keeps = False  # whether what deleted units of a sequence showed stays here
         self.ticks: dict[int, int] = {}  # client -> its next clock
         self.pairs: dict[int, list[int]] = {}  # client -> sorted clocks of high surrogates
         self.voids: dict[int, list[int]] = {}  # client -> where the units of void parts begin and end, in turn
@@ -329,7 +328,7 @@ class Ordered:
         return gone
 
     def _husk(self, owner: Any) -> Gone:
-        return Gone(owner._id, owner._stamp, shown_by(owner) if self.keeps and self.kind != TEXT else None)
+        return Gone(owner._id, owner._stamp, shown_by(owner) if self.kind != TEXT else None)
 
     def written(self, id: tuple[bytes, int, int]) -> Entry | None:
         """A value as it was written, as far as it is still here."""
@@ -363,13 +362,6 @@ class Ordered:
         client, clock, length = span
         length = min(length, self.ticks.get(client, 0) - clock)
         return (client, clock, length) if length > 0 else None
-
-    def forget(self) -> None:
-        """The log has been pruned: let go of the values deleted so far, and keep those deleted from now on."""
-        self.keeps = True
-        for owner in self.units.owners():
-            if type(owner) is Gone:
-                owner.entry = None
 
     def expect(self, at: int) -> None:
         """The next edit is likely to be at this place: it is looked for here first."""

@@ -97,9 +97,8 @@ def _shown(part: OrderedDraft, now: Callable[[], float]) -> collections.abc.Sequ
 
 
 def _find(part: OrderedDraft, at: int | Entry, shown: collections.abc.Sequence[int]) -> tuple[int, Entry]:
-    entries = part.entries()
     if isinstance(at, Entry):
-        for place, entry in enumerate(entries):
+        for place, entry in enumerate(part.entries()):
             if entry is at or entry == at:
                 return place, entry
         raise KeyError(f"{at!r} is not in sequence {part.field.name!r}")
@@ -108,7 +107,7 @@ def _find(part: OrderedDraft, at: int | Entry, shown: collections.abc.Sequence[i
     index = at + len(shown) if at < 0 else at
     if not 0 <= index < len(shown):
         raise IndexError(f"sequence {part.field.name!r} has {len(shown)} values; there is none at {at}")
-    return shown[index], entries[shown[index]]
+    return shown[index], part.entry(shown[index])
 
 
 def _append(part: OrderedDraft, about: About | None, values: list[Frozen]) -> list[Entry]:
