@@ -2,13 +2,13 @@
 
     a draft -> compose ----.
                             >-- store.append (one commit) -- state.apply -- watchers and waiters
-    bytes -> inbox.admit --'
+    bytes -> inbox.admit --'    (receiving.py)
 
 Most writes are one entry in place of another, and nobody is to be told: `put` does for them what this path does,
 without the draft and the Change; whatever is more than that it leaves to the path (tests/test_short.py).
 
-Invariants kept here: stored before seen (1); the verdict is the state's (4); nothing refused in silence (7);
-an open change() block holds no lock (9); callbacks run outside it (10).
+Invariants kept here: stored before seen (1); the verdict is the state's (4); an open change() block holds no
+lock (9); callbacks run outside it (10).
 """
 
 from __future__ import annotations
@@ -20,39 +20,36 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
-from datetime import datetime
 from typing import Any, NamedTuple
 
-from crdtmem import base, forks, recovery
+from crdtmem import asof, base, forks, recovery
 from crdtmem.audit import Audit
-from crdtmem.change import COUNTER, RECORDS, Change, Head, Intro, Version, compose, compose_one, decode
+from crdtmem.change import COUNTER, RECORDS, Head, Intro, Version, compose, compose_one, decode
 from crdtmem.checkpoint import Checkpoints
-from crdtmem.clock import Clock, moment, stamp
-from crdtmem.difference import shown
+from crdtmem.clock import Clock, moment
 from crdtmem.draft import Draft, Staged, build
 from crdtmem.entry import About, Entry, Stamp, Writer
-from crdtmem.errors import NotReached, ReadOnly, StoreError, UpgradeNeeded
+from crdtmem.errors import NotReached, StoreError, UpgradeNeeded
 from crdtmem.forks import Equivocation, Fork
 from crdtmem.identity import Identity, client_id, session_id
-from crdtmem.inbox import FORKED, SEAL_EVERY, Inbox, Received, Refusal
+from crdtmem.inbox import SEAL_EVERY, Inbox, Refusal
 from crdtmem.kept import Kept
 from crdtmem.namespace import Namespace
 from crdtmem.notify import Batch, Callback, Notifier, Watch
-from crdtmem.observer import Observer, failed, made, taken, told
+from crdtmem.observer import Observer, failed, made, told
 from crdtmem.owed import Owed
-from crdtmem.past import PastState
 from crdtmem.quota import Pace
-from crdtmem.rebuild import Renewed, become, came_and_went, renewed
+from crdtmem.rebuild import Renewed, renew, tired
+from crdtmem.receiving import receive
 from crdtmem.recovery import collection_paused
 from crdtmem.seals import Seals
 from crdtmem.snapshot import Snapshot
-from crdtmem.state import Effect, Placed, State, introduced
+from crdtmem.state import Effect, State, introduced
 from crdtmem.store import Damage, Record, Store
 from crdtmem.values import MAX_INT, MIN_INT
 
 log = logging.getLogger("crdtmem")
 MAX_DEPS = 1000
-_PATIENCE = 1.0  # seconds between two attempts to make a state anew whose log is damaged
 _new = tuple.__new__  # a NamedTuple's own constructor costs three times as much
 
 
@@ -141,7 +138,7 @@ class Document:
         for damage in self.log.damage:
             log.warning("%r: %s", self.namespace, damage.reason)
         if self.log.writable:
-            self.receive(recovery.set_aside(self.state, self.log, found.astray, self._identity), "")
+            receive(self, recovery.set_aside(self.state, self.log, found.astray, self._identity), "")
             self._seal()
             self._recall()
 
@@ -150,6 +147,11 @@ class Document:
         self.owed = Owed.read(self.log, self.state)
         if self.owed is not None:
             self._clock.saw(self.owed.hlc)
+
+    def _go_on(self) -> None:
+        """The state has become another: our session is the one it knows, if it does."""
+        if self._session is not None:
+            self._session = self.state.sessions.get(self._session.id)
 
     def _resumed(self) -> recovery.Resumed:
         self._forks = {fork.session: fork for fork in forks.kept(self.log)}
@@ -168,7 +170,7 @@ class Document:
         self.checkpoints.done(self.state)
         self._clock.saw(hlc)
         resumed = recovery.resume(self.state, self.log, place, self._clock)
-        if self.state.stale and self._renew() is not None:
+        if self.state.stale and renew(self) is not None:
             self.checkpoints.soon_due()
         return resumed
 
@@ -209,6 +211,14 @@ class Document:
     def now(self) -> float:
         """Seconds since 1970, to judge times to live by."""
         return self._clock.wall()
+
+    def stamp(self) -> int:
+        """A stamp above all that is here."""
+        return self._clock.now()
+
+    def vouch(self, hash: bytes) -> bytes:
+        """Our signature."""
+        return self._identity.sign(hash)
 
     # -- our own writes ----------------------------------------------------------------------------
 
@@ -276,7 +286,7 @@ class Document:
         if heavy:
             with suppress(StoreError):  # the write is made; it is sealed with the next
                 self._seal()
-        anew = self._renew() if self.state.stale and self._tired() else None
+        anew = renew(self) if self.state.stale and tired(self) else None
         if self._waiters or self._watches:
             self._tell((effect,), local=True, anew=anew)
         for waker in self._wakers:
@@ -366,79 +376,7 @@ class Document:
     def _deps(self, session: bytes) -> tuple[Head, ...]:
         return tuple([Head(*head) for head in self.state.heads.values() if head[0] != session][-MAX_DEPS:])
 
-    # -- foreign bytes -----------------------------------------------------------------------------
-
-    def receive(self, records: Iterable[bytes], sender: str) -> Received:
-        """The only door for foreign bytes. Never raises on them."""
-        with self.lock:
-            self.usable()
-            if not self.log.writable:
-                raise ReadOnly("this replica was opened for reading; it takes in no changes")
-            observer = self.observer
-            started = 0 if observer is None else time.perf_counter_ns()
-            if self.log.damage or observer is not None:
-                records = list(records)
-                recovery.mend(self.state, self.log, records)
-            refused: list[Refusal] = []
-            effects: list[Effect] = []
-            applied = 0
-            try:
-                applied = self._take_in(records, sender, effects, refused)
-                if not applied and self._tired():  # of waiting: what it needs may be mended by now
-                    self._tell((), local=False, anew=self._renew())
-                if self._inbox.rivals.news and self._expose(refused):
-                    self._inbox.again()
-                    applied += self._take_in((), sender, effects, refused)
-            except BaseException as error:
-                if observer is not None:
-                    got = self._received(0, refused)
-                    told(observer.received, taken, started, self.state, records, sender, effects, got, error)
-                raise
-            self.refusals.extend(refused)
-            received = self._received(applied, refused)
-            if observer is not None:
-                told(observer.received, taken, started, self.state, records, sender, effects, received)
-            return received
-
-    def _take_in(self, records: Iterable[bytes], sender: str, effects: list[Effect], refused: list[Refusal]) -> int:
-        """Let in, store and apply what may enter; how many changes."""
-        changes, turned_away = self._inbox.admit(records, sender)
-        refused += turned_away
-        if not changes:
-            return 0
-        kept = [_new(Record, (c.session, c.seq, c.hash, c.core, c.seal)) for c in changes]
-        try:
-            self.log.append(kept)
-        except BaseException:
-            self._inbox.keep(changes, sender)
-            raise
-        self._seals.took(kept[-1])
-        applied = self._apply(changes, effects, refused, wanted=self.observer is not None)
-        if applied < len(changes):
-            self._put_back(changes[applied:], sender)
-        return applied
-
-    def _expose(self, refused: list[Refusal]) -> bool:
-        """Where rivals prove that sessions were forked: void them from there on, and tell; whether any do."""
-        self._seal()
-        found = self._inbox.proofs(self.log, self._forks.values())
-        for fork in found:
-            writer = self.state.sessions[fork.session]
-            forks.put(self.log, fork)
-            self._forks[fork.session] = fork
-            self._inbox.rivals.keep(fork)
-            self._inbox.rivals.forget(fork.session)
-            self.state.fork(fork.session, fork.seq)
-            self._seals.end(fork.session)
-            if self._session is writer:
-                self._session = None
-            refused.append(Refusal(FORKED, fork.session, fork.seq))
-            log.warning("%r: %s", self.namespace, Equivocation(writer.agent, writer.key, fork.session, fork.seq))
-        if found:
-            self._tell((), local=False, anew=self._renew())
-            for waker in self._wakers:
-                waker()
-        return bool(found)
+    # -- what waits, and what is known to be wrong -------------------------------------------------
 
     def proofs(self) -> list[bytes]:
         """The records that prove which sessions were forked; they are not in the log, and go out beside it."""
@@ -452,146 +390,6 @@ class Document:
             writer = self.state.sessions.get(fork.session) or introduced(decode(fork.one[0]))
             found.append(Equivocation(writer.agent, writer.key, fork.session, fork.seq))
         return tuple(found)
-
-    def _renew(self) -> Renewed | None:
-        """Make the stale state anew; what came and went by that. None if it cannot be done as long as damage stands."""
-        try:
-            found = renewed(self.state, self.log, self.checkpoints)
-        except StoreError as error:
-            log.warning("%r: %s", self.namespace, error)
-            self._patience = time.monotonic() + _PATIENCE
-            return None
-        for fork in self._forks.values():
-            if self.log.writable and self.log.read(fork.session, fork.seq) is not None:
-                self.log.cut(fork.session, fork.seq)
-                self._seals.moved()
-                self.audit.forget()
-        if self._session is not None:
-            self._session = self.state.sessions.get(self._session.id)
-        return found
-
-    def _tired(self) -> bool:
-        """Whether to try to make a stale state anew: not too often, where damage stands in the way."""
-        return self.state.stale and time.monotonic() > self._patience
-
-    def _apply(self, changes: Sequence[Change], effects: list[Effect], refused: list[Refusal], *, wanted: bool) -> int:
-        """Apply what has been stored, and tell; return how many it were before one that cannot be judged."""
-        if not self._clock.saw(max([change.hlc for change in changes])):
-            for change in changes:
-                if not self._clock.saw(change.hlc):
-                    log.warning(
-                        "a change of %s is stamped far ahead of this clock; it holds, and is not followed",
-                        change.session.hex(),
-                    )
-        wanted = bool(wanted or self._waiters or self._watches)
-        before = self.state.count
-        apply = self.state.apply
-        try:
-            for place, change in enumerate(changes, self.log.newest - len(changes) + 1):
-                effect = apply(change, None, place)
-                if effect[4]:
-                    refused += [Refusal(f"void: {why}", change.session, change.seq) for why in effect.void]
-                if wanted:
-                    effects.append(effect)
-        except StoreError as error:  # it met damage that nobody knew of: nothing behind it can be judged
-            refused.append(Refusal(str(error), change.session, change.seq))
-        count = self.state.count
-        anew = self._renew() if self._tired() else None
-        if effects:
-            self._tell(effects, local=False, anew=anew)
-        for waker in self._wakers:
-            waker()
-        if self.state.count >= self.checkpoints.due:
-            self.checkpoints.soon()
-        return count - before
-
-    def _put_back(self, changes: Sequence[Change], sender: str) -> None:
-        """Let stored changes that could not be applied wait again."""
-        first: dict[bytes, int] = {}
-        for change in changes:
-            first.setdefault(change.session, change.seq)
-        for session, seq in first.items():
-            self.log.cut(session, seq)
-        self._seals.moved()
-        self._inbox.keep(changes, sender)
-
-    def begun_anew(self, anew: Renewed, *, checkpoint: bool) -> None:
-        """The state and the log have become others, under what is taken from a peer.
-
-        Args:
-            anew: what came and went.
-            checkpoint: whether to make one at once, because opening could not do again what was done now.
-        """
-        self.anew += 1
-        self._seals.moved()
-        self.audit.forget()
-        self._owe()
-        if self._session is not None:
-            self._session = self.state.sessions.get(self._session.id)
-        self.checkpoints.done(self.state)
-        if checkpoint:
-            self.checkpoints.attempt()
-        waiting, self._inbox = self._inbox.held(), Inbox(self.state)
-        self._tell((), local=False, anew=anew)
-        for sender, records in waiting.items():
-            with suppress(StoreError):  # then they wait
-                self.receive(records, sender)
-        for waker in self._wakers:
-            waker()
-
-    def owe_again(self, owed: Owed) -> None:
-        """All history is here and does not add up: unless damage or a fork is to blame it came in a wrong order."""
-        with self.lock:
-            if self.owed is owed and not (self.log.damage or self.state.stale or self.state.forks):
-                owed.let_go()
-                self.anew += 1
-                self.audit.forget()
-                self._owe()
-
-    def settle_owed(self, fresh: State, *, base_lasts: bool) -> bool:
-        """All history is here: show what it comes to; whether that is what the checkpoint showed.
-
-        Args:
-            fresh: what it comes to.
-            base_lasts: whether the checkpoint is what the giver had pruned.
-        """
-        assert self.owed is not None
-        self.checkpoints.drop()
-        if not base_lasts:
-            base.drop(self.log, self.owed.place)
-        self.owed.forget()
-        self.owed = None
-        before, tainted = shown(self.state), dict(self.state.taint.tainted)
-        waited = self.state.stale or fresh.stale  # for something else than the checkpoint to be made good
-        become(self.state, fresh)
-        self.state.resumed_over(self.log)
-        self.audit.forget()
-        if self._session is not None:
-            self._session = self.state.sessions.get(self._session.id)
-        anew = came_and_went(before, tainted, self.state)
-        true = anew.empty or waited
-        if self.state.stale:
-            self._renew()
-            anew = came_and_went(before, tainted, self.state)
-        if not true:
-            log.warning("%r: a checkpoint from a peer showed something else than the history behind it", self.namespace)
-        if not anew.empty:
-            self._tell((), local=False, anew=anew)
-        with suppress(StoreError):
-            self.receive((), "")  # what waited for it
-        return true
-
-    def stamp(self) -> int:
-        """A stamp above all that is here."""
-        return self._clock.now()
-
-    def vouch(self, hash: bytes) -> bytes:
-        """Our signature."""
-        return self._identity.sign(hash)
-
-    def _received(self, applied: int, refused: Sequence[Refusal]) -> Received:
-        missing = self.missing() if len(self._inbox) or self.log.damage or len(self._inbox.rivals) else ()
-        return Received(applied, len(self._inbox), tuple(refused), missing)
 
     @property
     def waiting(self) -> int:
@@ -622,25 +420,17 @@ class Document:
             )
             return (*self._lost, *self.log.damage)
 
+    # -- handing out -------------------------------------------------------------------------------
+
     def send(self, since: Version | None) -> list[bytes]:
         """The records that a replica at `since` lacks, in causal order. Seals our newest change first: a flush."""
         with self.lock:
             self.usable()
             self._seal()
-            found = [kept.data for kept in self._unseen(since)] + self.proofs()
+            found = [kept.data for kept in asof.unseen(self, since)] + self.proofs()
             if self.observer is not None:
                 told(self.observer.sent, sum, [len(data) for data in found])
             return found
-
-    def _unseen(self, since: Version | None) -> Iterable[Record]:
-        if since is None or not since.heads:
-            if self.state.pruned.any():
-                raise StoreError("the oldest changes were pruned here; ask a replica that keeps them")
-            if self.owed is not None:
-                raise StoreError("the oldest changes are still on their way here; ask a replica that has them")
-            return self.log.records()
-        _, beyond = self._back(since)
-        return reversed(_whole(beyond))
 
     def flush(self) -> None:
         """Seal what we wrote, for good."""
@@ -765,66 +555,7 @@ class Document:
             NotReached: this replica has not seen it.
         """
         with self.lock:
-            return self._seen(version)[0]
-
-    def _seen(self, version: Version) -> tuple[dict[bytes, int], list[Placed]]:
-        if not self.reached(version):
-            raise NotReached(f"{self.namespace!r} has not reached that version yet; memory.wait(version) waits for it")
-        return self._back(version)
-
-    def _back(self, version: Version) -> tuple[dict[bytes, int], list[Placed]]:
-        """How far each session had come in a version, and what is kept beyond it, newest first.
-
-        Walks the log back only as far as the two differ. Heads that are not here say nothing: all that only they
-        could tell is in the version counts as beyond it.
-        """
-        if version.heads == self.state.version.heads:
-            return {session.id: session.seq for session in self.state.sessions.values()}, []
-        marks = {head[0]: head[1] for head in version.heads if self.state.has(*head)}
-        beyond = self.state.beyond(marks)
-        return marks, beyond
-
-    def at(self, version: Version) -> PastState:
-        """The state as of a version."""
-        with self.lock:
-            return self._then(*self._seen(version), version)
-
-    def when(self, moment: datetime) -> PastState:
-        """The state as of a moment, by the writers' clocks: what was stamped until then, and what that rests on."""
-        with self.lock:
-            sessions = self.state.sessions
-            marks = {id: session.seq for id, session in sessions.items()} | dict(self.audit.reached(stamp(moment)))
-            beyond = self.state.beyond(marks)
-            heads = [
-                Head(id, seq, sessions[id].hash if sessions[id].seq == seq else self._kept(id, seq).hash)
-                for id, seq in marks.items()
-                if seq
-            ]
-            return self._then(marks, beyond, Version(self.namespace.digest, tuple(sorted(heads))))
-
-    def _then(self, marks: dict[bytes, int], beyond: list[Placed], version: Version) -> PastState:
-        def had(session: bytes, seq: int) -> bool:
-            return seq <= marks.get(session, 0)
-
-        since = [kept.change for kept in _whole(beyond)]
-        return PastState(self.state, self.log, self.audit, since, had, version, self.lock)
-
-    def without(self, session: bytes, seq: int) -> PastState:
-        """The state as if one change had not been made."""
-        with self.lock:
-            kept = self._kept(session, seq)
-
-            def had(other: bytes, place: int) -> bool:
-                return other != session or place != seq
-
-            since = [kept.change]
-            return PastState(self.state, self.log, self.audit, since, had, self.state.version, self.lock)
-
-    def _kept(self, session: bytes, seq: int) -> Record:
-        kept = self.log.read(session, seq)
-        if kept is None:
-            raise StoreError("a change this needs is not kept here: it was pruned, or is damaged")
-        return kept
+            return asof.seen(self, version)[0]
 
     # -- watchers ----------------------------------------------------------------------------------
 
@@ -863,10 +594,3 @@ def _told(state: State, effects: Sequence[Effect], local: bool) -> Batch:  # noq
         local,
         state.find({id for effect in effects for id in effect.tainted}),
     )
-
-
-def _whole(beyond: list[Placed]) -> list[Record]:
-    found = [kept for _, kept in beyond if type(kept) is Record]
-    if len(found) < len(beyond):
-        raise StoreError("changes this needs were pruned here; ask a replica that keeps them")
-    return found

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, suppress
 from hashlib import blake2b
 from typing import NamedTuple
 
-from crdtmem import handover, owed
+from crdtmem import handover, owed, receiving
 from crdtmem.change import Version
 from crdtmem.clock import moment
 from crdtmem.errors import BadBytes, NamespaceError, StoreError
@@ -277,7 +277,7 @@ class Feed:
             alone = document.waits_only_from(sender)
             before = document.log.newest
             try:
-                received = document.receive(records, sender)
+                received = receiving.receive(document, records, sender)
             except StoreError as error:
                 trouble = str(error)
                 received = Received(0, document.waiting, ())

@@ -12,14 +12,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from crdtmem import base, owed
 from crdtmem.difference import shown
 from crdtmem.errors import BadBytes, StoreError
+from crdtmem.inbox import Inbox
 from crdtmem.pruned import FOLDER as PRUNED
 from crdtmem.pruned import OWED, named
-from crdtmem.rebuild import become, came_and_went
+from crdtmem.rebuild import Renewed, become, came_and_went
+from crdtmem.receiving import receive
 from crdtmem.recovery import collection_paused, fits
 from crdtmem.snapshot import Snapshot, piece, restore, split
 from crdtmem.state import State
@@ -150,8 +153,32 @@ def take(document: Document, data: bytes) -> int:
         fresh.resumed_over(log)
         before, tainted = shown(state), dict(state.taint.tainted)
         become(state, fresh)
-        document.begun_anew(came_and_went(before, tainted, state), checkpoint=bool(own))
+        _begun_anew(document, came_and_went(before, tainted, state), checkpoint=bool(own))
         return came
+
+
+def _begun_anew(document: Document, anew: Renewed, *, checkpoint: bool) -> None:
+    """The state and the log have become others, under what is taken from a peer.
+
+    Args:
+        anew: what came and went.
+        checkpoint: whether to make one at once, because opening could not do again what was done now.
+    """
+    document.anew += 1
+    document._seals.moved()
+    document.audit.forget()
+    document._owe()
+    document._go_on()
+    document.checkpoints.done(document.state)
+    if checkpoint:
+        document.checkpoints.attempt()
+    waiting, document._inbox = document._inbox.held(), Inbox(document.state)
+    document._tell((), local=False, anew=anew)
+    for sender, records in waiting.items():
+        with suppress(StoreError):  # then they wait
+            receive(document, records, sender)
+    for waker in document._wakers:
+        waker()
 
 
 def _compare(state: State, fresh: State) -> None:

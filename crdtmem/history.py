@@ -13,6 +13,7 @@ from itertools import groupby
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from crdtmem import asof
 from crdtmem.change import COUNTER, PART_SHIFT, RECORDS, SEQUENCE, TEXT
 from crdtmem.draft import Draft, Fresh, KeyedDraft, OrderedDraft
 from crdtmem.entry import About, Entry, EntryId, about
@@ -120,7 +121,7 @@ def undo(memory: Memory, change: Entry | EntryId | str, why: str) -> int:
     """Make undone what one change did, as far as nothing was built over it; return how many entries came and went."""
     id = known(memory, change)
     with writing(memory, why) as (draft, said):
-        return _rewrite(memory._document.without(id[0], id[1]), draft, said, undoing=True)
+        return _rewrite(asof.without(memory._document, id[0], id[1]), draft, said, undoing=True)
 
 
 def restore(memory: Memory, past: PastState, why: str) -> int:
@@ -316,7 +317,7 @@ def _origin(memory: Memory, id: Id) -> tuple[int, str, int]:
     state: Any = memory._document.state
     if type(state) is State and state.pruned.hash(id[0], id[1]):
         return _live(state, id)
-    past = memory._document.without(id[0], id[1])
+    past = asof.without(memory._document, id[0], id[1])
     [change] = past.changes
     number, place = id[2] >> PART_SHIFT, id[2] & _PLACE
     part: Any = change.parts[number] if number < len(change.parts) else None

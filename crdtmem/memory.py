@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
-from crdtmem import history, owning
+from crdtmem import asof, history, owning, receiving
 from crdtmem.block import OPEN, Block
 from crdtmem.change import COUNTER, KINDS, RECORDS, REGISTER, SEQUENCE, SET, TEXT, Version, is_field
 from crdtmem.checkpoint import Checkpoint
@@ -351,9 +351,9 @@ class Memory:
         'draft'
         """
         if isinstance(version, datetime):
-            state = self._document.when(aware(version))
+            state = asof.when(self._document, aware(version))
         else:
-            state = self._document.at(self._version(version))
+            state = asof.at(self._document, self._version(version))
         return Memory(Pinned(self._document, state), self._actor)  # type: ignore[arg-type]
 
     def changes(self, since: Version | str | None = None) -> list[bytes]:
@@ -376,7 +376,7 @@ class Memory:
         >>> b.receive([*a.changes(), b"garbage"]).applied, a.digest() == b.digest()
         (1, True)
         """
-        return self._document.receive([changes] if isinstance(changes, bytes) else changes, sender)
+        return receiving.receive(self._document, [changes] if isinstance(changes, bytes) else changes, sender)
 
     def digest(self) -> str:
         """Equal on replicas that hold the same content."""

@@ -17,11 +17,13 @@ from msgspec.msgpack import Decoder
 
 from crdtmem import base
 from crdtmem.change import Change, decode, record
+from crdtmem.difference import shown
 from crdtmem.errors import BadBytes, StoreError
 from crdtmem.identity import session_id, verify
 from crdtmem.inbox import SEAL_BYTES, SEAL_EVERY
 from crdtmem.pruned import OWED
-from crdtmem.rebuild import inform
+from crdtmem.rebuild import become, came_and_went, inform, renew
+from crdtmem.receiving import receive
 from crdtmem.recovery import collection_paused, fits
 from crdtmem.state import State
 from crdtmem.store import Log, Record
@@ -216,15 +218,58 @@ def prove(document: Document, going: Callable[[], bool]) -> bool:
             }:
                 raise StoreError("the history that has come is not whole")
             fresh.stale = told != _told(state)
-            true = document.settle_owed(fresh, base_lasts=lasting)
+            true = _settle(document, fresh, base_lasts=lasting)
         document.checkpoints.attempt()
         return true
     except StoreError as error:  # damage, or a fork that was proved meanwhile: another time
         log.warning("%r: what a checkpoint showed cannot be proved yet: %s", document.namespace, error)
         if going():
             with suppress(StoreError):  # then it is found out once more
-                document.owe_again(owed)
+                owe_again(document, owed)
         return False
+
+
+def _settle(document: Document, fresh: State, *, base_lasts: bool) -> bool:
+    """All history is here: show what it comes to; whether that is what the checkpoint showed.
+
+    Args:
+        fresh: what it comes to.
+        base_lasts: whether the checkpoint is what the giver had pruned.
+    """
+    assert document.owed is not None
+    document.checkpoints.drop()
+    if not base_lasts:
+        base.drop(document.log, document.owed.place)
+    document.owed.forget()
+    document.owed = None
+    before, tainted = shown(document.state), dict(document.state.taint.tainted)
+    waited = document.state.stale or fresh.stale  # for something else than the checkpoint to be made good
+    become(document.state, fresh)
+    document.state.resumed_over(document.log)
+    document.audit.forget()
+    document._go_on()
+    anew = came_and_went(before, tainted, document.state)
+    true = anew.empty or waited
+    if document.state.stale:
+        renew(document)
+        anew = came_and_went(before, tainted, document.state)
+    if not true:
+        log.warning("%r: a checkpoint from a peer showed something else than the history behind it", document.namespace)
+    if not anew.empty:
+        document._tell((), local=False, anew=anew)
+    with suppress(StoreError):
+        receive(document, (), "")  # what waited for it
+    return true
+
+
+def owe_again(document: Document, owed: Owed) -> None:
+    """All history is here and does not add up: unless damage or a fork is to blame it came in a wrong order."""
+    with document.lock:
+        if document.owed is owed and not (document.log.damage or document.state.stale or document.state.forks):
+            owed.let_go()
+            document.anew += 1
+            document.audit.forget()
+            document._owe()
 
 
 def _told(state: State) -> tuple[set[bytes], set[Any]]:

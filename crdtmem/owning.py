@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from crdtmem import asof
 from crdtmem.clock import aware
 from crdtmem.entry import Entry
 from crdtmem.errors import MisuseError, RulesRefused, ValueRefused
@@ -103,5 +104,5 @@ def _keys(trust: Trust, who: str | bytes) -> list[bytes]:
 def _marks(memory: Memory, since: Version | str | datetime) -> Mapping[bytes, int]:
     document = memory._document
     if isinstance(since, datetime):
-        return document.past(document.when(aware(since)).version)
+        return document.past(asof.when(document, aware(since)).version)
     return document.past(memory._version(since))

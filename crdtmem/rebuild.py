@@ -10,8 +10,10 @@ The objects that others hold stay the same ones: the state, its fields, and what
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from crdtmem import base
 from crdtmem.checkpoint import Checkpoints
@@ -25,6 +27,12 @@ from crdtmem.recovery import collection_paused, fits
 from crdtmem.state import Effect, State
 from crdtmem.store import Log
 from crdtmem.tally import Tally
+
+if TYPE_CHECKING:
+    from crdtmem.document import Document
+
+log = logging.getLogger("crdtmem")
+_PATIENCE = 1.0  # seconds between two attempts to make a state anew whose log is damaged
 
 
 class Renewed(NamedTuple):
@@ -54,6 +62,28 @@ class Renewed(NamedTuple):
             local,
             state.find(self.tainted.union(*[effect.tainted for effect in effects])),
         )
+
+
+def renew(document: Document) -> Renewed | None:
+    """Make the stale state anew; what came and went by that. None if it cannot be done as long as damage stands."""
+    try:
+        found = renewed(document.state, document.log, document.checkpoints)
+    except StoreError as error:
+        log.warning("%r: %s", document.namespace, error)
+        document._patience = time.monotonic() + _PATIENCE
+        return None
+    for fork in document._forks.values():
+        if document.log.writable and document.log.read(fork.session, fork.seq) is not None:
+            document.log.cut(fork.session, fork.seq)
+            document._seals.moved()
+            document.audit.forget()
+    document._go_on()
+    return found
+
+
+def tired(document: Document) -> bool:
+    """Whether to try to make a stale state anew: not too often, where damage stands in the way."""
+    return document.state.stale and time.monotonic() > document._patience
 
 
 def renewed(state: State, log: Log, checkpoints: Checkpoints) -> Renewed:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from crdtmem.errors import BadBytes, StoreError
 from crdtmem.identity import verify
 from crdtmem.sync.channel import Channel
-from crdtmem.sync.frames import MAX_SESSIONS, History, Offer, Older, Piece, Take
+from crdtmem.sync.frames import MAX_SESSIONS, Frame, History, Offer, Older, Piece, Take
 from crdtmem.sync.news import News
 from crdtmem.sync.pause import PATIENCE, Pause
 
@@ -92,6 +92,20 @@ class Lending:
         self.lacks = False  # whether some of it was never here
         self.place: int | None = None  # to go on from
         self.due = False
+
+
+def heard(link: Link, channel: Channel, frame: Frame) -> None:
+    """The other side speaks of a checkpoint, or of history."""
+    if type(frame) is Offer:
+        offered(link, channel, frame)
+    elif type(frame) is Take:
+        asked(link, channel)
+    elif type(frame) is Piece:
+        came(link, channel, frame)
+    elif type(frame) is Older:
+        sought(link, channel, frame)
+    elif type(frame) is History:
+        arrived(link, channel, frame)
 
 
 # -- the giver's side ------------------------------------------------------------------------------

@@ -14,10 +14,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 
-from crdtmem.feed import Pruned
 from crdtmem.identity import fingerprint
 from crdtmem.namespace import Namespace
-from crdtmem.sync import handing
+from crdtmem.sync import handing, lacking
 from crdtmem.sync.access import EVERYTHING, Grant
 from crdtmem.sync.channel import Channel
 from crdtmem.sync.frames import (
@@ -30,30 +29,22 @@ from crdtmem.sync.frames import (
     Frame,
     Have,
     Here,
-    History,
     Mark,
     Marked,
-    Offer,
-    Older,
     Open,
-    Piece,
     Presence,
     Same,
     Shut,
-    Take,
     Want,
     Welcome,
 )
 from crdtmem.sync.news import News
 from crdtmem.sync.outlet import Outlet
-from crdtmem.sync.pause import PATIENCE
 from crdtmem.sync.session import Heard, Phase, Session
-from crdtmem.tally import UNKNOWN
 
 MAX_REFUSED = 10_000  # changes, and the connection ends: whoever sends them makes work for nothing
 MAX_UNHEARD = 1024
 MAX_MARKS = 64  # of the other side that wait for an answer
-_NEVER = 2**63  # beyond all places
 _AT_ONCE = MAX_FRAME // 2  # bytes of what was asked for, in one answer
 
 
@@ -169,7 +160,7 @@ class Link:
             self.session.send(Same(outlet.channel, frame.version))
         else:
             self.have(channel)
-        self._ask(channel)
+        lacking.ask(self, channel)
 
     def have(self, channel: Channel) -> None:
         """Say what is here: the other side sends what is not."""
@@ -196,7 +187,7 @@ class Link:
             if channel.cursor is None:
                 channel.cursor = channel.told.get(frame.version)  # type: ignore[union-attr]
         elif kind is Have:
-            self._has(channel, frame)  # type: ignore[arg-type]
+            lacking.heard(self, channel, frame)  # type: ignore[arg-type]
         elif type(frame) is Want:
             channel.wanted.extend(frame.changes[: MAX_WANTED - len(channel.wanted)])
         elif kind is Mark:
@@ -208,24 +199,11 @@ class Link:
             if done is not None:
                 channel.answered.append((done, set(channel.late)))
         elif kind is Digest:
-            self._digest(channel, frame)  # type: ignore[arg-type]
+            lacking.compare(self, channel, frame)  # type: ignore[arg-type]
         elif kind is Presence:
             self.present(self, channel.outlet, frame)  # type: ignore[arg-type]
         else:
-            self._handed(channel, frame)
-
-    def _handed(self, channel: Channel, frame: Frame) -> None:
-        kind = type(frame)
-        if kind is Offer:
-            handing.offered(self, channel, frame)  # type: ignore[arg-type]
-        elif kind is Take:
-            handing.asked(self, channel)
-        elif kind is Piece:
-            handing.came(self, channel, frame)  # type: ignore[arg-type]
-        elif kind is Older:
-            handing.sought(self, channel, frame)  # type: ignore[arg-type]
-        elif kind is History:
-            handing.arrived(self, channel, frame)  # type: ignore[arg-type]
+            handing.heard(self, channel, frame)
 
     def begin_anew(self, channel: Channel) -> None:
         """The log has begun anew: both sides say again what they have."""
@@ -233,42 +211,6 @@ class Link:
         self.share(channel.outlet)
         if channel.opened:
             self.have(channel)
-
-    def _has(self, channel: Channel, frame: Have) -> None:
-        """The other side knows these sessions so far; of those not named, nothing."""
-        feed = channel.outlet.feed
-        channel.outlet.refresh()  # before what is learnt here: a log that has begun anew has all of it forgotten
-        channel.known.update((id, seq) for id, seq, _ in frame.sessions if feed.has((id, 1)))
-        if len(channel.due_here) < MAX_SESSIONS:
-            channel.due_here.update((id, seq) for id, seq, _ in frame.sessions if not feed.has((id, seq)))
-        others = [(id, seq) for id, seq, begins in frame.sessions if feed.differs(id, seq, begins)]
-        if others:  # forked sessions: their change at this place is half of the proof
-            self.session.send(Want(channel.outlet.channel, others[:MAX_WANTED]))
-        if frame.more:
-            channel.until = _NEVER  # what it knows counts at least until the rest has been said
-            return
-        if channel.giving is not None and frame.takes:
-            return
-        channel.giving = None  # what was offered may still be taken: the two may have crossed
-        reason = ""
-        try:
-            start: int | None = feed.start(channel.known)
-        except Pruned as error:
-            start, reason = None, str(error)
-        if frame.takes and not others and handing.offer(self, channel, start):
-            return
-        if start is None and feed.owed:  # it may be here when they ask again
-            if channel.silent < PATIENCE or channel.looks - channel.partial < PATIENCE:
-                return
-            start, channel.partial = 0, channel.looks  # but they may have what is lacked here, and lack what is here
-        elif start is None:
-            self.tell(News("refused", self.name, feed.namespace.digest, reason))
-            self.session.send(Shut(channel.outlet.labels, reason))
-            return
-        else:
-            channel.partial = 0
-        channel.until = channel.outlet.newest
-        channel.cursor = start
 
     def _arrived(self, channel: Channel, records: list[bytes]) -> None:
         feed = channel.outlet.feed
@@ -294,26 +236,7 @@ class Link:
                 self.session.end("refused", f"more than {MAX_REFUSED:,} of your changes were refused: {what}")
             channel.doubtful = True
         if any(id not in channel.asked for id in received.missing):
-            self._ask(channel)
-
-    def _ask(self, channel: Channel) -> None:
-        """Ask for what is missing here: at once, and again after 1, 2, 4 ... 64 looks, for it may be nowhere."""
-        asked, missing = channel.asked, channel.outlet.feed.missing()
-        if not missing:
-            asked.clear()
-            return
-        due = [id for id in missing if id not in asked or not channel.looks % 2 ** min(asked[id], 6)][:MAX_WANTED]
-        if due:
-            channel.asked = {id: asked.get(id, 0) for id in missing} | {id: asked.get(id, 0) + 1 for id in due}
-            self.session.send(Want(channel.outlet.channel, due))
-
-    def _digest(self, channel: Channel, frame: Digest) -> None:
-        """The other side has sent all it has, and comes to this."""
-        feed = channel.outlet.feed
-        version, digest = feed.digest()
-        channel.doubtful = version != frame.version
-        if not channel.doubtful and digest != frame.digest and UNKNOWN not in (digest, frame.digest):
-            self.tell(News("diverged", self.name, feed.namespace.digest, "the same changes, another content"))
+            lacking.ask(self, channel)
 
     def tell_present(self, namespace: bytes, here: list[Here]) -> None:
         """Say who is there, if the other side shares that namespace."""
@@ -476,32 +399,13 @@ class Link:
             if channel.late:
                 channel.outlet.feed.receive([], "")  # the store may work again
             if channel.opened:
-                self._ask(channel)
+                lacking.ask(self, channel)
                 handing.look(self, channel)
             if channel.partial and not channel.outlet.feed.owed:
                 self.begin_anew(channel)
             if channel.cursor is not None:
-                self._look(channel, channel.cursor)
+                lacking.look(self, channel, channel.cursor)
             elif not channel.refused and channel.giving is None:
                 channel.silent += 1
                 if channel.silent % 4 == 0:
                     self.share(channel.outlet)
-
-    def _look(self, channel: Channel, cursor: int) -> None:
-        """Say who lags; and when nothing has happened since the last time, whether both sides show the same."""
-        feed, newest = channel.outlet.feed, channel.outlet.newest
-        if cursor < channel.seen and channel.level:
-            channel.level = False
-            self.tell(News("behind", self.name, feed.namespace.digest, f"by {newest - cursor:,} changes"))
-        quiet = cursor == newest == channel.seen
-        if quiet and channel.due_here:  # it was sent, and lost on the way, if it is not here by now
-            channel.doubtful = channel.doubtful or not all(map(feed.has, channel.due_here.items()))
-            channel.due_here.clear()
-        if quiet and channel.doubtful:
-            channel.doubtful = False
-            self.have(channel)
-        if quiet and not channel.late and channel.compared != feed.version:
-            version, digest = feed.digest()
-            channel.compared = version
-            self.session.send(Digest(channel.outlet.channel, version, digest))
-        channel.seen = newest

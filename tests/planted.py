@@ -24,8 +24,10 @@ import crdtmem.forks
 import crdtmem.handover
 import crdtmem.history
 import crdtmem.inbox
+import crdtmem.owed
 import crdtmem.page
 import crdtmem.rebuild
+import crdtmem.receiving
 import crdtmem.recovery
 import crdtmem.taint
 from crdtmem import BadBytes, Entry, Memory, Record, StoreError
@@ -344,20 +346,21 @@ def a_merge_that_had_seen_all(real):
 # -- the door --------------------------------------------------------------------------------------
 
 
-@bug((Document, "receive"))
+@bug((crdtmem.receiving, "receive"))
 def skipped_dedupe(real):
     """What is here already is applied again."""
 
-    def receive(self, records, sender):
+    def receive(document, records, sender):
         records = list(records)
+        state = document.state
         known = []
         for data in records:
             change = crdtmem.inbox.decode(data)
-            if change.seq <= (self.state.sessions[change.session].seq if change.session in self.state.sessions else 0):
+            if change.seq <= (state.sessions[change.session].seq if change.session in state.sessions else 0):
                 known.append(change)
-        got = real(self, records, sender)
+        got = real(document, records, sender)
         for change in known:
-            self.state.apply(change)
+            state.apply(change)
         return got
 
     return receive
@@ -879,14 +882,14 @@ def lends_before_what_it_rests_on(real):
     return lambda self, id: True
 
 
-@bug((Document, "settle_owed"))
+@bug((crdtmem.owed, "_settle"))
 def checkpoint_believed_for_ever(real):
     """Once its history is here, what the checkpoint showed still counts."""
 
-    def settle(self, fresh, *, base_lasts):
-        self.owed.forget()
-        self.owed = None
-        self.state.resumed_over(self.log)
+    def settle(document, fresh, *, base_lasts):
+        document.owed.forget()
+        document.owed = None
+        document.state.resumed_over(document.log)
         return True
 
     return settle

@@ -8,6 +8,7 @@ import pytest
 
 from crdtmem import Identity, Memory, MemoryStore, Replica, Rules, StoreError
 from crdtmem.feed import Feed
+from crdtmem.owed import owe_again
 from crdtmem.sync.access import TOGETHER, Grant
 from crdtmem.sync.frames import Changes, Have, History, Offer, Older, Piece, Shut, Take, decode, encode
 from crdtmem.sync.handing import PIECE
@@ -540,7 +541,7 @@ def test_history_that_is_let_go_of_while_it_is_sent_arrives_in_the_end() -> None
             for data in link.session.data_to_send():
                 wire.ends[1 - n].hub.receive(wire.links[1 - n], data)
     assert bob._document.owed is not None
-    bob._document.owe_again(bob._document.owed)
+    owe_again(bob._document, bob._document.owed)
     b.hub.whole = prove
     wire.run()
     for now in range(1, 10):

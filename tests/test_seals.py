@@ -18,6 +18,7 @@ from crdtmem.change import decode
 from crdtmem.feed import Feed
 from crdtmem.identity import Identity, verify
 from crdtmem.inbox import SEAL_EVERY
+from crdtmem.receiving import put_back
 from crdtmem.store import Log
 from tests.crew import SCOPE, Unwilling
 
@@ -218,7 +219,7 @@ def test_what_was_taken_out_of_the_log_is_not_handed_out() -> None:
     document = memory._document
     [change] = [record.change for record in document.log.records()]
     assert feed.read(0, 1).records != ()
-    document._put_back([change], "bob")
+    put_back(document, [change], "bob")
     assert feed.read(0, 1) == (1, ())
 
 
