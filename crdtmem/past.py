@@ -233,11 +233,9 @@ class PastState:
 
     def _pruned(self, at: At, unit: Unit, owner: Any) -> bool:
         """Whether pruned changes had deleted a unit; the audit does not know them any more."""
-        if self._log.place_of(*owner._id[:2]) is not None:
-            return False  # they came before it
-        if self.now.pruned.owed:
+        if self.now.pruned.owed and self._log.place_of(*owner._id[:2]) is None:
             raise StoreError("the history this asks for is still on its way from a peer")
-        return unit in self._buried(at)
+        return bool(self.now.pruned.hash(*owner._id[:2])) and unit in self._buried(at)
 
     def _buried(self, at: At) -> set[Unit]:
         """The units of a field that pruned changes deleted: they had been made in whatever version can be asked for."""
