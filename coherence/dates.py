@@ -33,8 +33,8 @@ def dated(tokens: list[Token]) -> Iterator[Token]:
             yield token
         else:
             last = tokens[at + size - 1]
-            if before is not None and before.word in _PARTS and found[1] - found[0] > 99:
-                found = _part(found, _PARTS.index(before.word))
+            if before is not None and before.word in PARTS and found[1] - found[0] > 99:
+                found = _part(found, PARTS.index(before.word))
             spoken = " ".join([part.word for part in tokens[at : at + size]])
             yield Token(_shown(found), DATE, spoken, token.sentence, None, found, last.after)
         at += size
@@ -85,13 +85,14 @@ def _is_year(word: str) -> bool:
 
 
 _APART = ("(", ",", ";", ".")
-_PARTS = ("early", "mid", "late")
+PARTS = ("early", "mid", "late")
 
 
 def _part(days: tuple[int, int], third: int) -> tuple[int, int]:
-    """The early, middle or late part of an interval of years, generously: thirds that overlap nowhere."""
-    size = (days[1] - days[0] + 1) / 3
-    return (int(days[0] + third * size), int(days[0] + (third + 1) * size) - 1)
+    """The early, middle or late third of an interval of years; of a century a tenth more on each side."""
+    size = days[1] - days[0] + 1
+    slack = size / 10 if size > 100_000 else 0
+    return (int(days[0] + third * size / 3 - slack), int(days[0] + (third + 1) * size / 3 + slack) - 1)
 
 
 _TIMELY = PREPOSITIONS | {"the", "circa", "early", "late", "mid"}

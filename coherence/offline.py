@@ -42,7 +42,7 @@ from crdtmem.coherence.frames import frames
 from crdtmem.coherence.lexicon import alike, exclusive, known, once, opposite, plural, state, stem
 from crdtmem.coherence.slots import kinds, order, slots
 from crdtmem.coherence.statement import Statement, among, statement
-from crdtmem.coherence.tokens import DATE, LINK, NAME, NOT, NUMBER, WORD
+from crdtmem.coherence.tokens import DATE, LINK, NAME, NOT, NUMBER, WORD, Token
 
 CONTRADICTION, SUPERSEDED, DUPLICATE = "contradiction", "superseded", "duplicate"
 REFINEMENT, OPINION, UNRELATED, UNSURE = "refinement", "opinion", "unrelated", "unsure"
@@ -166,8 +166,8 @@ def judged(mine: Read, theirs: Read) -> Verdict:
 
 
 def _firmer(found: Verdict, mine: Read, theirs: Read, near: float) -> Verdict:
-    """What is suspected of the whole may be certain of a part."""
-    if found.tier != SUSPECT:
+    """What is suspected of the whole, or seems fine as a whole, may be certain of a part."""
+    if found.tier == CERTAIN:
         return found
     other = _weighed(mine, theirs, near)
     return other if other.tier == CERTAIN else found
@@ -325,5 +325,10 @@ def _claimed(mine: Statement, theirs: Statement) -> Verdict:
 
 def _othertime(mine: Statement, theirs: Statement) -> bool:
     """Whether each says when, and the times are different."""
-    a, b = (([t for t in said.tokens if t.kind == DATE]) for said in (mine, theirs))
+    a, b = (_times(said.tokens) for said in (mine, theirs))
     return bool(a and b) and all(differ(DATE, [x], [y]) for x in a for y in b)
+
+
+def _times(tokens: Sequence[Token]) -> list[Token]:
+    """The dates at which something is so; what is so since then is so now."""
+    return [t for at, t in enumerate(tokens) if t.kind == DATE and not (at and tokens[at - 1].word == "since")]

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
+from crdtmem.coherence.dates import PARTS
 from crdtmem.coherence.lexicon import APPROXIMATE, AT_LEAST, AT_MOST, BE, PREPOSITIONS, SCOPES, events, stem
 from crdtmem.coherence.statement import Statement, among
 from crdtmem.coherence.tokens import DATE, LINK, NAME, NOT, NUMBER, WORD, Token
@@ -18,7 +19,7 @@ from crdtmem.coherence.tokens import DATE, LINK, NAME, NOT, NUMBER, WORD, Token
 REACH = 5  # content words on each side that are the context of a value
 SLOTS = 40  # of one statement: two of them are compared slot by slot
 FAR = 20  # tokens on each side within which they are looked for
-HOW_EXACT = APPROXIMATE | AT_LEAST | AT_MOST  # they govern nothing: "a capacity of about 300"
+HOW_EXACT = APPROXIMATE | AT_LEAST | AT_MOST | {*PARTS}  # they govern nothing: "a capacity of about 300"
 _IS = "="  # "the architect is Ann Lee", "its architect, Ann Lee", "a limit of 30", "limit 30"
 WHOSE = ("her", "his", "its", "my", "our", "their", "whose", "your")
 _ON = ("and", "or")
