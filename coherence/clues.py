@@ -92,6 +92,15 @@ def _bounded_apart(a: Quantity, b: Quantity) -> bool:
     return a.low == b.low == -inf and abs(a.high - b.high) > 0.05 * max(abs(a.high), abs(b.high))
 
 
+def barely(one: Token, other: Token) -> bool:
+    """Whether two numbers are limits that may both hold: "over 20" and "over 30", but not "over 20" and "over 90"."""
+    a, b = one.quantity, other.quantity
+    if a is None or b is None or not _bounded_apart(a, b):
+        return False
+    low, high = sorted((a.low, b.low) if a.high == inf else (a.high, b.high))
+    return high <= 2 * low
+
+
 def share(said: Statement) -> str:
     """Of how many a statement is meant to hold: all, none or part of them; or nothing is said.
 
@@ -176,7 +185,7 @@ def _surely_apart(one: Slot, other: Slot) -> bool:
     """Whether two values that differ cannot be the same less exactly: "over 20" and "over 30", Leeds and England."""
     a, b = one.value[0], other.value[0]
     if one.kind == NUMBER:
-        return not _bounded_apart(a.quantity, b.quantity)  # type: ignore[arg-type]
+        return not barely(a, b)
     if one.kind != NAME:
         return True
     if any(kindred(x.stem, y.stem) for x in one.value for y in other.value) or a.word.isalpha() != b.word.isalpha():

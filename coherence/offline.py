@@ -40,9 +40,11 @@ from crdtmem.coherence.degrees import degrees
 from crdtmem.coherence.framed import by_frames
 from crdtmem.coherence.frames import frames
 from crdtmem.coherence.lexicon import alike, exclusive, known, once, opposite, plural, state, stem
+from crdtmem.coherence.most import most
 from crdtmem.coherence.slots import kinds, order, slots
 from crdtmem.coherence.statement import Statement, among, statement
 from crdtmem.coherence.tokens import DATE, LINK, NAME, NOT, NUMBER, WORD, Token
+from crdtmem.coherence.wholes import wholes
 
 CONTRADICTION, SUPERSEDED, DUPLICATE = "contradiction", "superseded", "duplicate"
 REFINEMENT, OPINION, UNRELATED, UNSURE = "refinement", "opinion", "unrelated", "unsure"
@@ -125,7 +127,7 @@ def read(text: str) -> Read:
     return Read(
         said,
         slots(said),
-        frames(said.tokens),
+        frames(said.tokens) + most(said.tokens) + wholes(said.tokens),
         degrees(said.tokens),
         kinds(said),
         words,
