@@ -191,9 +191,16 @@ def _surely_apart(one: Slot, other: Slot) -> bool:
     if any(kindred(x.stem, y.stem) for x in one.value for y in other.value) or a.word.isalpha() != b.word.isalpha():
         return False
     placed = one.link == other.link and one.link in _PLACES
-    if placed and not (one.rest or other.rest) and (wide(a.stem) or wide(b.stem)):
-        return exclusive(a.stem, b.stem)  # of two countries; a town may lie in the country
-    return not placed or bool(one.rest) == bool(other.rest)
+    if placed and not (one.rest and other.rest):
+        return _lands_apart(one, other) if wide(a.stem) or wide(b.stem) else not (one.rest or other.rest)
+    return True
+
+
+def _lands_apart(one: Slot, other: Slot) -> bool:
+    """Whether two countries or states are named, and not a town that may lie in the country."""
+    a, b = ((slot.rest or {token.stem for token in slot.value}) for slot in (one, other))
+    single = len(one.value) == 1 or bool(one.rest), len(other.value) == 1 or bool(other.rest)
+    return all(single) and any(exclusive(x, y) for x in a for y in b)
 
 
 _PLACES = ("in", "at", "near", "on")

@@ -189,11 +189,14 @@ engineering legal support operations logistics; revenue profit expense tax debt 
 nitrogen carbon sulfur; solar wind nuclear coal gas oil hydro; doric ionic corinthian tuscan; federal gothic victorian
 georgian baroque renaissance colonial neoclassical romanesque italianate; two-story three-story one-story; draft open
 pending approved rejected closed merged cancelled shipped delivered refunded paid unpaid; low medium high critical;
-small medium large; true false; yes no
+small medium large; true false; yes no; positive negative mixed neutral; alabama alaska arizona arkansas california
+colorado connecticut delaware florida hawaii idaho illinois indiana iowa kansas kentucky louisiana maine maryland
+massachusetts michigan minnesota mississippi missouri montana nebraska nevada ohio oklahoma oregon pennsylvania
+tennessee texas utah vermont virginia wisconsin wyoming
 """
 
 # One of each kind of places in which others lie.
-WIDE = "europe france"
+WIDE = "europe france ohio"
 
 ALIKE = """
 increase rise grow climb gain surge jump augment growth expand boost raise; decrease fall fell fallen shrank shrunk
@@ -234,7 +237,8 @@ frequently regularly commonly; currently presently now; previous prior former ea
 subsequent next later; next upcoming coming forthcoming; first initial opening; last final closing; whole entire
 complete full total; remainder rest; lack absence shortage; benefit advantage merit; value worth; price cost fee;
 amount quantity sum; number figure; high elevated; higher superior greater; fall autumn; place location site spot
-venue; area region zone district territory; region part section; city town; road street; country nation state; people individual person;
+venue; area region zone district territory; region part section; city town; road street; country nation state; people
+individual person;
 team group crew squad; boss manager supervisor; friend buddy pal mate; meet gather assemble; meeting gathering
 session; join enroll enrol register sign; register enroll sign; trip journey travel voyage; car automobile vehicle;
 shop store; picture image photo photograph; beautiful pretty lovely gorgeous; smart clever intelligent bright; angry
