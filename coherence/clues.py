@@ -172,9 +172,7 @@ def _single(one: Slot, other: Slot, heads: frozenset[str]) -> bool:
         return False
     if one.kind == NAME and one.link == other.link == "by" and not heads.isdisjoint(makers()):
         return True  # of several makers one would be named on both sides
-    if one.listed or other.listed:
-        return False
-    if (one.within or other.within) and len((one.context & other.context) - heads) < 2:
+    if one.listed or other.listed or one.within or other.within:
         return False
     if one.kind == NUMBER and one.noun != "ago":
         return one.scope == other.scope and not heads.isdisjoint(measures())

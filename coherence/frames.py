@@ -27,6 +27,7 @@ from crdtmem.coherence.lexicon import (
     events,
     known,
     lasting,
+    stem,
 )
 from crdtmem.coherence.slots import WHOSE, goes_on
 from crdtmem.coherence.tokens import DATE, LINK, NAME, NOT, NUMBER, WORD, Token
@@ -126,8 +127,12 @@ def _aged(tokens: tuple[Token, ...], at: int) -> Iterator[Frame]:
     start = at - 1 - (tokens[at - 1].word == "the")
     if start < 1 or tokens[start].word != "at" or here >= len(tokens) or tokens[here].kind != NUMBER:
         return
+    while start and tokens[start - 1].kind != WORD and inside(tokens, at, start - 1):
+        start -= 1
     event = tokens[start - 1]
-    if event.stem in events() and event.sentence == tokens[at].sentence:
+    if event.word == "away" and start > 1 and tokens[start - 2].word == "passed":
+        event = event._replace(stem=stem("died"))
+    if start and event.stem in events() and event.sentence == tokens[at].sentence:
         yield Frame(NUMBER, ("aged", stems([event])), (tokens[here],))
 
 
@@ -208,8 +213,14 @@ def _office(tokens: tuple[Token, ...], at: int) -> Iterator[Frame]:
     here = at + 1 + (at + 1 < len(tokens) and tokens[at + 1].word == "as")
     if here >= len(tokens) or tokens[here].word not in ("a", "an") or _denied(tokens, at):
         return
-    roles, when = _roles(tokens, here), _date(tokens, here, at)
-    where = [t for t in tokens[here : at + FAR] if t.kind == NAME and t.sentence == tokens[at].sentence]
+    roles = _roles(tokens, here)
+    where: list[Token] = []
+    while inside(tokens, here, at) and (tokens[here].word not in BREAKS or tokens[here].word == "and"):
+        where += [tokens[here]] * (tokens[here].kind == NAME)
+        if tokens[here].kind == DATE or tokens[here].after:
+            break
+        here += 1
+    when = dated(tokens[here]) if inside(tokens, here, at) and tokens[here].kind == DATE else ()
     if roles and when and where and not any(role.word in TRADES for role in roles):
         yield Frame(WORD, (tokens[at].word, stems((*where, *when))), roles)
 

@@ -69,7 +69,7 @@ def _superlative(token: Token) -> bool:
 def _rank(tokens: tuple[Token, ...], at: int) -> Iterator[Frame]:
     """What place a thing has: "is the second largest city in Umbria"."""
     here = at + 2
-    if not inside(tokens, here + 1, at) or tokens[at + 1].word != "the" or tokens[at - 1].word in BREAKS:
+    if not (at and inside(tokens, here + 1, at)) or tokens[at + 1].word != "the" or tokens[at - 1].word in BREAKS:
         return
     ordinal = tokens[here].word in _ORDINALS or (tokens[here].kind == NUMBER and tokens[here].stem.endswith("place"))
     value = tokens[here]

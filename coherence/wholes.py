@@ -20,6 +20,7 @@ LIST = "list"  # names told as a list: two of them clash if most is shared and e
 ENOUGH = 4  # names that make a list
 _PARTED = ("divided", "organised", "organized", "separated", "split", "subdivided")
 _MADE = ("composed", "comprised", "consist", "consisted", "consists", "made")
+_AREA = ("acres", "hectares", "square")
 _WHICH = ("and", "but", "or", "that", "which", "who", "whose")
 
 
@@ -56,8 +57,8 @@ def _counted(tokens: tuple[Token, ...], start: int, at: int) -> Iterator[Frame]:
     if any(t.after or t.word in _WHICH for t in tokens[start:at]) or not inside(tokens, here, at):
         return
     if tokens[here].word == link and inside(tokens, here + 1, at) and tokens[here + 1].kind == NUMBER:
-        number, parts = tokens[here + 1], _words(tokens, here + 2)
-        if parts and not number.after and number.quantity is not None and not number.quantity.unit:
+        number, parts = tokens[here + 1], () if tokens[here + 1].after else _words(tokens, here + 2)
+        if parts and number.quantity is not None and not number.quantity.unit:
             yield Frame(NUMBER, ("parts", stems(parts)), (number,))
 
 
@@ -69,8 +70,8 @@ def _covered(tokens: tuple[Token, ...], at: int) -> Iterator[Frame]:
     while inside(tokens, here, at) and (tokens[here].kind == LINK or tokens[here].word in ("approximately", "area")):
         here += 1
     if of and inside(tokens, here, at) and tokens[here].kind == NUMBER:
-        unit = _words(tokens, here + 1)[:2]
-        if unit and not tokens[here].after:
+        unit = () if tokens[here].after else _words(tokens, here + 1)[:2]
+        if unit and unit[0].word in _AREA:
             yield Frame(NUMBER, ("covers", stems((*of, *unit))), (tokens[here],))
 
 
@@ -96,7 +97,9 @@ def _end(tokens: tuple[Token, ...], at: int) -> int:
 
 def _joins(tokens: tuple[Token, ...], here: int) -> bool:
     """Whether a list goes on over this "and"."""
-    more = here + 1 < len(tokens) and tokens[here + 1].kind == NAME and tokens[here + 1].sentence == tokens[here].sentence
+    more = (
+        here + 1 < len(tokens) and tokens[here + 1].kind == NAME and tokens[here + 1].sentence == tokens[here].sentence
+    )
     return tokens[here].word in ("and", "or") and more
 
 
@@ -107,7 +110,9 @@ def _listed(tokens: tuple[Token, ...], start: int, at: int, end: int) -> Iterato
     if commas < ENOUGH - 2 or len(named) < ENOUGH or among(tokens[start:end]):
         return
     here = at - 1
-    while here > start and (tokens[here].word == "the" or (tokens[here].kind == WORD and tokens[here - 1].word == "the")):
+    while here > start and (
+        tokens[here].word == "the" or (tokens[here].kind == WORD and tokens[here - 1].word == "the")
+    ):
         here -= 1
     link = tokens[here].word if here >= start and tokens[here].word in PREPOSITIONS else ""
     here -= bool(link)
