@@ -168,8 +168,8 @@ def judged(mine: Read, theirs: Read) -> Verdict:
 
 
 def _firmer(found: Verdict, mine: Read, theirs: Read, near: float) -> Verdict:
-    """What is suspected of the whole, or seems fine as a whole, may be certain of a part."""
-    if found.tier == CERTAIN:
+    """What is suspected of the whole may be certain of a part."""
+    if found.tier != SUSPECT:
         return found
     other = _weighed(mine, theirs, near)
     return other if other.tier == CERTAIN else found
