@@ -17,7 +17,6 @@ from crdtmem.coherence.statement import among
 from crdtmem.coherence.tokens import LINK, NAME, NUMBER, WORD, Token
 
 LIST = "list"  # names told as a list: two of them clash if most is shared and each has something else
-ENOUGH = 4  # names that make a list
 _PARTED = ("divided", "organised", "organized", "separated", "split", "subdivided")
 _MADE = ("composed", "comprised", "consist", "consisted", "consists", "made")
 _AREA = ("acres", "hectares", "square")
@@ -97,22 +96,20 @@ def _end(tokens: tuple[Token, ...], at: int) -> int:
 
 def _joins(tokens: tuple[Token, ...], here: int) -> bool:
     """Whether a list goes on over this "and"."""
-    more = (
-        here + 1 < len(tokens) and tokens[here + 1].kind == NAME and tokens[here + 1].sentence == tokens[here].sentence
+    after = tokens[here + 1 : here + 2]
+    return tokens[here].word in ("and", "or") and any(
+        token.kind == NAME and token.sentence == tokens[here].sentence for token in after
     )
-    return tokens[here].word in ("and", "or") and more
 
 
 def _listed(tokens: tuple[Token, ...], start: int, at: int, end: int) -> Iterator[Frame]:
     """The names of a list behind a verb, if it is meant to name all."""
     named = [token for token in tokens[at:end] if token.kind == NAME]
     commas = sum(["," in token.after for token in named])
-    if commas < ENOUGH - 2 or len(named) < ENOUGH or among(tokens[start:end]):
+    if commas < 2 or among([token for token in tokens if token.sentence == tokens[at].sentence]):
         return
     here = at - 1
-    while here > start and (
-        tokens[here].word == "the" or (tokens[here].kind == WORD and tokens[here - 1].word == "the")
-    ):
+    while here > start and "the" in (tokens[here].word, tokens[here - 1].word):
         here -= 1
     link = tokens[here].word if here >= start and tokens[here].word in PREPOSITIONS else ""
     here -= bool(link)
