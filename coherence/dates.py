@@ -90,9 +90,10 @@ PARTS = ("early", "mid", "late")
 
 def _part(days: tuple[int, int], third: int) -> tuple[int, int]:
     """The early, middle or late third of an interval of years; of a century a tenth more on each side."""
-    size = days[1] - days[0] + 1
+    low, high = days
+    size = high - low + 1
     slack = size / 10 if size > 100_000 else 0
-    return (int(days[0] + third * size / 3 - slack), int(days[0] + (third + 1) * size / 3 + slack) - 1)
+    return max(low, int(low + third * size / 3 - slack)), min(high, int(low + (third + 1) * size / 3 + slack) - 1)
 
 
 _TIMELY = PREPOSITIONS | {"the", "circa", "early", "late", "mid"}

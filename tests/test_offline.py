@@ -87,6 +87,7 @@ SURE = [
     ("At Kyoto University, Ann earned a degree in law.", "Ann earned a degree in botany from Kyoto University."),
     ('She made her stage debut in "Medea" in 1988.', "She made her stage debut in 1994."),
     ("The mill was built in the early 1800s.", "The mill was built in 1871."),
+    ("Ann began her singing career in the early 1990s.", "Ann began her singing career in the early 2000s."),
     ("His wife, Ann Lee, has been ill since 2005.", "His wife is Cora Smith since 2016."),
     ("It was a school until 1931, when it was sold to the Reed family.", "It was sold to the Reed family in 1907."),
     ("She published Deep Water in 1961.", '"Deep Water" was published in 1967.'),
