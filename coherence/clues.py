@@ -97,8 +97,8 @@ def barely(one: Token, other: Token) -> bool:
     a, b = one.quantity, other.quantity
     if a is None or b is None or not _bounded_apart(a, b):
         return False
-    low, high = sorted((a.low, b.low) if a.high == inf else (a.high, b.high))
-    return high <= 2 * low
+    less, more = sorted(map(abs, (a.low, b.low) if a.high == inf else (a.high, b.high)))
+    return more <= 2 * less
 
 
 def share(said: Statement) -> str:

@@ -1,11 +1,12 @@
 """Frames: turns of phrase that have room for one value by their grammar, whatever they are about.
 
-1. How something long begins: "she began her career as a nurse", "in 1990".
+1. How something long begins: "she began her career as a nurse", "in 1990"; at which age one died.
 2. When something passed between two who are named: "sold to Acme", "joined Acme", "left Acme".
-3. When a work came out, or came to its end: "The Long Road was published in 1961".
+3. When a work came out, or came to its end: "The Long Road was published in 1961", "she published The Long Road".
 4. Since when or until when something was so: "has served on the board since 2004".
-5. Who did what stands beside a name: "Hamlet, played by Ann Lee".
-6. What one was and no longer is, against what one still is: "a former judge", "a judge who currently serves in".
+5. Who did what stands beside a name: "Hamlet, played by Ann Lee", "Ann Lee as Hamlet".
+6. As what one was taken on, by whom and in which year: "was hired as a cook at Acme in 1990".
+7. What one was and no longer is, against what one still is: "a former judge", "a judge who currently serves in".
 
 A slot (slots.py) is a value and the word that governs it; a frame is all the words around a value. Two are one place if
 these are equal, and of dates only years count: what is told by the day may happen daily. framed.py compares them.
@@ -43,7 +44,8 @@ OUT = frozenset((*_OUT, *_BY_ITSELF))
 _FORMER = ("defunct", "former", "formerly", "retired")
 _STILL = ("currently", "presently", "still")
 BREAKS = frozenset(("and", "but", "or", "that", "when", "where", "which", "while", "who", "before", "after", "until"))
-_GIVEN = ("appointed", "crowned", "elected", "employed", "hired", "named", "ordained")
+_GIVEN = ("appointed", "crowned", "elected", "employed", "hired", "ordained")
+_ONESELF = ("herself", "himself", "itself", "themselves")
 _CAST = ("actor", "actors", "cast", "featured", "features", "featuring", "starred", "starring", "stars")
 _NEAR = ("since", "until", "by", "to", "around", "circa", "about")
 
@@ -210,9 +212,12 @@ def _out(tokens: tuple[Token, ...], at: int) -> Iterator[Frame]:
 
 def _office(tokens: tuple[Token, ...], at: int) -> Iterator[Frame]:
     """As what one was taken on, by whom and in which year: "was hired as a cook at Acme in 1990"."""
-    here = at + 1 + (at + 1 < len(tokens) and tokens[at + 1].word == "as")
+    taken = at + 1 < len(tokens) and tokens[at + 1].word == "as"
+    here = at + 1 + taken
     if here >= len(tokens) or tokens[here].word not in ("a", "an") or _denied(tokens, at):
         return
+    if not taken and (not at or tokens[at - 1].word not in BE):
+        return  # "Acme hired a cook": it may have hired others
     roles = _roles(tokens, here)
     where: list[Token] = []
     while inside(tokens, here, at) and (tokens[here].word not in BREAKS or tokens[here].word == "and"):
@@ -238,7 +243,12 @@ def _cast(tokens: tuple[Token, ...], at: int) -> Iterator[Frame]:
     """Who stands beside a part: "starring Ann Lee as Viola", or with what the part is, "as Viola, a cook"."""
     who, (what, end) = named_before(tokens, at), names(tokens, at + 1, at)
     told = end < len(tokens) and tokens[end - 1].after == "," and tokens[end].word in ("a", "an")
-    if who and what and (told or any(t.word in _CAST for t in tokens if t.sentence == tokens[at].sentence)):
+    if (
+        who
+        and what
+        and what[0].word not in _ONESELF
+        and (told or any(t.word in _CAST for t in tokens if t.sentence == tokens[at].sentence))
+    ):
         yield Frame(NAME, ("played by", stems(what)), who)
 
 

@@ -189,11 +189,11 @@ def _is(tokens: tuple[Token, ...], head: int, at: int, link: str) -> bool:
 
 
 def _is_a(tokens: tuple[Token, ...], head: int) -> bool:
-    """Whether the head is what the subject is said to be: "is a wide bay in", which lies there."""
+    """Whether the head is what the subject is said to be now: "is a wide bay in", which lies there."""
     here = head
     while here > 1 and tokens[here].kind in (WORD, NAME) and not tokens[here - 1].after:
         here -= 1
-    return tokens[here].word in ("a", "an") and here > 0 and tokens[here - 1].word in BE
+    return tokens[here].word in ("a", "an") and here > 0 and tokens[here - 1].word == "is"
 
 
 def _some(tokens: tuple[Token, ...], at: int, end: int) -> bool:

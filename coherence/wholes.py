@@ -11,14 +11,15 @@ from collections.abc import Iterator
 from itertools import islice
 
 from crdtmem.coherence.frames import MOST, Frame, inside, named_before, stems
-from crdtmem.coherence.lexicon import PREPOSITIONS
+from crdtmem.coherence.lexicon import BE, PREPOSITIONS
 from crdtmem.coherence.slots import goes_on
 from crdtmem.coherence.statement import among
 from crdtmem.coherence.tokens import LINK, NAME, NUMBER, WORD, Token
 
 LIST = "list"  # names told as a list: two of them clash if most is shared and each has something else
 _PARTED = ("divided", "organised", "organized", "separated", "split", "subdivided")
-_MADE = ("composed", "comprised", "consist", "consisted", "consists", "made")
+_MADE = ("composed", "comprised", "made")
+_OF = ("consist", "consisted", "consists")
 _AREA = ("acres", "hectares", "square")
 _WHICH = ("and", "but", "or", "that", "which", "who", "whose")
 
@@ -40,7 +41,7 @@ def _wholes(tokens: tuple[Token, ...]) -> Iterator[Frame]:
     for at, token in enumerate(tokens):
         if at and token.sentence != tokens[at - 1].sentence:
             start = at
-        if token.word in _PARTED or token.word in _MADE:
+        if token.word in _OF or (at and tokens[at - 1].word in BE and token.word in (*_PARTED, *_MADE)):
             yield from _counted(tokens, start, at)
         elif token.word in ("covered", "covers"):
             yield from _covered(tokens, at)
@@ -103,7 +104,7 @@ def _joins(tokens: tuple[Token, ...], here: int) -> bool:
 
 
 def _listed(tokens: tuple[Token, ...], start: int, at: int, end: int) -> Iterator[Frame]:
-    """The names of a list behind a verb, if it is meant to name all."""
+    """The names of a list that tells what is so, not what was done once; if it is meant to name all."""
     named = [token for token in tokens[at:end] if token.kind == NAME]
     commas = sum(["," in token.after for token in named])
     if commas < 2 or among([token for token in tokens if token.sentence == tokens[at].sentence]):
@@ -113,5 +114,6 @@ def _listed(tokens: tuple[Token, ...], start: int, at: int, end: int) -> Iterato
         here -= 1
     link = tokens[here].word if here >= start and tokens[here].word in PREPOSITIONS else ""
     here -= bool(link)
-    if here >= start and tokens[here].kind == WORD and not tokens[here].after:
+    lasts = here > start and (tokens[here - 1].word in BE or tokens[here].word.endswith("s"))
+    if lasts and tokens[here].kind == WORD and not tokens[here].after:
         yield Frame(LIST, (link, stems([tokens[here]])), tuple(named))

@@ -140,6 +140,7 @@ UNSURE = {
         ("The play received mostly positive reviews.", "The play received mostly kind reviews."),
         ("It borders Rome, Ostia, Tivoli and Gaeta.", "It borders Rome, Ostia, Tivoli, Gaeta and Terni."),
         ("Ann was hired as an artist by Acme Labs in 1990.", "Ann was hired as a painter by Acme Labs in 1990."),
+        ("The capacity is over -20.", "The capacity is over -30."),
     ],
     "other things": [
         ("The report was written by Ann.", "The summary was written by Bob."),
@@ -186,6 +187,10 @@ UNSURE = {
         ("Ann knows Rome, Ostia, Tivoli and Gaeta, among others.", "Ann knows Rome, Ostia, Tivoli and Terni."),
         ("Ann met Rita, Olga, Tom and Carl.", "Ann met Rita, Bob, Dora and Emil."),
         ("The play received positive reviews.", "The play received negative reviews."),
+        ("The play stars Ann Lee as Herself.", "The play stars Cora Smith as Herself."),
+        ("Acme hired a cook in Rome in 1990.", "Acme hired a driver in Rome in 1990."),
+        ("The class split into three groups.", "The class split into five groups."),
+        ("Ann met Rita, Olga, Tom and Carl.", "Ann met Rita, Olga, Tom and Dora."),
     ],
     "other times": [
         ("The nightly job started on 3 May 2026.", "The nightly job started on 4 May 2026."),
@@ -206,6 +211,7 @@ UNSURE = {
         ("Ann was elected as a deputy for Rome in 1990.", "Ann was elected as a senator for Rome in 1994."),
         ("Ann died at the age of 81.", "Ann met Bob at the age of 40, before he died."),
         ("Ann met Bob in Rome in 1990.", "Ann met Bob in Oslo in 1994."),
+        ("Ann was a judge in Austin, Texas.", "Ann was a lawyer in Salem, Oregon."),
     ],
     "other cases": [
         ("The ticket price is 20 EUR for adults.", "The ticket price is 10 EUR for children."),
