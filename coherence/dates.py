@@ -61,8 +61,9 @@ def _from_number(tokens: list[Token], at: int, before: Token | None) -> tuple[in
     quantity = token.quantity
     assert quantity is not None
     whole = _whole(token)
-    if quantity.unit == "place" and at + 1 < len(tokens) and tokens[at + 1].word in ("century", "centuries"):
-        first = int(quantity.low - 1) * 100 + 1
+    century = quantity.unit == "place" and at + 1 < len(tokens) and tokens[at + 1].word in ("century", "centuries")
+    if century and whole is not None:  # "under the 19th century" is no time
+        first = (whole - 1) * 100 + 1
         return 2, (first * 10000, (first + 100) * 10000 - 1)
     if whole is not None and whole <= 31 and at + 1 < len(tokens) and not token.after:
         skip = 2 if tokens[at + 1].word == "of" and at + 2 < len(tokens) else 1

@@ -266,6 +266,7 @@ FINE = [
     ("Ann reviewed the plan for atlas-1.", "Ann reviewed the plan for atlas-2."),
     ("Bob has worked on films such as Jaws.", "Bob has worked on films such as Alien."),
     ("It took 2 km.", "It took 2,000 meters."),
+    ("It is over 19th century mills.", "It is under 19th century roofs."),
     ("", "x"),
 ]
 
