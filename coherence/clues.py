@@ -92,6 +92,15 @@ def _bounded_apart(a: Quantity, b: Quantity) -> bool:
     return a.low == b.low == -inf and abs(a.high - b.high) > 0.05 * max(abs(a.high), abs(b.high))
 
 
+def barely(one: Token, other: Token) -> bool:
+    """Whether two numbers are limits that may both hold: "over 20" and "over 30", but not "over 20" and "over 90"."""
+    a, b = one.quantity, other.quantity
+    if a is None or b is None or not _bounded_apart(a, b):
+        return False
+    less, more = sorted(map(abs, (a.low, b.low) if a.high == inf else (a.high, b.high)))
+    return more <= 2 * less
+
+
 def share(said: Statement) -> str:
     """Of how many a statement is meant to hold: all, none or part of them; or nothing is said.
 
@@ -163,9 +172,7 @@ def _single(one: Slot, other: Slot, heads: frozenset[str]) -> bool:
         return False
     if one.kind == NAME and one.link == other.link == "by" and not heads.isdisjoint(makers()):
         return True  # of several makers one would be named on both sides
-    if one.listed or other.listed:
-        return False
-    if (one.within or other.within) and len((one.context & other.context) - heads) < 2:
+    if one.listed or other.listed or one.within or other.within:
         return False
     if one.kind == NUMBER and one.noun != "ago":
         return one.scope == other.scope and not heads.isdisjoint(measures())
@@ -176,15 +183,22 @@ def _surely_apart(one: Slot, other: Slot) -> bool:
     """Whether two values that differ cannot be the same less exactly: "over 20" and "over 30", Leeds and England."""
     a, b = one.value[0], other.value[0]
     if one.kind == NUMBER:
-        return not _bounded_apart(a.quantity, b.quantity)  # type: ignore[arg-type]
+        return not barely(a, b)
     if one.kind != NAME:
         return True
     if any(kindred(x.stem, y.stem) for x in one.value for y in other.value) or a.word.isalpha() != b.word.isalpha():
         return False
     placed = one.link == other.link and one.link in _PLACES
-    if placed and not (one.rest or other.rest) and (wide(a.stem) or wide(b.stem)):
-        return exclusive(a.stem, b.stem)  # of two countries; a town may lie in the country
-    return not placed or bool(one.rest) == bool(other.rest)
+    if placed and not (one.rest and other.rest):
+        return _lands_apart(one, other) if wide(a.stem) or wide(b.stem) else not (one.rest or other.rest)
+    return True
+
+
+def _lands_apart(one: Slot, other: Slot) -> bool:
+    """Whether two countries or states are named, and not a town that may lie in the country."""
+    a, b = ((slot.rest or {token.stem for token in slot.value}) for slot in (one, other))
+    single = len(one.value) == 1 or bool(one.rest), len(other.value) == 1 or bool(other.rest)
+    return all(single) and any(exclusive(x, y) for x in a for y in b)
 
 
 _PLACES = ("in", "at", "near", "on")

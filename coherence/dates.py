@@ -33,8 +33,8 @@ def dated(tokens: list[Token]) -> Iterator[Token]:
             yield token
         else:
             last = tokens[at + size - 1]
-            if before is not None and before.word in _PARTS and found[1] - found[0] > 99:
-                found = _part(found, _PARTS.index(before.word))
+            if before is not None and before.word in PARTS and found[1] - found[0] > 99:
+                found = _part(found, PARTS.index(before.word))
             spoken = " ".join([part.word for part in tokens[at : at + size]])
             yield Token(_shown(found), DATE, spoken, token.sentence, None, found, last.after)
         at += size
@@ -61,8 +61,9 @@ def _from_number(tokens: list[Token], at: int, before: Token | None) -> tuple[in
     quantity = token.quantity
     assert quantity is not None
     whole = _whole(token)
-    if quantity.unit == "place" and at + 1 < len(tokens) and tokens[at + 1].word in ("century", "centuries"):
-        first = int(quantity.low - 1) * 100 + 1
+    century = quantity.unit == "place" and at + 1 < len(tokens) and tokens[at + 1].word in ("century", "centuries")
+    if century and whole is not None:  # "under the 19th century" is no time
+        first = (whole - 1) * 100 + 1
         return 2, (first * 10000, (first + 100) * 10000 - 1)
     if whole is not None and whole <= 31 and at + 1 < len(tokens) and not token.after:
         skip = 2 if tokens[at + 1].word == "of" and at + 2 < len(tokens) else 1
@@ -85,13 +86,15 @@ def _is_year(word: str) -> bool:
 
 
 _APART = ("(", ",", ";", ".")
-_PARTS = ("early", "mid", "late")
+PARTS = ("early", "mid", "late")
 
 
 def _part(days: tuple[int, int], third: int) -> tuple[int, int]:
-    """The early, middle or late part of an interval of years, generously: thirds that overlap nowhere."""
-    size = (days[1] - days[0] + 1) / 3
-    return (int(days[0] + third * size), int(days[0] + (third + 1) * size) - 1)
+    """The early, middle or late third of an interval of years; of a century a tenth more on each side."""
+    low, high = days
+    size = high - low + 1
+    slack = size / 10 if size > 100_000 else 0
+    return max(low, int(low + third * size / 3 - slack)), min(high, int(low + (third + 1) * size / 3 + slack) - 1)
 
 
 _TIMELY = PREPOSITIONS | {"the", "circa", "early", "late", "mid"}

@@ -8,21 +8,26 @@ from itertools import product
 from crdtmem.coherence.clues import (
     ENTITY,
     EXCLUSIVE,
+    NUMERIC,
     STATUS,
     TEMPORAL,
     VALUE,
     Clue,
     Read,
+    barely,
     differ,
     kindred,
     one_subject,
 )
 from crdtmem.coherence.degrees import Degree
 from crdtmem.coherence.frames import OUT, STATE, Frame
-from crdtmem.coherence.lexicon import alike
-from crdtmem.coherence.tokens import DATE, NAME, WORD, Token
+from crdtmem.coherence.lexicon import alike, exclusive, opposite
+from crdtmem.coherence.most import MAJORITY
+from crdtmem.coherence.tokens import DATE, NAME, NUMBER, WORD, Token
+from crdtmem.coherence.wholes import LIST
 
-_KINDS = {DATE: TEMPORAL, NAME: ENTITY, WORD: EXCLUSIVE, STATE: STATUS}
+_KINDS = {DATE: TEMPORAL, NAME: ENTITY, WORD: EXCLUSIVE, NUMBER: NUMERIC}
+_KINDS |= {STATE: STATUS, LIST: ENTITY, MAJORITY: EXCLUSIVE}
 
 
 def by_frames(mine: Read, theirs: Read) -> Iterator[Clue]:
@@ -40,11 +45,30 @@ def _unlike(one: Frame, other: Frame) -> bool:
     (how, what), (also, which) = one.place, other.place
     if one.kind == STATE:
         return how != also and what == which
-    in_part = one.kind == NAME or how in OUT  # who is named may be named in part
-    same = how == also and (what == which or (in_part and (what <= which or which <= what)))
+    if how != also or not _one_place(one, other):
+        return False
+    if one.kind == LIST:
+        return _other_list(_stems(one.value), _stems(other.value))
+    if one.kind == MAJORITY:
+        return any(test(one.value[0].stem, other.value[0].stem) for test in (opposite, exclusive))
     if one.kind == WORD:
-        return same and not any(_one_trade(x.stem, y.stem) for x in one.value for y in other.value)
-    return same and differ(one.kind, one.value, other.value)
+        return not any(_one_trade(x.stem, y.stem) for x in one.value for y in other.value)
+    return differ(one.kind, one.value, other.value) and not (one.kind == NUMBER and barely(*one.value, *other.value))
+
+
+def _one_place(one: Frame, other: Frame) -> bool:
+    """Whether the words around the values are the same; who is named may be named in part."""
+    (how, what), (_, which) = one.place, other.place
+    if what == which:
+        return True
+    if one.kind == NAME or how in OUT:
+        return what <= which or which <= what
+    return how == "parts" and len(what) == len(which) == 1 and alike(*what, *which)
+
+
+def _other_list(one: frozenset[str], other: frozenset[str]) -> bool:
+    """Whether two lists share most of what they name, and each names something that the other does not."""
+    return len(one & other) > max(2, len(one - other), len(other - one)) and bool(one - other and other - one)
 
 
 def _one_trade(one: str, other: str) -> bool:

@@ -1,11 +1,11 @@
 """Frames: turns of phrase that have room for one value by their grammar, whatever they are about.
 
-1. How something long begins: "she began her career as a nurse", "in 1990".
+1. How something long begins: "she began her career as a nurse", "in 1990"; at which age one died.
 2. When something passed between two who are named: "sold to Acme", "joined Acme", "left Acme".
-3. When a work came out, or came to its end: "The Long Road was published in 1961".
+3. When a work came out, or came to its end: "The Long Road was published in 1961", "she published The Long Road".
 4. Since when or until when something was so: "has served on the board since 2004".
-5. Who did what stands beside a name: "Hamlet, played by Ann Lee".
-6. What is the first of its kind: "her first film was".
+5. Who did what stands beside a name: "Hamlet, played by Ann Lee", "Ann Lee as Hamlet".
+6. As what one was taken on, by whom and in which year: "was hired as a cook at Acme in 1990".
 7. What one was and no longer is, against what one still is: "a former judge", "a judge who currently serves in".
 
 A slot (slots.py) is a value and the word that governs it; a frame is all the words around a value. Two are one place if
@@ -25,9 +25,10 @@ from crdtmem.coherence.lexicon import (
     PASSED,
     PREPOSITIONS,
     TRADES,
+    events,
     known,
     lasting,
-    once_named,
+    stem,
 )
 from crdtmem.coherence.slots import WHOSE, goes_on
 from crdtmem.coherence.tokens import DATE, LINK, NAME, NOT, NUMBER, WORD, Token
@@ -42,7 +43,10 @@ _BY_ITSELF = ("closed", "opened", "premiered")  # "was opened" and "opened"
 OUT = frozenset((*_OUT, *_BY_ITSELF))
 _FORMER = ("defunct", "former", "formerly", "retired")
 _STILL = ("currently", "presently", "still")
-_BREAKS = frozenset(("and", "but", "or", "that", "when", "where", "which", "while", "who", "before", "after", "until"))
+BREAKS = frozenset(("and", "but", "or", "that", "when", "where", "which", "while", "who", "before", "after", "until"))
+_GIVEN = ("appointed", "crowned", "elected", "employed", "hired", "ordained")
+_ONESELF = ("herself", "himself", "itself", "themselves")
+_CAST = ("actor", "actors", "cast", "featured", "features", "featuring", "starred", "starring", "stars")
 _NEAR = ("since", "until", "by", "to", "around", "circa", "about")
 
 
@@ -71,31 +75,36 @@ def _frames(tokens: tuple[Token, ...]) -> Iterator[Frame]:
             yield from _turned(tokens, at)
         elif token.word in ("since", "until"):
             yield from _bounded(tokens, at)
+        elif token.word in _GIVEN:
+            yield from _office(tokens, at)
         elif token.word in PASSED:
             yield from _passed(tokens, at)
         elif token.word in OUT:
             yield from _out(tokens, at)
         elif token.word == "by" and at:
             yield from _beside(tokens, at)
+        elif token.word == "age" and at:
+            yield from _aged(tokens, at)
+        elif token.word == "as" and at:
+            yield from _cast(tokens, at)
         elif token.word in BE:
             yield from _state(tokens, at)
-            yield from _ranked(tokens, at)
 
 
 def _turned(tokens: tuple[Token, ...], at: int) -> Iterator[Frame]:
     """When, and as what, something that is long began, ended, or first came out: "made her debut for Wales in 2004"."""
     here, verb = at + 2, _TURNS[tokens[at].word]
-    if not _inside(tokens, here, at) or tokens[at + 1].word not in WHOSE or _denied(tokens, at):
+    if not inside(tokens, here, at) or tokens[at + 1].word not in WHOSE or _denied(tokens, at):
         return
-    while _inside(tokens, here, at) and tokens[here].kind == WORD and not tokens[here - 1].after:
+    while inside(tokens, here, at) and tokens[here].kind == WORD and not tokens[here - 1].after:
         here += 1
     what, last = list(tokens[at + 2 : here]), tokens[here - 1]
     if not what or not (last.stem == "debut" if verb == "made" else last.stem in lasting()):
         return
-    more = _inside(tokens, here, at) and not last.after
+    more = inside(tokens, here, at) and not last.after
     if more and verb == "made":
         what += _whom(tokens, here, at)
-    place = _stems(what)
+    place = stems(what)
     when = _opening(tokens, at) or (_date(tokens, here, at) if more else ())
     if when:
         yield Frame(DATE, (verb, place), when)
@@ -111,7 +120,22 @@ def _whom(tokens: tuple[Token, ...], here: int, at: int) -> tuple[Token, ...]:
         return ()
     for_whom, here = tokens[here].word == "for", here + 1
     here += here < len(tokens) and tokens[here].word in ("the", *WHOSE)
-    return _names(tokens, here, at)[0] or tuple(t for t in tokens[here : here + 2] if for_whom and t.kind == WORD)
+    return names(tokens, here, at)[0] or tuple(t for t in tokens[here : here + 2] if for_whom and t.kind == WORD)
+
+
+def _aged(tokens: tuple[Token, ...], at: int) -> Iterator[Frame]:
+    """At which age something happened that happens once: "died at the age of 81"."""
+    here = at + 1 + (at + 1 < len(tokens) and tokens[at + 1].word == "of")
+    start = at - 1 - (tokens[at - 1].word == "the")
+    if start < 1 or tokens[start].word != "at" or here >= len(tokens) or tokens[here].kind != NUMBER:
+        return
+    while start and tokens[start - 1].kind != WORD and inside(tokens, at, start - 1):
+        start -= 1
+    event = tokens[start - 1]
+    if event.word == "away" and start > 1 and tokens[start - 2].word == "passed":
+        event = event._replace(stem=stem("died"))
+    if start and event.stem in events() and event.sentence == tokens[at].sentence:
+        yield Frame(NUMBER, ("aged", stems([event])), (tokens[here],))
 
 
 def _roles(tokens: tuple[Token, ...], start: int) -> tuple[Token, ...]:
@@ -135,8 +159,8 @@ def _bounded(tokens: tuple[Token, ...], at: int) -> Iterator[Frame]:
         return
     when = _date(tokens, at + 1, at)
     start = at
-    while start and at - start < FAR and _inside(tokens, start - 1, at) and not tokens[start - 1].after:
-        if tokens[start - 1].word in _BREAKS:
+    while start and at - start < FAR and inside(tokens, start - 1, at) and not tokens[start - 1].after:
+        if tokens[start - 1].word in BREAKS:
             break
         start -= 1
     clause = tokens[start:at]
@@ -151,46 +175,81 @@ def _passed(tokens: tuple[Token, ...], at: int) -> Iterator[Frame]:
     if _denied(tokens, at) or tokens[at].kind != WORD or tokens[at].after:
         return
     link, here = "", at + 1
-    while _inside(tokens, here, at) and tokens[here].kind != NAME:
-        if tokens[here].kind not in (LINK, WORD) or tokens[here].after or tokens[here].word in _BREAKS:
+    while inside(tokens, here, at) and tokens[here].kind != NAME:
+        if tokens[here].kind not in (LINK, WORD) or tokens[here].after or tokens[here].word in BREAKS:
             return
         link = link or (tokens[here].word if tokens[here].word in PREPOSITIONS else "")
         here += 1
-    named, here = _names(tokens, here, at)
+    named, here = names(tokens, here, at)
     if not named:
         return
     when = _opening(tokens, at) or (() if tokens[here - 1].after else _date(tokens, here, at))
     if when:
-        yield Frame(DATE, (f"{tokens[at].word} {link}".rstrip(), _stems(named)), when)
+        yield Frame(DATE, (f"{tokens[at].word} {link}".rstrip(), stems(named)), when)
 
 
 def _out(tokens: tuple[Token, ...], at: int) -> Iterator[Frame]:
     """When a work came out, or came to its end."""
     be = bool(at) and tokens[at - 1].word in ("was", "were")
     end = at - be
+    if not be and tokens[at].word in _OUT:
+        yield from _passed(tokens, at)
     if not end or _denied(tokens, at) or not (be or tokens[at].word in _BY_ITSELF):
         return
-    named = _named_before(tokens, end) or [token for token in tokens[end - 1 : end] if token.kind == WORD]
+    named = named_before(tokens, end) or [token for token in tokens[end - 1 : end] if token.kind == WORD]
     here = at + 1
     while (
-        _inside(tokens, here, at)
+        inside(tokens, here, at)
         and not tokens[at].after
         and (tokens[here].kind == LINK or tokens[here].word == "public")
     ):
         here += 1
-    direct = _inside(tokens, here, at) and tokens[here].kind == DATE and not tokens[here - 1].after
-    when = _dated(tokens[here]) if direct else _opening(tokens, at)
+    direct = inside(tokens, here, at) and tokens[here].kind == DATE and not tokens[here - 1].after
+    when = dated(tokens[here]) if direct else _opening(tokens, at)
     if named and when:
-        yield Frame(DATE, (tokens[at].word, _stems(named)), when)
+        yield Frame(DATE, (tokens[at].word, stems(named)), when)
+
+
+def _office(tokens: tuple[Token, ...], at: int) -> Iterator[Frame]:
+    """As what one was taken on, by whom and in which year: "was hired as a cook at Acme in 1990"."""
+    taken = at + 1 < len(tokens) and tokens[at + 1].word == "as"
+    here = at + 1 + taken
+    if here >= len(tokens) or tokens[here].word not in ("a", "an") or _denied(tokens, at):
+        return
+    if not taken and (not at or tokens[at - 1].word not in BE):
+        return  # "Acme hired a cook": it may have hired others
+    roles = _roles(tokens, here)
+    where: list[Token] = []
+    while inside(tokens, here, at) and (tokens[here].word not in BREAKS or tokens[here].word == "and"):
+        where += [tokens[here]] * (tokens[here].kind == NAME)
+        if tokens[here].kind == DATE or tokens[here].after:
+            break
+        here += 1
+    when = dated(tokens[here]) if inside(tokens, here, at) and tokens[here].kind == DATE else ()
+    if roles and when and where and not any(role.word in TRADES for role in roles):
+        yield Frame(WORD, (tokens[at].word, stems((*where, *when))), roles)
 
 
 def _beside(tokens: tuple[Token, ...], at: int) -> Iterator[Frame]:
     """Who did what stands beside a name: "Hamlet (played by Ann Lee)"."""
     if at < 2 or tokens[at - 1].word not in MADE_BY or not tokens[at - 2].after:
         return
-    what, who = _named_before(tokens, at - 1), _all_named(tokens, at + 1)
+    what, who = named_before(tokens, at - 1), _all_named(tokens, at + 1)
     if what and who:
-        yield Frame(NAME, (f"{tokens[at - 1].word} by", _stems(what)), who)
+        yield Frame(NAME, (f"{tokens[at - 1].word} by", stems(what)), who)
+
+
+def _cast(tokens: tuple[Token, ...], at: int) -> Iterator[Frame]:
+    """Who stands beside a part: "starring Ann Lee as Viola", or with what the part is, "as Viola, a cook"."""
+    who, (what, end) = named_before(tokens, at), names(tokens, at + 1, at)
+    told = end < len(tokens) and tokens[end - 1].after == "," and tokens[end].word in ("a", "an")
+    if (
+        who
+        and what
+        and what[0].word not in _ONESELF
+        and (told or any(t.word in _CAST for t in tokens if t.sentence == tokens[at].sentence))
+    ):
+        yield Frame(NAME, ("played by", stems(what)), who)
 
 
 def _all_named(tokens: tuple[Token, ...], here: int) -> tuple[Token, ...]:
@@ -210,7 +269,7 @@ def _state(tokens: tuple[Token, ...], at: int) -> Iterator[Frame]:
     was, here = False, at + 1
     nouns: list[tuple[Token, bool]] = []
     still = tokens[here].word in _STILL
-    while _inside(tokens, here, at) and (tokens[here].kind in (WORD, NAME) or tokens[here].word in ("a", "an", "and")):
+    while inside(tokens, here, at) and (tokens[here].kind in (WORD, NAME) or tokens[here].word in ("a", "an", "and")):
         was = (was and tokens[here].word != "and") or tokens[here].word in _FORMER
         last = here + 1 >= len(tokens) or tokens[here + 1].kind in (LINK, NOT) or tokens[here].after
         if tokens[here].kind == WORD and last:
@@ -225,35 +284,11 @@ def _state(tokens: tuple[Token, ...], at: int) -> Iterator[Frame]:
             yield Frame(STATE, ("former" if was else "still", frozenset([noun.stem])), (noun,))
 
 
-def _ranked(tokens: tuple[Token, ...], at: int) -> Iterator[Frame]:
-    """What is the first of its kind, or the most of it: "her first film was", "the tallest tower is"."""
-    start = at - 1
-    while start > max(0, at - FAR) and not tokens[start].after and not _ranks(tokens[start]):
-        start -= 1
-    if start < 1 or not _ranks(tokens[start]) or tokens[start].sentence != tokens[at].sentence:
-        return
-    link, here = "", at + 1
-    while _inside(tokens, here, at) and tokens[here].kind in (LINK, WORD) and not tokens[here].after:
-        if tokens[here].word in _BREAKS or tokens[here].word == "one":
-            return
-        link = link or (tokens[here].word if tokens[here].word in PREPOSITIONS else "")
-        here += 1
-    value = _dated(tokens[here]) if here < len(tokens) and tokens[here].kind == DATE else _names(tokens, here, at)[0]
-    if value:
-        what = _stems([token for token in tokens[start:at] if token.kind != LINK])
-        yield Frame(value[0].kind, (f"first {link}", what), value)
-
-
-def _ranks(token: Token) -> bool:
-    """Whether it says that there is one such thing."""
-    return token.word == "first" or (token.word.endswith("est") and token.stem in once_named())
-
-
-def _stems(tokens: Iterable[Token]) -> frozenset[str]:
+def stems(tokens: Iterable[Token]) -> frozenset[str]:
     return frozenset([token.stem for token in tokens])
 
 
-def _inside(tokens: tuple[Token, ...], here: int, at: int) -> bool:
+def inside(tokens: tuple[Token, ...], here: int, at: int) -> bool:
     """Whether this token is of the sentence of the verb, and near enough."""
     return here < len(tokens) and here - at <= FAR and tokens[here].sentence == tokens[at].sentence
 
@@ -263,7 +298,7 @@ def _denied(tokens: tuple[Token, ...], at: int) -> bool:
     return any(t.kind == NOT or t.word in ("again", "almost", "nearly", "to") for t in tokens[max(0, at - 3) : at])
 
 
-def _named_before(tokens: tuple[Token, ...], end: int) -> tuple[Token, ...]:
+def named_before(tokens: tuple[Token, ...], end: int) -> tuple[Token, ...]:
     """The name that ends here."""
     start = end
     while start and tokens[start - 1].kind == NAME and (start == end or not tokens[start - 1].after.strip(".")):
@@ -273,10 +308,10 @@ def _named_before(tokens: tuple[Token, ...], end: int) -> tuple[Token, ...]:
     return tokens[start:end]
 
 
-def _names(tokens: tuple[Token, ...], here: int, at: int) -> tuple[tuple[Token, ...], int]:
+def names(tokens: tuple[Token, ...], here: int, at: int) -> tuple[tuple[Token, ...], int]:
     """The name that stands here, with what is of it ("University of Bonn"), and where it ends."""
     found: list[Token] = []
-    while _inside(tokens, here, at) and (tokens[here].kind == NAME or (found and goes_on(tokens, here))):
+    while inside(tokens, here, at) and (tokens[here].kind == NAME or (found and goes_on(tokens, here))):
         if tokens[here].kind == NAME:
             found.append(tokens[here])
         here += 1
@@ -287,31 +322,34 @@ def _names(tokens: tuple[Token, ...], here: int, at: int) -> tuple[tuple[Token, 
 
 def _date(tokens: tuple[Token, ...], here: int, at: int) -> tuple[Token, ...]:
     """The date of this verb, where little stands between."""
-    while _inside(tokens, here, at):
+    while inside(tokens, here, at):
         token = tokens[here]
         if token.kind == DATE:
-            return _dated(token)
-        if token.kind in (NOT, NUMBER) or token.after or token.word in _BREAKS or token.word in _NEAR:
+            return dated(token)
+        if token.kind in (NOT, NUMBER) or token.after or token.word in BREAKS or token.word in _NEAR:
             return ()
         here += 1
     return ()
 
 
 def _opening(tokens: tuple[Token, ...], at: int) -> tuple[Token, ...]:
-    """The date that opens the sentence of this verb: "In 1907, the house was"."""
+    """The date before this verb: "In 1907, the house was", "until 1907, when the house was"."""
     start = at
     while start > max(0, at - FAR) and tokens[start - 1].sentence == tokens[at].sentence:
         start -= 1
     before = tokens[start:at]
+    when = next((n for n, token in enumerate(before) if n and token.word == "when"), 0)
+    if when and before[when - 1].kind == DATE and not any(t.after or t.word in BREAKS for t in before[when + 1 :]):
+        return dated(before[when - 1])
     first = next((n for n, token in enumerate(before[:4]) if token.kind == DATE), None)
     if first is None or before[0].word not in ("in", "on"):
         return ()
     rest = before[first + 1 :]
-    plain = "," in before[first].after and not any(t.after or t.word in _BREAKS or t.kind == DATE for t in rest)
-    return _dated(before[first]) if plain else ()
+    plain = "," in before[first].after and not any(t.after or t.word in BREAKS or t.kind == DATE for t in rest)
+    return dated(before[first]) if plain else ()
 
 
-def _dated(token: Token) -> tuple[Token, ...]:
+def dated(token: Token) -> tuple[Token, ...]:
     """The year of a date that has one."""
     if token.days is None or token.days[0] < 10000:
         return ()

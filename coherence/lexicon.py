@@ -21,6 +21,7 @@ HEDGES, OPINIONS, UPDATES, AMONG = _set(words.HEDGES), _set(words.OPINIONS), _se
 APPROXIMATE, AT_LEAST, AT_MOST = _set(words.APPROXIMATE), _set(words.AT_LEAST), _set(words.AT_MOST)
 ALL, NOTHING, PART = _set(words.ALL), _set(words.NOTHING), _set(words.PART)
 PASSED, MADE_BY, TRADES = _set(words.PASSED), _set(words.MADE_BY), _set(words.TRADES)
+MAINLY = _set(words.MAINLY)
 BE, TITLES, SCOPES = _set(words.BE), _set(words.TITLES), _set(words.SCOPES)
 AUXILIARIES = BE | _set(words.AUXILIARY)
 SCALES = {"hundred": 100, "thousand": 10**3, "k": 10**3, "dozen": 12, "billion": 10**9, "b": 10**9, "bn": 10**9}

@@ -40,9 +40,11 @@ from crdtmem.coherence.degrees import degrees
 from crdtmem.coherence.framed import by_frames
 from crdtmem.coherence.frames import frames
 from crdtmem.coherence.lexicon import alike, exclusive, known, once, opposite, plural, state, stem
+from crdtmem.coherence.most import most
 from crdtmem.coherence.slots import kinds, order, slots
 from crdtmem.coherence.statement import Statement, among, statement
-from crdtmem.coherence.tokens import DATE, LINK, NAME, NOT, NUMBER, WORD
+from crdtmem.coherence.tokens import DATE, LINK, NAME, NOT, NUMBER, WORD, Token
+from crdtmem.coherence.wholes import wholes
 
 CONTRADICTION, SUPERSEDED, DUPLICATE = "contradiction", "superseded", "duplicate"
 REFINEMENT, OPINION, UNRELATED, UNSURE = "refinement", "opinion", "unrelated", "unsure"
@@ -125,7 +127,7 @@ def read(text: str) -> Read:
     return Read(
         said,
         slots(said),
-        frames(said.tokens),
+        frames(said.tokens) + most(said.tokens) + wholes(said.tokens),
         degrees(said.tokens),
         kinds(said),
         words,
@@ -325,5 +327,10 @@ def _claimed(mine: Statement, theirs: Statement) -> Verdict:
 
 def _othertime(mine: Statement, theirs: Statement) -> bool:
     """Whether each says when, and the times are different."""
-    a, b = (([t for t in said.tokens if t.kind == DATE]) for said in (mine, theirs))
+    a, b = (_times(said.tokens) for said in (mine, theirs))
     return bool(a and b) and all(differ(DATE, [x], [y]) for x in a for y in b)
+
+
+def _times(tokens: Sequence[Token]) -> list[Token]:
+    """The dates at which something is so; what is so since then is so now."""
+    return [t for at, t in enumerate(tokens) if t.kind == DATE and not (at and tokens[at - 1].word == "since")]

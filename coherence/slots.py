@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
+from crdtmem.coherence.dates import PARTS
 from crdtmem.coherence.lexicon import APPROXIMATE, AT_LEAST, AT_MOST, BE, PREPOSITIONS, SCOPES, events, stem
 from crdtmem.coherence.statement import Statement, among
 from crdtmem.coherence.tokens import DATE, LINK, NAME, NOT, NUMBER, WORD, Token
@@ -18,9 +19,10 @@ from crdtmem.coherence.tokens import DATE, LINK, NAME, NOT, NUMBER, WORD, Token
 REACH = 5  # content words on each side that are the context of a value
 SLOTS = 40  # of one statement: two of them are compared slot by slot
 FAR = 20  # tokens on each side within which they are looked for
-HOW_EXACT = APPROXIMATE | AT_LEAST | AT_MOST  # they govern nothing: "a capacity of about 300"
+HOW_EXACT = APPROXIMATE | AT_LEAST | AT_MOST | {*PARTS}  # they govern nothing: "a capacity of about 300"
 _IS = "="  # "the architect is Ann Lee", "its architect, Ann Lee", "a limit of 30", "limit 30"
 WHOSE = ("her", "his", "its", "my", "our", "their", "whose", "your")
+_LIES = frozenset([stem("located")])
 _ON = ("and", "or")
 _NEXT = BE | {"and", "but", "or", "that", "which", "who"}  # begins something else
 _WHEN = ("", "on", "at", "during", "of")  # before a date: the same as "in"
@@ -121,6 +123,8 @@ def _slot(tokens: tuple[Token, ...], at: int, end: int, start: int = 0) -> Slot:
     elif inside and _is(tokens, back, at, link):
         link = _IS
     heads = frozenset([tokens[back].stem]) if inside else _ahead(tokens, end)
+    if inside and link == "in" and token.kind == NAME and "," in token.after and _is_a(tokens, back):
+        heads |= _LIES
     noun = ""
     if token.kind == NUMBER and end < len(tokens) and tokens[end].kind == WORD and not token.after:
         noun = tokens[end].stem
@@ -182,6 +186,14 @@ def _is(tokens: tuple[Token, ...], head: int, at: int, link: str) -> bool:
     between = [token.word for token in tokens[head + 1 : at]]
     whose = head > 0 and tokens[head - 1].word in WHOSE
     return all(word in BE for word in between) and (bool(between) or whose)
+
+
+def _is_a(tokens: tuple[Token, ...], head: int) -> bool:
+    """Whether the head is what the subject is said to be now: "is a wide bay in", which lies there."""
+    here = head
+    while here > 1 and tokens[here].kind in (WORD, NAME) and not tokens[here - 1].after:
+        here -= 1
+    return tokens[here].word in ("a", "an") and here > 0 and tokens[here - 1].word == "is"
 
 
 def _some(tokens: tuple[Token, ...], at: int, end: int) -> bool:

@@ -53,7 +53,7 @@ _SPOKEN = re.compile(
     r"|(?P<minus>(?<![^\s(=:])[-\u2212](?=[$€£¥\d]))?(?P<money>[$€£¥])?(?P<digits>\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)(?P<suffix>\s?%|(?:st|nd|rd|th|[kKmMbB]n?)\b)?(?![\w])"
     r"|(?P<code>(?!(?:mid|early|late|pre|post|non)-)[^\W\d_]+(?:[-_./][^\W_]+)*?[-_#]\d[\w-]*)(?:['\u2019]s\b)?"
     r"|(?P<word>[^\W_]+(?:['\u2019][^\W_]+)*)"
-    r"|(?P<mark>[.!?;:,()=\"\u201c\u201d|\n])"
+    r"|(?P<mark>[.!?;:,()=|\n])"
 )
 _THROUGH = ("-", "\u2013")
 _WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")  # scripts written without spaces: a token a sign

@@ -189,11 +189,14 @@ engineering legal support operations logistics; revenue profit expense tax debt 
 nitrogen carbon sulfur; solar wind nuclear coal gas oil hydro; doric ionic corinthian tuscan; federal gothic victorian
 georgian baroque renaissance colonial neoclassical romanesque italianate; two-story three-story one-story; draft open
 pending approved rejected closed merged cancelled shipped delivered refunded paid unpaid; low medium high critical;
-small medium large; true false; yes no
+small medium large; true false; yes no; positive negative mixed neutral; alabama alaska arizona arkansas california
+colorado connecticut delaware florida hawaii idaho illinois indiana iowa kansas kentucky louisiana maine maryland
+massachusetts michigan minnesota mississippi missouri montana nebraska nevada ohio oklahoma oregon pennsylvania
+tennessee texas utah vermont virginia wisconsin wyoming
 """
 
 # One of each kind of places in which others lie.
-WIDE = "europe france"
+WIDE = "europe france ohio"
 
 ALIKE = """
 increase rise grow climb gain surge jump augment growth expand boost raise; decrease fall fell fallen shrank shrunk
@@ -234,7 +237,8 @@ frequently regularly commonly; currently presently now; previous prior former ea
 subsequent next later; next upcoming coming forthcoming; first initial opening; last final closing; whole entire
 complete full total; remainder rest; lack absence shortage; benefit advantage merit; value worth; price cost fee;
 amount quantity sum; number figure; high elevated; higher superior greater; fall autumn; place location site spot
-venue; area region zone district territory; city town; road street; country nation state; people individual person;
+venue; area region zone district territory; region part section; city town; road street; country nation state; people
+individual person;
 team group crew squad; boss manager supervisor; friend buddy pal mate; meet gather assemble; meeting gathering
 session; join enroll enrol register sign; register enroll sign; trip journey travel voyage; car automobile vehicle;
 shop store; picture image photo photograph; beautiful pretty lovely gorgeous; smart clever intelligent bright; angry
@@ -344,8 +348,8 @@ numerous often other others several some sometimes such variety various
 # What takes one number, one name, one time of a thing by what it means.
 MEASURES = "age area budget capacity elevation height length population price salary version weight"
 NAMED = """
-architect author brightest capital ceo currency founder highest husband largest oldest owner smallest spouse status
-tallest timezone wife
+architect author biggest brightest capital ceo currency deepest fastest founder highest husband largest longest oldest
+owner richest shortest smallest spouse status tallest timezone wife youngest
 """
 TIMED = "birth deadline death due premiere"
 # What takes one time and one place, or one name: one is born once, and a house lies in one place.
@@ -364,21 +368,24 @@ EVENTS = "born debut died dissolved established founded inaugurated incorporated
 LASTING = "apprenticeship career childhood education life reign tenure youth"
 # Trades that take in others: who began as an artist may have begun as a painter.
 TRADES = """
-academic apprentice artist assistant athlete author businessman businesswoman consultant contractor creator designer
-developer employee engineer entertainer entrepreneur executive expert freelancer intern leader manager member musician
-officer official part participant performer person player politician professional researcher scholar scientist
-specialist student teacher technician trainee volunteer worker writer
+academic apprentice artist assistant athlete author businessman businesswoman clergyman cleric consultant contractor
+creator designer developer employee engineer entertainer entrepreneur executive expert freelancer intern leader
+manager member minister musician officer official part participant performer person player politician professional
+researcher scholar scientist specialist student teacher technician trainee volunteer worker writer
 """
 # What passes between two once, as a rule, so that two years of it are one too many.
 PASSED = """
-acquired added adopted annexed bequeathed bought ceded donated inherited joined leased left married merged
-moved nationalized privatized purchased renamed sold surrendered transferred
+acquired added admitted adopted annexed bequeathed bought ceded converted donated emigrated enlisted enrolled
+immigrated inducted inherited joined leased left listed married merged moved nationalized privatized purchased
+relocated renamed sold surrendered transferred
 """
 # What stands between a name and those who did it, all of them: "Hamlet, played by".
 MADE_BY = """
 authored chaired coached composed created designed directed founded headed hosted invented led narrated painted played
 portrayed sculpted voiced written
 """
+# What says that most of what follows is so.
+MAINLY = "generally largely mainly mostly overwhelmingly predominantly primarily"
 # What stands before a name, with a full stop that ends nothing.
 TITLES = "capt col dr gen gov hon lt mr mrs ms prof rep rev sen sgt st"
 # What an author says who replaces what was true before.
