@@ -228,12 +228,8 @@ class Memory:
         if document.state.plain and not OPEN.get():
             own = about(attributes) if attributes else None
             if own is None or is_light(own):
-                lock = document.lock
-                lock.acquire()  # half the price of `with`, which every write would pay
-                try:
+                with document.lock:
                     entry = document.put(at, key, frozen, own, self._actor)
-                finally:
-                    lock.release()
                 if entry is not None:
                     return entry
         return self._write(at, put, attributes, key, frozen)
