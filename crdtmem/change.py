@@ -230,8 +230,9 @@ def compose_one(
     """
     head = encode((FORMAT, namespace, session, seq, prev, (), None, hlc, actor, None))
     item = encode((_SALTS.pop() if _SALTS else _salt(), kind, field, about, (add,), removes))
-    digest = digest_of(item)
-    whole = _blake()
+    part, whole = _blake(), _blake()
+    part.update(item)
+    digest = part.digest()
     whole.update(head + digest)
     return encode((head, (item,), b""))[:-2], whole.digest(), digest
 

@@ -325,10 +325,15 @@ class Document:
         if kind == COUNTER:
             key = id
         old = field.by_key.get(key)
-        if type(old) is tuple or field.mortal or field.notable or not state.only(id):
+        heads = state.heads
+        if type(old) is tuple or field.mortal or field.notable or not state.plain:
+            return None
+        if len(heads) > 1 or id not in heads or state.stale:  # it merges
             return None
         amount = None
-        removes: tuple[Any, ...] = () if old is None else (old._id,)
+        removes: tuple[Any, ...] = ()
+        if old is not None:
+            key, removes = old.key, (old._id,)  # the key that is there already: another of its kind only takes room
         if kind == RECORDS:
             add: tuple[Any, ...] = (frozen, None, key)
         elif kind != COUNTER:
@@ -353,9 +358,8 @@ class Document:
             self._session = None  # half of it may be on the disk: this session is never continued
             raise
         heavy = self._seals.wrote(kept)
-        entry = Entry((id, seq, 0), name, key, frozen, said, Stamp(session, seq, hlc, by), amount)
         state.follow(session, hash)
-        field.put(entry, digest, old)
+        entry: Entry = field.put((id, seq, 0), key, frozen, said, Stamp(session, seq, hlc, by), amount, digest, old)
         if heavy:
             with suppress(StoreError):  # the write is made; it is sealed with the next
                 self._seal()

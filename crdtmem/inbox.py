@@ -11,7 +11,7 @@ session stays outside, and nobody waits for it.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from typing import NamedTuple
 
 from crdtmem.change import FORMAT, MAX_SEQ, RECORDS, Change, decode, record
@@ -29,10 +29,10 @@ from crdtmem.trust import Trust
 
 MAX_WAITING = 16384
 MAX_WAITING_BYTES = 32 << 20
-SEAL_EVERY = 64
+SEAL_EVERY = 512
 _FORK = "the session has another change at this seq: altered bytes, or a fork"
 MAX_REASON = 200  # characters: what is refused is remembered, and hostile bytes may be quoted in it
-KEPT_SEAL_DISTANCE = 512  # a seal is verified, and so kept, at least this often
+KEPT_SEAL_DISTANCE = 512  # where there are seals, one is verified and kept at least this often
 
 
 SEAL_BYTES = 8 << 20  # of changes, and a writer seals at the latest
@@ -287,13 +287,7 @@ class Inbox:
                 self._drop(c.hash)
         path.reverse()
         self._session = session
-        heavy = weight > SEAL_BYTES
-        return [c if c is change or not c.seal else self._thinned(c, session, len(path), heavy=heavy) for c in path]
-
-    def _thinned(self, change: Change, session: Writer, length: int, *, heavy: bool) -> Change:
-        """A change inside a sound chain. Its seal is verified now and then, else dropped: none is kept unverified."""
-        spaced = heavy or (length > KEPT_SEAL_DISTANCE and change.seq % KEPT_SEAL_DISTANCE < SEAL_EVERY)
-        return change if spaced and verify(session.key, change.seal, change.hash) else change._replace(seal=b"")
+        return _thinned(path, session, apart=0 if weight > SEAL_BYTES else KEPT_SEAL_DISTANCE)
 
     def _break(self, path: list[Change], news: dict[bytes, Change], broken: bytes) -> None:
         """Note for each of the path what its chain waits for."""
@@ -392,6 +386,24 @@ class Inbox:
             news[change.hash] = change._replace(seal=b"")
         else:
             self._room[change.hash].change = change._replace(seal=b"")
+
+
+def _thinned(path: Sequence[Change], session: Writer, *, apart: int) -> list[Change]:
+    """A sound chain without the seals inside that are not needed. None is kept unverified.
+
+    Needed is one without which more than `apart` changes would stand under the next, wherever in its session that is:
+    so what went through any number of hands can still be handed on.
+    """
+    found = [change._replace(seal=b"") if change.seal else change for change in path]
+    last = before = -1
+    for place in [place for place, change in enumerate(path) if change.seal]:
+        if before > last and place - last > apart:
+            sealed = path[before]
+            if verify(session.key, sealed.seal, sealed.hash):
+                found[before], last = sealed, before
+        before = place
+    found[-1] = path[-1]
+    return found
 
 
 def _provable(path: Iterable[Change]) -> bool:

@@ -274,6 +274,14 @@ class Memory:
         seen = slot if type(slot) is tuple else (slot,)
         return alive(seen, document.now()) if field.mortal else seen
 
+    def _only(self, at: tuple[int, str], key: Any) -> Entry | None:
+        """The entry under a key, where it is the only one and to see that takes no open block and no clock."""
+        field: Any = None if OPEN.get() else self._document.state.fields.get(at)
+        if field is None or field.mortal:
+            return None
+        slot = field.by_key.get(key)
+        return None if type(slot) is tuple else slot
+
     def _held(self, at: tuple[int, str]) -> list[Any]:
         view: Keyed | KeyedDraft = self._view(at)
         if type(view) is Keyed and not view.mortal:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from crdtmem.change import COUNTER, RECORDS, SET, digest_of, skim
-from crdtmem.entry import Entry, Stamp
+from crdtmem.entry import Stamp
 from crdtmem.fields.keyed import Keyed
 from crdtmem.state import State
 from crdtmem.store import Record
@@ -56,7 +56,7 @@ def replay(state: State, kept: Record) -> int | None:
         amount = value if old is None else value - old._frozen
     elif removes != (() if old is None else (old._id,)):  # a sibling comes, or something else goes
         return None
-    entry = Entry((session.id, seq, 0), field.name, key, value, said, Stamp(session, seq, head.hlc, head.actor), amount)
     state.follow(session, hash)
-    field.put(entry, digest_of(item), old)
+    stamp = Stamp(session, seq, head.hlc, head.actor)
+    field.put((session.id, seq, 0), key, value, said, stamp, amount, digest_of(item), old)
     return head.hlc

@@ -328,10 +328,6 @@ class State:
         whys = [f"{parts[number].field}: {flaw}" for number, flaw in void.items()] if void else _NOTHING
         return _new(Effect, (change, stamp, added, removed, whys, fallen))
 
-    def only(self, session: bytes) -> bool:
-        """Whether a write of this session meets no rules and merges nothing: it is the only head."""
-        return self.plain and len(self.heads) == 1 and session in self.heads and not self.stale
-
     def follow(self, session: Writer, hash: bytes) -> None:
         """Note that the session, which is the one head, has gone on by one change."""
         seq = session.seq = session.seq + 1

@@ -213,6 +213,13 @@ class _MemoryLog:
     def append(self, records: Sequence[Record]) -> None:
         chains, log = self._chains, self._records
         size = len(log)
+        if len(records) == 1:
+            [record] = records
+            chain = chains.get(record[0])
+            if chain is not None and record[1] == chain.removed + len(chain.places) + 1:
+                chain.places.append(size)
+                log.append(encode(records)[1:])
+                return
         for record in records:
             chain = chains.get(record[0])
             if chain is None:

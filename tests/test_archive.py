@@ -21,7 +21,7 @@ from crdtmem.bringing import Brought, bring
 from crdtmem.change import compose, decode
 from crdtmem.errors import NamespaceError
 from crdtmem.feed import Feed
-from crdtmem.inbox import MAX_WAITING
+from crdtmem.inbox import MAX_WAITING, SEAL_EVERY
 from crdtmem.store import MemoryStore, Record
 from crdtmem.values import encode
 from tests.crew import SCOPE, Unwilling, alone, crew, exchange, tell
@@ -540,7 +540,7 @@ def test_killed_on_the_way_it_goes_on_where_it_was(tmp_path: Path, pieces: int) 
     with Replica("new", store=tmp_path / "new.db") as replica:
         memory = replica.open(SCOPE)
         held = len(memory.set("s"))
-        assert came - 64 <= held < 3000  # what waits for the next seal comes again
+        assert came - SEAL_EVERY <= held < 3000  # what waits for the next seal comes again
         assert bring(memory, tmp_path / "a").changes == 3000 - held
         assert memory.digest() == made.digest and memory.version == made.version
 

@@ -11,7 +11,7 @@ from crdtmem import Identity, Memory, MemoryStore, Peer, QuotaExceeded, Replica,
 from crdtmem.change import SET, Intro, Keyed, compose, decode, record
 from crdtmem.feed import Feed
 from crdtmem.identity import session_id
-from crdtmem.inbox import MAX_UNSEALED
+from crdtmem.inbox import KEPT_SEAL_DISTANCE, MAX_UNSEALED
 from crdtmem.ledger import ledger
 from crdtmem.quota import Pace
 from crdtmem.sync.node import LONGEST
@@ -198,6 +198,24 @@ def test_a_chain_that_no_proof_could_hold_does_not_enter() -> None:
     assert got.applied == 0 and "changes under one seal" in got.refused[-1].reason
     assert fresh("bob").receive([*bare[1:], records[-1]]).applied == 0
     assert fresh("cyd").receive(records).applied == MAX_UNSEALED + 1
+
+
+@pytest.mark.parametrize("step", [1, 70, 500, KEPT_SEAL_DISTANCE, MAX_UNSEALED])
+def test_what_went_from_hand_to_hand_still_enters(step: int) -> None:
+    """Of the seals inside a chain those stay without which too much would stand under one, wherever they are."""
+    ann, bob = fresh("ann"), fresh("bob")
+    for number in range(4 * MAX_UNSEALED):
+        ann.set("s").add(number)
+        if (number + 1) % step == 0:
+            bob.receive(ann.changes(bob.version))
+    for name in ("cyd", "dan", "eve"):
+        giver, bob = bob, fresh(name)
+        assert bob.receive(giver.changes()).refused == ()
+        assert bob.digest() == giver.digest()
+        sealed = [kept.seq for kept in bob._document.log.records() if kept.seal]
+        gaps = [b - a for a, b in zip([0, *sealed], sealed, strict=False)]
+        assert max(gaps) <= KEPT_SEAL_DISTANCE
+        assert len(gaps) <= 2 * len(ann.set("s")) // KEPT_SEAL_DISTANCE + 2  # and no more than these
 
 
 def test_a_writer_of_large_changes_seals_often_enough_to_enter_and_who_does_not_is_kept_out() -> None:

@@ -135,8 +135,8 @@ class CrdtmemStore(BaseStore):
         lasts = ttl is None or (ttl is NOT_PROVIDED and self.ttl_config is None)
         if lasts and index is None and type(value) is dict:
             where = f"{_prefix(tuple(namespace))}{key}"
-            about = self.memory._shown(self._about._at, where)
-            frozen = about[0]._frozen if len(about) == 1 else None
+            about = self.memory._only(self._about._at, where)
+            frozen = None if about is None else about._frozen
             if type(frozen) is Ext and _FIRST <= frozen.data < _LAST:  # type: ignore[operator]  # it says "made" alone
                 self.memory._put(self._items._at, where, freeze(value, [where]), {})  # what is a key there is one here
                 return

@@ -18,8 +18,8 @@ from typing import Any
 
 from crdtmem.change import COUNTER, PART_SHIFT, RECORDS, SET
 from crdtmem.change import Keyed as Part
-from crdtmem.entry import ABOUT, Entry, Stamp
-from crdtmem.values import key_of
+from crdtmem.entry import ABOUT, About, Entry, Stamp
+from crdtmem.values import Frozen, key_of
 
 _TTL = ABOUT.index("ttl")
 _MASK = 2**128 - 1
@@ -112,23 +112,40 @@ class Keyed:
                     by_key[key] = slot
         return added, gone
 
-    def put(self, entry: Entry, digest: bytes, old: Entry | None) -> None:
-        """Take in a write of ours that says nothing of others: an entry, in place of all there was under its key.
+    def put(
+        self,
+        id: tuple[bytes, int, int],
+        key: Any,
+        frozen: Frozen,
+        about: About | None,
+        stamp: Stamp,
+        amount: int | None,
+        digest: bytes,
+        old: Entry | None,
+    ) -> Entry:
+        """Take in a write that says nothing of others: an entry, in place of all there was under its key.
 
         Args:
-            entry: final but for its weight.
+            id: its id.
+            key: its key.
+            frozen: its value.
+            about: its attributes.
+            stamp: the change it is part of.
+            amount: what it adds to a counter.
             digest: the digest of its part, in which it is alone.
             old: what there was.
         """
-        weight = entry._weight = _number(digest[:16], "little")
-        self.by_id[entry._id] = entry
+        weight = _number(digest[:16], "little")
+        entry = Entry(id, self.name, key, frozen, about, stamp, amount, weight)
+        self.by_id[id] = entry
         if old is not None:
             del self.by_id[old._id]
             weight -= old._weight
-        self.by_key[entry.key] = entry
+        self.by_key[key] = entry
         self.sum += weight
-        if self.kind == COUNTER:
-            self.total += entry.extra
+        if amount is not None:
+            self.total += amount
+        return entry
 
     def resume(self, entries: Iterable[Entry]) -> None:
         """Take in entries that were live when a checkpoint was made."""
