@@ -274,7 +274,8 @@ class Inbox:
             refused.append(Refusal("its seal does not verify", change.session, change.seq))
             return []
         weight = sum([len(c.core) for c in path])
-        if (len(path) > MAX_UNSEALED or weight > MAX_UNSEALED_BYTES) and not _provable(path):
+        sound = _thinned(path[::-1], session, apart=0 if weight > SEAL_BYTES else KEPT_SEAL_DISTANCE)
+        if (len(path) > MAX_UNSEALED or weight > MAX_UNSEALED_BYTES) and not _provable(sound):
             for c in path:
                 if news.pop(c.hash, None) is None:
                     self._drop(c.hash)
@@ -285,9 +286,8 @@ class Inbox:
                 self.newer = c.format
             if news.pop(c.hash, None) is None:
                 self._drop(c.hash)
-        path.reverse()
         self._session = session
-        return _thinned(path, session, apart=0 if weight > SEAL_BYTES else KEPT_SEAL_DISTANCE)
+        return sound
 
     def _break(self, path: list[Change], news: dict[bytes, Change], broken: bytes) -> None:
         """Note for each of the path what its chain waits for."""
@@ -406,10 +406,10 @@ def _thinned(path: Sequence[Change], session: Writer, *, apart: int) -> list[Cha
     return found
 
 
-def _provable(path: Iterable[Change]) -> bool:
-    """Whether no seal of a chain, newest first, stands for more than a proof of a fork holds."""
+def _provable(path: Sequence[Change]) -> bool:
+    """Whether no seal of a chain stands for more than a proof of a fork holds."""
     run = weight = 0
-    for change in path:
+    for change in reversed(path):
         if change.seal:
             run = weight = 0
         run += 1

@@ -197,6 +197,9 @@ def test_a_chain_that_no_proof_could_hold_does_not_enter() -> None:
     got = fresh("bob").receive([*bare, records[-1]])
     assert got.applied == 0 and "changes under one seal" in got.refused[-1].reason
     assert fresh("bob").receive([*bare[1:], records[-1]]).applied == 0
+    false = [record(decode(data).core, bytes(64)) for data in records[:-1]]  # inside, nobody needs them to verify
+    got = fresh("bob").receive([*false, records[-1]])
+    assert got.applied == 0 and "changes under one seal" in got.refused[-1].reason
     assert fresh("cyd").receive(records).applied == MAX_UNSEALED + 1
 
 
