@@ -113,7 +113,7 @@ class _Examined:
             yield Sign("integrity", OK, f"whole: {some(self.log.records, 'change')} in {_bytes(self.log.size)}")
 
     def format(self) -> Iterator[Sign]:
-        newer = self.document._inbox.newer
+        newer = self.document.inbox.newer
         if newer is not None:
             says = f"changes of format {newer} have come, which this program cannot read"
             yield Sign("format", BAD, says, newer, 1, "Upgrade crdtmem here; until then this memory can only be read")

@@ -99,16 +99,16 @@ class Document:
         self._kind = state
         self.checkpoints.owner = namespace.owner
         self._identity = identity
-        self._clock = clock
+        self.clock = clock
         self._notifier = notifier
-        self._watches: list[Watch] = []
-        self._wakers: list[Callable[[], None]] = []
+        self.watches: list[Watch] = []
+        self.wakers: list[Callable[[], None]] = []
         self._moved = threading.Condition(self.lock)
-        self._waiters = 0
-        self._session: Writer | None = None
-        self._forks: dict[bytes, Fork] = {}
+        self.waiters = 0
+        self.session: Writer | None = None
+        self.forks: dict[bytes, Fork] = {}
         self._pace = Pace()
-        self._patience = 0.0  # not before this moment the stale state is tried to be made anew once more
+        self.patience = 0.0  # not before this moment the stale state is tried to be made anew once more
         self.observer: Observer | None = None
         self.kept = Kept()
         self.owed: Owed | None = None  # history that is still to come
@@ -127,35 +127,35 @@ class Document:
         sessions = self.state.sessions
         mine = self._identity.key
         sealed = {id: seq for id, seq in found.sealed.items() if id in sessions and sessions[id].key == mine}
-        self._seals = Seals(self.log, self._identity, sealed)
-        self._inbox = Inbox(self.state)
-        for fork in self._forks.values():
-            self._inbox.rivals.keep(fork)
+        self.seals = Seals(self.log, self._identity, sealed)
+        self.inbox = Inbox(self.state)
+        for fork in self.forks.values():
+            self.inbox.rivals.keep(fork)
         self._lost = tuple(
             Damage("intact, but it rests on a change that is damaged", kept.session, kept.seq) for kept in found.astray
         )
-        self._owe()
+        self.owe()
         for damage in self.log.damage:
             log.warning("%r: %s", self.namespace, damage.reason)
         if self.log.writable:
             receive(self, recovery.set_aside(self.state, self.log, found.astray, self._identity), "")
-            self._seal()
+            self.seal()
             self._recall()
 
-    def _owe(self) -> None:
+    def owe(self) -> None:
         """See what history is still to come."""
         self.owed = Owed.read(self.log, self.state)
         if self.owed is not None:
-            self._clock.saw(self.owed.hlc)
+            self.clock.saw(self.owed.hlc)
 
-    def _go_on(self) -> None:
+    def go_on(self) -> None:
         """The state has become another: our session is the one it knows, if it does."""
-        if self._session is not None:
-            self._session = self.state.sessions.get(self._session.id)
+        if self.session is not None:
+            self.session = self.state.sessions.get(self.session.id)
 
     def _resumed(self) -> recovery.Resumed:
-        self._forks = {fork.session: fork for fork in forks.kept(self.log)}
-        for fork in self._forks.values():
+        self.forks = {fork.session: fork for fork in forks.kept(self.log)}
+        for fork in self.forks.values():
             if self.log.writable:
                 self.log.cut(fork.session, fork.seq)  # the process may have died before it did
         empty = self._kind(self.namespace.digest, self.log, self.namespace.owner)
@@ -165,11 +165,11 @@ class Document:
         if found is None:
             found = (*(base.read_if_any(self.log, empty) or (empty, 0)), 0)
         self.state, place, hlc = found
-        for fork in self._forks.values():
+        for fork in self.forks.values():
             self.state.fork(fork.session, fork.seq)
         self.checkpoints.done(self.state)
-        self._clock.saw(hlc)
-        resumed = recovery.resume(self.state, self.log, place, self._clock)
+        self.clock.saw(hlc)
+        resumed = recovery.resume(self.state, self.log, place, self.clock)
         if self.state.stale and renew(self) is not None:
             self.checkpoints.soon_due()
         return resumed
@@ -193,15 +193,15 @@ class Document:
     def _holds_no_fork(self, past: State) -> bool:
         sessions = past.sessions
         return all(
-            fork.session not in sessions or sessions[fork.session].seq < fork.seq for fork in self._forks.values()
+            fork.session not in sessions or sessions[fork.session].seq < fork.seq for fork in self.forks.values()
         )
 
     def _snapshot(self) -> tuple[Snapshot, int, int]:
         """The state, the place of the last record in it, and a stamp above all in it; sealed as far as it goes."""
         with self.lock:
             self.usable()
-            self._seal()
-            return Snapshot(self.state), self.log.newest, self._clock.now()
+            self.seal()
+            return Snapshot(self.state), self.log.newest, self.clock.now()
 
     @property
     def key(self) -> bytes:
@@ -210,11 +210,11 @@ class Document:
 
     def now(self) -> float:
         """Seconds since 1970, to judge times to live by."""
-        return self._clock.wall()
+        return self.clock.wall()
 
     def stamp(self) -> int:
         """A stamp above all that is here."""
-        return self._clock.now()
+        return self.clock.now()
 
     def vouch(self, hash: bytes) -> bytes:
         """Our signature."""
@@ -238,12 +238,12 @@ class Document:
         staged: list[list[Entry]] = []
         change = None
         try:
-            if self._inbox.newer is not None:
+            if self.inbox.newer is not None:
                 raise UpgradeNeeded(
-                    f"{self.namespace!r} holds changes of format {self._inbox.newer}, written by a newer crdtmem; "
+                    f"{self.namespace!r} holds changes of format {self.inbox.newer}, written by a newer crdtmem; "
                     "upgrade this program to write (reading goes on)"
                 )
-            session, intro = (self._session, None) if self._session is not None else self._introduce()
+            session, intro = (self.session, None) if self.session is not None else self._introduce()
             seq = session.seq + 1
             parts = build(drafts, said, session, seq, staged, cites=cites)
             if not parts:
@@ -258,7 +258,7 @@ class Document:
                 session.hash,
                 () if len(self.state.heads) == 1 and session.id in self.state.heads else self._deps(session.id),
                 intro,
-                self._clock.now(),
+                self.clock.now(),
                 None if actor is self.actor or actor == self.actor else actor,
                 parts,
                 None if trust is None else trust.current,
@@ -274,22 +274,22 @@ class Document:
                 for entry in entries:
                     entry._id = None
             if change is not None:
-                self._session = None  # half of it may be on the disk: this session is never continued
+                self.session = None  # half of it may be on the disk: this session is never continued
             if observer is not None:
                 told(observer.committed, failed, started, self.state, drafts, actor, said, error)
             raise
-        heavy = self._seals.wrote(kept)
+        heavy = self.seals.wrote(kept)
         effect = self.state.apply(change, staged, self.log.newest if change.deps or intro else 0)
         if intro is not None:
-            self._session = self.state.sessions[session.id]
-            self._seals.begin(session.id)
+            self.session = self.state.sessions[session.id]
+            self.seals.begin(session.id)
         if heavy:
             with suppress(StoreError):  # the write is made; it is sealed with the next
-                self._seal()
+                self.seal()
         anew = renew(self) if self.state.stale and tired(self) else None
-        if self._waiters or self._watches:
-            self._tell((effect,), local=True, anew=anew)
-        for waker in self._wakers:
+        if self.waiters or self.watches:
+            self.tell((effect,), local=True, anew=anew)
+        for waker in self.wakers:
             waker()
         if observer is not None:
             told(observer.committed, made, started, self.state, effect, said)
@@ -310,14 +310,14 @@ class Document:
             actor: who writes it.
         """
         self.usable()
-        session, state = self._session, self.state
+        session, state = self.session, self.state
         field: Any = state.fields.get(at)
         if (
             session is None
             or field is None
-            or self._watches
+            or self.watches
             or self.observer is not None
-            or self._inbox.newer is not None
+            or self.inbox.newer is not None
         ):
             return None
         id = session.id
@@ -345,7 +345,7 @@ class Document:
                 return None
             add, removes = (frozen,), ()
         seq = session.seq + 1
-        hlc = self._clock.now()
+        hlc = self.clock.now()
         by = None if actor is self.actor or actor == self.actor else actor
         core, hash, digest = compose_one(
             state.namespace, id, seq, session.hash, hlc, by, kind, name, said, add, removes
@@ -355,17 +355,17 @@ class Document:
         try:
             self.log.append((kept,))
         except BaseException:
-            self._session = None  # half of it may be on the disk: this session is never continued
+            self.session = None  # half of it may be on the disk: this session is never continued
             raise
-        heavy = self._seals.wrote(kept)
+        heavy = self.seals.wrote(kept)
         state.follow(session, hash)
         entry: Entry = field.put((id, seq, 0), key, frozen, said, Stamp(session, seq, hlc, by), amount, digest, old)
         if heavy:
             with suppress(StoreError):  # the write is made; it is sealed with the next
-                self._seal()
-        if self._waiters:
+                self.seal()
+        if self.waiters:
             self._moved.notify_all()
-        for waker in self._wakers:
+        for waker in self.wakers:
             waker()
         if state.count >= self.checkpoints.due:
             self.checkpoints.soon()
@@ -385,12 +385,12 @@ class Document:
     def proofs(self) -> list[bytes]:
         """The records that prove which sessions were forked; they are not in the log, and go out beside it."""
         with self.lock:
-            return [data for fork in self._forks.values() for data in fork.records]
+            return [data for fork in self.forks.values() for data in fork.records]
 
     def equivocations(self) -> tuple[Equivocation, ...]:
         """The sessions that are known to have been forked."""
         found = []
-        for fork in self._forks.values():
+        for fork in self.forks.values():
             writer = self.state.sessions.get(fork.session) or introduced(decode(fork.one[0]))
             found.append(Equivocation(writer.agent, writer.key, fork.session, fork.seq))
         return tuple(found)
@@ -398,21 +398,21 @@ class Document:
     @property
     def waiting(self) -> int:
         """How many received changes wait for others."""
-        return len(self._inbox)
+        return len(self.inbox)
 
     def waits_only_from(self, sender: str) -> bool:
         """Whether all changes that wait came from this sender."""
-        return self._inbox.only_from(sender)
+        return self.inbox.only_from(sender)
 
     def late(self) -> list[tuple[bytes, int]]:
         """Of what was received last, the changes that wait for others."""
-        return self._inbox.late()
+        return self.inbox.late()
 
     def missing(self) -> tuple[tuple[bytes, int], ...]:
         """What to ask others for: what waiting changes rest on, and what was found damaged."""
         damaged = [(broken.session, broken.seq) for broken in self.log.damage if broken.session and broken.seq]
-        rivals = self._inbox.rivals
-        return tuple(sorted({*self._inbox.missing(), *damaged, *(rivals.gaps(self.state) if len(rivals) else ())}))
+        rivals = self.inbox.rivals
+        return tuple(sorted({*self.inbox.missing(), *damaged, *(rivals.gaps(self.state) if len(rivals) else ())}))
 
     def damage(self) -> tuple[Damage, ...]:
         """What was found broken in the store and is not back yet."""
@@ -430,7 +430,7 @@ class Document:
         """The records that a replica at `since` lacks, in causal order. Seals our newest change first: a flush."""
         with self.lock:
             self.usable()
-            self._seal()
+            self.seal()
             found = [kept.data for kept in asof.unseen(self, since)] + self.proofs()
             if self.observer is not None:
                 told(self.observer.sent, sum, [len(data) for data in found])
@@ -440,13 +440,13 @@ class Document:
         """Seal what we wrote, for good."""
         with self.lock:
             self.usable()
-            self._seal()
+            self.seal()
 
     def ready(self) -> int:
         """Seal what we wrote, so that `between` and `find` can hand it out; the place of the newest record."""
         with self.lock:
             self.usable()
-            self._seals.sign(self.state.sessions, self._session)
+            self.seals.sign(self.state.sessions, self.session)
             return self.log.newest
 
     def between(self, after: int, upto: int, size: int) -> tuple[tuple[Record, ...], int]:
@@ -454,7 +454,7 @@ class Document:
         with self.lock:
             found: list[Record] = []
             reached = after
-            for place, kept in self._seals.between(after, upto):
+            for place, kept in self.seals.between(after, upto):
                 size -= len(kept.core) + 72
                 if found and size < 0:
                     return tuple(found), reached
@@ -466,27 +466,27 @@ class Document:
         """One record, if it is here."""
         with self.lock:
             kept = self.log.read(session, seq)
-            return None if kept is None else self._seals.sealed(kept)
+            return None if kept is None else self.seals.sealed(kept)
 
     def wake_up(self, waker: Callable[[], None]) -> Callable[[], None]:
         """Have this called after every change of ours and every received batch, under the lock; gives what ends it."""
         with self.lock:
-            self._wakers = [*self._wakers, waker]
+            self.wakers = [*self.wakers, waker]
 
         def end() -> None:
             with self.lock:
-                self._wakers = [other for other in self._wakers if other is not waker]
+                self.wakers = [other for other in self.wakers if other is not waker]
 
         return end
 
-    def _seal(self) -> None:
+    def seal(self) -> None:
         """Seal what we wrote, for good."""
-        self._seals.seal(self.state.sessions, self._session)
+        self.seals.seal(self.state.sessions, self.session)
 
     def keep_seal(self) -> None:
         """Store the seal that is not stored yet, if there is one."""
         with self.lock:
-            self._seals.keep()
+            self.seals.keep()
 
     def refresh(self) -> bool:
         """For a reader of a log that another process writes: take in what came since; whether there was anything.
@@ -498,12 +498,12 @@ class Document:
             if self.log.writable:
                 return False
             newest, forked = self.log.newest, {fork.session for fork in forks.kept(self.log)}
-            if newest == self._read_upto and forked == self._forks.keys():
+            if newest == self._read_upto and forked == self.forks.keys():
                 return False
             before, seen = self.state.count, [self.log.place_of(*head[:2]) for head in self.state.heads.values()]
             self._read_upto = newest
-            if None not in seen and forked == self._forks.keys():
-                found = recovery.resume(self.state, self.log, max(filter(None, seen), default=0), self._clock)
+            if None not in seen and forked == self.forks.keys():
+                found = recovery.resume(self.state, self.log, max(filter(None, seen), default=0), self.clock)
                 if self.state.count > before and not found.astray and not self.state.stale:
                     return True
             self.anew += 1
@@ -521,7 +521,7 @@ class Document:
         """Block until this version is here."""
         deadline = None if timeout is None else time.monotonic() + timeout
         with self._moved:
-            self._waiters += 1
+            self.waiters += 1
             try:
                 while not self.reached(version):
                     self.usable()
@@ -533,7 +533,7 @@ class Document:
                         )
                     self._moved.wait(left)
             finally:
-                self._waiters -= 1
+                self.waiters -= 1
 
     def disown(self) -> None:
         """In a forked child: whoever holds the lock is not here to release it."""
@@ -544,7 +544,7 @@ class Document:
         """Seal what we wrote: the next replica over this store may have another key."""
         self.checkpoints.join()
         with self.checkpoints.making, self.lock:
-            self._seal()
+            self.seal()
             self.checkpoints.at_close(self.state)
 
     def wake(self) -> None:
@@ -568,21 +568,22 @@ class Document:
         with self.lock:
             self.usable()
             watch = Watch(callback, fields, self._unwatch)
-            self._watches = [*self._watches, watch]
+            self.watches = [*self.watches, watch]
             return watch
 
     def _unwatch(self, watch: Watch) -> None:
         with self.lock:
-            self._watches = [other for other in self._watches if other is not watch]
+            self.watches = [other for other in self.watches if other is not watch]
 
-    def _tell(self, effects: Sequence[Effect], *, local: bool, anew: Renewed | None = None) -> None:
-        if self._waiters:
+    def tell(self, effects: Sequence[Effect], *, local: bool, anew: Renewed | None = None) -> None:
+        """Wake who waits, and hand watchers what happened."""
+        if self.waiters:
             self._moved.notify_all()
-        if self._watches and (effects or anew is not None):
+        if self.watches and (effects or anew is not None):
             batch = (
                 anew.batch(self.state, effects, local=local) if anew is not None else _told(self.state, effects, local)
             )
-            for watch in self._watches:
+            for watch in self.watches:
                 if watch.wants(batch):
                     self._notifier.put(watch, batch)
 

@@ -165,19 +165,19 @@ def _begun_anew(document: Document, anew: Renewed, *, checkpoint: bool) -> None:
         checkpoint: whether to make one at once, because opening could not do again what was done now.
     """
     document.anew += 1
-    document._seals.moved()
+    document.seals.moved()
     document.audit.forget()
-    document._owe()
-    document._go_on()
+    document.owe()
+    document.go_on()
     document.checkpoints.done(document.state)
     if checkpoint:
         document.checkpoints.attempt()
-    waiting, document._inbox = document._inbox.held(), Inbox(document.state)
-    document._tell((), local=False, anew=anew)
+    waiting, document.inbox = document.inbox.held(), Inbox(document.state)
+    document.tell((), local=False, anew=anew)
     for sender, records in waiting.items():
         with suppress(StoreError):  # then they wait
             receive(document, records, sender)
-    for waker in document._wakers:
+    for waker in document.wakers:
         waker()
 
 

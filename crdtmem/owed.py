@@ -247,7 +247,7 @@ def _settle(document: Document, fresh: State, *, base_lasts: bool) -> bool:
     become(document.state, fresh)
     document.state.resumed_over(document.log)
     document.audit.forget()
-    document._go_on()
+    document.go_on()
     anew = came_and_went(before, tainted, document.state)
     true = anew.empty or waited
     if document.state.stale:
@@ -256,7 +256,7 @@ def _settle(document: Document, fresh: State, *, base_lasts: bool) -> bool:
     if not true:
         log.warning("%r: a checkpoint from a peer showed something else than the history behind it", document.namespace)
     if not anew.empty:
-        document._tell((), local=False, anew=anew)
+        document.tell((), local=False, anew=anew)
     with suppress(StoreError):
         receive(document, (), "")  # what waited for it
     return true
@@ -269,7 +269,7 @@ def owe_again(document: Document, owed: Owed) -> None:
             owed.let_go()
             document.anew += 1
             document.audit.forget()
-            document._owe()
+            document.owe()
 
 
 def _told(state: State) -> tuple[set[bytes], set[Any]]:

@@ -70,20 +70,20 @@ def renew(document: Document) -> Renewed | None:
         found = renewed(document.state, document.log, document.checkpoints)
     except StoreError as error:
         log.warning("%r: %s", document.namespace, error)
-        document._patience = time.monotonic() + _PATIENCE
+        document.patience = time.monotonic() + _PATIENCE
         return None
-    for fork in document._forks.values():
+    for fork in document.forks.values():
         if document.log.writable and document.log.read(fork.session, fork.seq) is not None:
             document.log.cut(fork.session, fork.seq)
-            document._seals.moved()
+            document.seals.moved()
             document.audit.forget()
-    document._go_on()
+    document.go_on()
     return found
 
 
 def tired(document: Document) -> bool:
     """Whether to try to make a stale state anew: not too often, where damage stands in the way."""
-    return document.state.stale and time.monotonic() > document._patience
+    return document.state.stale and time.monotonic() > document.patience
 
 
 def renewed(state: State, log: Log, checkpoints: Checkpoints) -> Renewed:

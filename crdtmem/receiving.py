@@ -45,9 +45,9 @@ def receive(document: Document, records: Iterable[bytes], sender: str) -> Receiv
         try:
             applied = _take_in(document, records, sender, effects, refused)
             if not applied and tired(document):  # of waiting: what it needs may be mended by now
-                document._tell((), local=False, anew=renew(document))
-            if document._inbox.rivals.news and _expose(document, refused):
-                document._inbox.again()
+                document.tell((), local=False, anew=renew(document))
+            if document.inbox.rivals.news and _expose(document, refused):
+                document.inbox.again()
                 applied += _take_in(document, (), sender, effects, refused)
         except BaseException as error:
             if observer is not None:
@@ -65,7 +65,7 @@ def _take_in(
     document: Document, records: Iterable[bytes], sender: str, effects: list[Effect], refused: list[Refusal]
 ) -> int:
     """Let in, store and apply what may enter; how many changes."""
-    changes, turned_away = document._inbox.admit(records, sender)
+    changes, turned_away = document.inbox.admit(records, sender)
     refused += turned_away
     if not changes:
         return 0
@@ -73,9 +73,9 @@ def _take_in(
     try:
         document.log.append(kept)
     except BaseException:
-        document._inbox.keep(changes, sender)
+        document.inbox.keep(changes, sender)
         raise
-    document._seals.took(kept[-1])
+    document.seals.took(kept[-1])
     applied = _apply(document, changes, effects, refused, wanted=document.observer is not None)
     if applied < len(changes):
         put_back(document, changes[applied:], sender)
@@ -84,23 +84,23 @@ def _take_in(
 
 def _expose(document: Document, refused: list[Refusal]) -> bool:
     """Where rivals prove that sessions were forked: void them from there on, and tell; whether any do."""
-    document._seal()
-    found = document._inbox.proofs(document.log, document._forks.values())
+    document.seal()
+    found = document.inbox.proofs(document.log, document.forks.values())
     for fork in found:
         writer = document.state.sessions[fork.session]
         forks.put(document.log, fork)
-        document._forks[fork.session] = fork
-        document._inbox.rivals.keep(fork)
-        document._inbox.rivals.forget(fork.session)
+        document.forks[fork.session] = fork
+        document.inbox.rivals.keep(fork)
+        document.inbox.rivals.forget(fork.session)
         document.state.fork(fork.session, fork.seq)
-        document._seals.end(fork.session)
-        if document._session is writer:
-            document._session = None
+        document.seals.end(fork.session)
+        if document.session is writer:
+            document.session = None
         refused.append(Refusal(FORKED, fork.session, fork.seq))
         log.warning("%r: %s", document.namespace, Equivocation(writer.agent, writer.key, fork.session, fork.seq))
     if found:
-        document._tell((), local=False, anew=renew(document))
-        for waker in document._wakers:
+        document.tell((), local=False, anew=renew(document))
+        for waker in document.wakers:
             waker()
     return bool(found)
 
@@ -109,14 +109,14 @@ def _apply(
     document: Document, changes: Sequence[Change], effects: list[Effect], refused: list[Refusal], *, wanted: bool
 ) -> int:
     """Apply what has been stored, and tell; return how many it were before one that cannot be judged."""
-    if not document._clock.saw(max([change.hlc for change in changes])):
+    if not document.clock.saw(max([change.hlc for change in changes])):
         for change in changes:
-            if not document._clock.saw(change.hlc):
+            if not document.clock.saw(change.hlc):
                 log.warning(
                     "a change of %s is stamped far ahead of this clock; it holds, and is not followed",
                     change.session.hex(),
                 )
-    wanted = bool(wanted or document._waiters or document._watches)
+    wanted = bool(wanted or document.waiters or document.watches)
     before = document.state.count
     apply = document.state.apply
     try:
@@ -131,8 +131,8 @@ def _apply(
     count = document.state.count
     anew = renew(document) if tired(document) else None
     if effects:
-        document._tell(effects, local=False, anew=anew)
-    for waker in document._wakers:
+        document.tell(effects, local=False, anew=anew)
+    for waker in document.wakers:
         waker()
     if document.state.count >= document.checkpoints.due:
         document.checkpoints.soon()
@@ -146,10 +146,10 @@ def put_back(document: Document, changes: Sequence[Change], sender: str) -> None
         first.setdefault(change.session, change.seq)
     for session, seq in first.items():
         document.log.cut(session, seq)
-    document._seals.moved()
-    document._inbox.keep(changes, sender)
+    document.seals.moved()
+    document.inbox.keep(changes, sender)
 
 
 def _received(document: Document, applied: int, refused: Sequence[Refusal]) -> Received:
-    missing = document.missing() if len(document._inbox) or document.log.damage or len(document._inbox.rivals) else ()
-    return Received(applied, len(document._inbox), tuple(refused), missing)
+    missing = document.missing() if len(document.inbox) or document.log.damage or len(document.inbox.rivals) else ()
+    return Received(applied, len(document.inbox), tuple(refused), missing)

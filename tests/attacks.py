@@ -434,7 +434,7 @@ def run(name: str, variants: int, seed: int = 1) -> str:
         slowest = max(slowest, time.monotonic() - began)
         stored += got.applied
         assert target.beliefs() == before, f"{name}: variant {number} of seed {seed} changed what is believed"
-    now = target.memory._document._clock.now()
+    now = target.memory._document.clock.now()
     assert now >> 16 < (tick() + 400) * 1000, f"{name}: the clock was dragged away"
     follower.receive(target.memory.changes())
     assert follower.digest() == target.memory.digest(), f"{name}: who follows differs"

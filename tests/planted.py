@@ -148,17 +148,30 @@ def single_write_that_replaces_nothing(real):
 def weight_of_the_replaced_kept(real):
     """What a write alone replaces still counts in the digest."""
 
-    def put(self, entry, digest, old):
-        real(self, entry, digest, old)
+    def put(self, *args):
+        *_, old = args
         self.sum += 0 if old is None else old._weight
+        return real(self, *args)
 
     return put
 
 
-@bug((State, "only"))
+@bug((Document, "put"))
 def single_write_merges_nothing(real):
     """A write alone takes no note of what others have written."""
-    return lambda self, session: self.plain
+
+    def put(self, *args):
+        state, session = self.state, self.session
+        heads = state.heads
+        if session is None or session.id not in heads:
+            return real(self, *args)
+        state.heads = {session.id: heads[session.id]}
+        try:
+            return real(self, *args)
+        finally:
+            state.heads = {**heads, **state.heads}
+
+    return put
 
 
 @bug((crdtmem.fields.register, "put_over"), (crdtmem.fields.records, "put_over"))
@@ -517,9 +530,9 @@ def tail_left_unsealed(real):
     """What was written before a crash is never sealed."""
 
     def load(self):
-        with swapped(Document, "_seal", lambda _: lambda self: None):
+        with swapped(Document, "seal", lambda _: lambda self: None):
             real(self)
-        self._seals._sealed.clear()
+        self.seals._sealed.clear()
 
     return load
 

@@ -159,7 +159,7 @@ def forked() -> Memory:
     for n in range(3):
         memory.set("s").add(n)
     document = memory._document
-    writer, hash, hlc = document._session, document._session.hash, document.stamp()  # type: ignore[union-attr]
+    writer, hash, hlc = document.session, document.session.hash, document.stamp()  # type: ignore[union-attr]
     records = memory.changes()
     branches = []
     for value in ("one", "other"):

@@ -154,7 +154,7 @@ def test_a_store_copied_while_it_ran_shows_as_a_fork() -> None:
 def test_a_newer_format_is_bad() -> None:
     memory = alone()
     assert "format" not in subjects(memory)
-    memory._document._inbox.newer = 2
+    memory._document.inbox.newer = 2
     assert seen(memory, "format") == ("bad", 2)
 
 

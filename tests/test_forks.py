@@ -37,10 +37,10 @@ def twins(store: MemoryStore | None = None) -> tuple[Memory, Memory]:
     one.set("s").add("before")
     one.text("t").append("ab")
     two = fresh("ann", store=copied(store), identity=identity)
-    session = one._document._session
+    session = one._document.session
     assert session is not None
-    two._document._session = two._document.state.sessions[session.id]
-    two._document._seals._sealed[session.id] = session.seq
+    two._document.session = two._document.state.sessions[session.id]
+    two._document.seals._sealed[session.id] = session.seq
     return one, two
 
 
@@ -198,7 +198,7 @@ def test_over_damage_it_waits_and_nothing_more_of_the_session_enters(monkeypatch
         one.set("s").add("one more")
         assert not bob.receive(one.changes()).applied
         bob.set("s").add("bob goes on")
-    bob._document._patience = 0.0
+    bob._document.patience = 0.0
     bob.receive([])
     assert not bob._document.state.stale
     assert set(bob.set("s")) == {"before", "bob goes on"}
@@ -286,7 +286,7 @@ def test_a_flood_of_rivals_is_bounded() -> None:
     for n in range(3000):
         evil.seq, evil.prev = 0, b""
         bob.receive([evil.write(evil.part(TEXT, "t", [[None, str(n)]], [], []), sealed=False)])
-    assert len(bob._document._inbox.rivals) <= 1024
+    assert len(bob._document.inbox.rivals) <= 1024
     assert not bob.equivocations
 
 

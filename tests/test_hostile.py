@@ -194,7 +194,7 @@ def test_replicas_agree_on_what_no_honest_part_says(name: str, honest: Honest) -
 )
 def test_what_names_what_nobody_wrote_waits_and_harms_nobody(part: list[Any]) -> None:
     memory, evil = alone(), Evil(random.Random(1), SCOPE.digest)
-    assert memory.receive([evil.write(evil.part(*part))]) == Received(0, 1, (), memory._document._inbox.missing())
+    assert memory.receive([evil.write(evil.part(*part))]) == Received(0, 1, (), memory._document.inbox.missing())
     memory.text("t").append("goes on")
     other = Evil(random.Random(2), SCOPE.digest)
     assert memory.receive([other.write(other.part(TEXT, "t", [[None, "others too"]], [], []))]).applied == 1

@@ -362,7 +362,7 @@ def test_the_room_is_bounded_by_count_for_each_sender(monkeypatch: pytest.Monkey
         assert bool(got.refused) == (n > 10)
     assert got.refused[0][1:] == (authors[4].session, 1)
     assert "ask for it again" in got.refused[0].reason
-    inbox = memory._document._inbox
+    inbox = memory._document.inbox
     assert sum(map(len, inbox._awaited.values())) == len(inbox) == 11
 
 
@@ -397,7 +397,7 @@ def test_sending_it_again_and_again_fills_nothing(evil: Evil) -> None:
     late = says(Evil(random.Random(9), SCOPE.digest), sealed=False)
     for _ in range(100):
         memory.receive([*records[::-1], late])
-    inbox = memory._document._inbox
+    inbox = memory._document.inbox
     assert len(inbox) == 3 and sum(map(len, inbox._awaited.values())) <= 3
 
 

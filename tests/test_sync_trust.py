@@ -258,10 +258,10 @@ def test_rules_that_come_after_the_change_that_names_them_judge_it_all_the_same(
     one.set("x").add("before")
     base = one.changes()
     two = Replica("boss", store=copied(store), identity=key, time=tick).open(one.namespace)
-    session = one._document._session
+    session = one._document.session
     assert session is not None
-    two._document._session = two._document.state.sessions[session.id]
-    two._document._seals._sealed[session.id] = session.seq
+    two._document.session = two._document.state.sessions[session.id]
+    two._document.seals._sealed[session.id] = session.seq
     one.set("x").add(1)
     two.set("x").add(2)
     again = Replica("boss", identity=key, time=tick).own(tenant="t", rules=Rules(agents=rules.agents, schema=2))

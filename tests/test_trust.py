@@ -154,7 +154,7 @@ def test_nobody_takes_another_name_or_role(crew, agent, role, why) -> None:
     liar = ann.acting_as(agent, role)
     with pytest.raises(RulesRefused, match=why):
         liar.set("s").add(1)
-    assert not ann._document.state.sessions.get(ann._document._session and ann._document._session.id)
+    assert not ann._document.state.sessions.get(ann._document.session and ann._document.session.id)
     mallory = Signer(boss.namespace, Identity(), agent if agent != "ann" else "eve", "writer" if role else None)
     got = boss.receive([mallory.write(says("x"), rules=current(boss))])
     assert "gives to another key" in got.refused[0].reason or "rules give to another" in got.refused[0].reason
@@ -623,7 +623,7 @@ def test_a_cut_over_damage_waits_until_it_is_mended(crew, monkeypatch) -> None:
     assert set(ann.set("s")) == {"first", "second"}
     ann.receive([])
     assert document.state.stale  # it was tried a moment ago
-    document._patience = 0.0
+    document.patience = 0.0
     ann.receive([])
     assert not document.state.stale
     assert ann.digest() == boss.digest()

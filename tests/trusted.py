@@ -108,13 +108,13 @@ class Realm:
     def twin(self, n: int) -> None:
         """A process is copied while it runs, with its store: both go on with one session."""
         site = self.site(n)
-        session = site.memory._document._session
+        session = site.memory._document.session
         if session is not None and len(self.sites) < 7:
             twin = Site(site.name, self.scope)
             twin.store = copied(site.store)
             twin.open()
-            twin.memory._document._session = twin.state.sessions[session.id]
-            twin.memory._document._seals._sealed[session.id] = session.seq
+            twin.memory._document.session = twin.state.sessions[session.id]
+            twin.memory._document.seals._sealed[session.id] = session.seq
             self.sites.append(twin)
 
     def forks(self) -> dict[bytes, int]:
