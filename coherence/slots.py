@@ -22,7 +22,6 @@ FAR = 20  # tokens on each side within which they are looked for
 HOW_EXACT = APPROXIMATE | AT_LEAST | AT_MOST | {*PARTS}  # they govern nothing: "a capacity of about 300"
 _IS = "="  # "the architect is Ann Lee", "its architect, Ann Lee", "a limit of 30", "limit 30"
 WHOSE = ("her", "his", "its", "my", "our", "their", "whose", "your")
-_LIES = frozenset([stem("located")])
 _ON = ("and", "or")
 _NEXT = BE | {"and", "but", "or", "that", "which", "who"}  # begins something else
 _WHEN = ("", "on", "at", "during", "of")  # before a date: the same as "in"
@@ -124,7 +123,7 @@ def _slot(tokens: tuple[Token, ...], at: int, end: int, start: int = 0) -> Slot:
         link = _IS
     heads = frozenset([tokens[back].stem]) if inside else _ahead(tokens, end)
     if inside and link == "in" and token.kind == NAME and "," in token.after and _is_a(tokens, back):
-        heads |= _LIES
+        heads |= frozenset([stem("located")])
     noun = ""
     if token.kind == NUMBER and end < len(tokens) and tokens[end].kind == WORD and not token.after:
         noun = tokens[end].stem

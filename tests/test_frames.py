@@ -1,13 +1,17 @@
 """Frames and degrees: what is read out of a text, and that any text can be read."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from crdtmem.coherence.degrees import degrees
-from crdtmem.coherence.frames import MOST, frames
+from crdtmem.coherence.frames import MOST, Frame, frames
+from crdtmem.coherence.most import most
 from crdtmem.coherence.offline import CERTAIN, judged, read
 from crdtmem.coherence.statement import statement
+from crdtmem.coherence.wholes import wholes
 
 FRAMES = [
     (
@@ -20,9 +24,14 @@ FRAMES = [
     ("Ann has worked at Acme since 3 May 2004.", [("since", "acm work", "3 may 2004")]),
     ("The hall was closed in 1990.", [("closed", "hall", "1990")]),
     ("Viola, played by Ann Lee and Bob Reed, sings.", [("played by", "viola", "ann lee bob reed")]),
-    ("Her first film was Stormy Weather.", [("first ", "film first", "stormy weather")]),
     ("She is a former judge and poet.", [("former", "judg", "judge")]),
     ("She is a judge who still sits in Rome.", [("still", "judg", "judge")]),
+]
+OTHERS = [
+    (most, "Her first film was Stormy Weather.", [("first ", "film first", "stormy weather")]),
+    (most, "Bonn is the second largest city.", [("rank", "citi largest", "second")]),
+    (most, "It got mostly positive reviews.", [("mostly", "review", "positive")]),
+    (wholes, "The town is divided into three quarters.", [("parts", "quarter", "three")]),
 ]
 NONE = [
     "She did not begin her career in 1990.",
@@ -39,6 +48,14 @@ NONE = [
 @pytest.mark.parametrize(("text", "found"), FRAMES)
 def test_a_frame_is_a_place_and_its_value(text: str, found: list[tuple[str, str, str]]) -> None:
     told = [(how, " ".join(sorted(what)), value) for _, (how, what), value in frames(statement(text).tokens)]
+    assert [(how, what, " ".join(t.word for t in value)) for how, what, value in told] == found
+
+
+@pytest.mark.parametrize(("read_by", "text", "found"), OTHERS)
+def test_so_are_the_first_the_ranks_and_the_parts(
+    read_by: Callable[..., tuple[Frame, ...]], text: str, found: list[tuple[str, str, str]]
+) -> None:
+    told = [(how, " ".join(sorted(what)), value) for _, (how, what), value in read_by(statement(text).tokens)]
     assert [(how, what, " ".join(t.word for t in value)) for how, what, value in told] == found
 
 
@@ -71,7 +88,8 @@ def test_degrees_in_the_plural_and_degrees_of_heat_are_none() -> None:
 CUES = (
     "began made debut career her his their as a an and in on since until by played sold to joined left was is are were "
     "published opened closed first tallest film former retired judge who currently still degree phd Ph.D. master's law "
-    "Ann Lee, Rome University of (Viola) 1990 2004. May 3, not again the for with from at attended , . public one"
+    "Ann Lee, Rome University of (Viola) 1990 2004. May 3, not again the for with from at attended , . public one "
+    "divided into consists three regions covers hectares largest second mostly mixed positive reviews as Leeds Kent and"
 )
 SAID = st.lists(st.sampled_from(CUES.split()), max_size=24).map(" ".join)
 
