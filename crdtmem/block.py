@@ -30,7 +30,12 @@ class Block:
         if self._memory._draft() is not None:
             raise MisuseError("a change() of this memory is open here already; put the writes in it")
         self._draft = self._memory._document.draft(self._said)
-        self._token = OPEN.set((*OPEN.get(), (self._memory, self._draft)))
+        before = OPEN.get()
+        try:
+            self._token = OPEN.set((*before, (self._memory, self._draft)))
+        except BaseException:  # Ctrl-C: nobody will end it
+            OPEN.set(before)
+            raise
         return self._memory
 
     def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:

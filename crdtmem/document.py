@@ -106,6 +106,7 @@ class Document:
         self._moved = threading.Condition(self.lock)
         self.waiters = 0
         self.session: Writer | None = None
+        self.torn = False  # whether Ctrl-C came between storing and applying, so the state is not what the log says
         self.forks: dict[bytes, Fork] = {}
         self._pace = Pace()
         self.patience = 0.0  # not before this moment the stale state is tried to be made anew once more
@@ -141,6 +142,17 @@ class Document:
             receive(self, recovery.set_aside(self.state, self.log, found.astray, self._identity), "")
             self.seal()
             self._recall()
+
+    def again(self) -> None:
+        """Make of the log anew what Ctrl-C left half done."""
+        self.torn, self.session = True, None
+        waiting = self.inbox.held()
+        self._load()
+        self.audit = Audit(self.namespace, self.log, self.state, self.past)
+        for sender, records in waiting.items():
+            with suppress(StoreError):  # then they wait
+                receive(self, records, sender)
+        self.torn = False
 
     def owe(self) -> None:
         """See what history is still to come."""
@@ -233,6 +245,8 @@ class Document:
         The caller holds the lock.
         """
         self.usable()
+        if self.torn:
+            self.again()
         observer = self.observer
         started = 0 if observer is None else time.perf_counter_ns()
         staged: list[list[Entry]] = []
@@ -269,17 +283,19 @@ class Document:
             seal = b"" if seq % SEAL_EVERY else self._identity.sign(change.hash)
             kept = _new(Record, (session.id, seq, change.hash, change.core, seal))
             self.log.append((kept,))
+            heavy = self.seals.wrote(kept)
+            effect = self.state.apply(change, staged, self.log.newest if change.deps or intro else 0)
         except BaseException as error:
             for entries in staged:
                 for entry in entries:
                     entry._id = None
             if change is not None:
                 self.session = None  # half of it may be on the disk: this session is never continued
+                if not isinstance(error, Exception) and self.log.read(session.id, seq) is not None:
+                    self.again()
             if observer is not None:
                 told(observer.committed, failed, started, self.state, drafts, actor, said, error)
             raise
-        heavy = self.seals.wrote(kept)
-        effect = self.state.apply(change, staged, self.log.newest if change.deps or intro else 0)
         if intro is not None:
             self.session = self.state.sessions[session.id]
             self.seals.begin(session.id)
@@ -352,14 +368,20 @@ class Document:
         )
         seal = b"" if seq % SEAL_EVERY else self._identity.sign(hash)
         kept = _new(Record, (id, seq, hash, core, seal))
+        stamp = Stamp(session, seq, hlc, by)
         try:
             self.log.append((kept,))
-        except BaseException:
+            heavy = self.seals.wrote(kept)
+            state.follow(session, hash)
+            entry: Entry = field.put((id, seq, 0), key, frozen, said, stamp, amount, digest, old)
+        except BaseException as error:
             self.session = None  # half of it may be on the disk: this session is never continued
+            if not isinstance(error, Exception) and self.log.read(id, seq) is not None:  # Ctrl-C: it is stored
+                if session.seq < seq:
+                    state.follow(session, hash)
+                if (id, seq, 0) not in field.by_id:
+                    field.put((id, seq, 0), key, frozen, said, stamp, amount, digest, old)
             raise
-        heavy = self.seals.wrote(kept)
-        state.follow(session, hash)
-        entry: Entry = field.put((id, seq, 0), key, frozen, said, Stamp(session, seq, hlc, by), amount, digest, old)
         if heavy:
             with suppress(StoreError):  # the write is made; it is sealed with the next
                 self.seal()

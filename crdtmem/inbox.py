@@ -29,7 +29,7 @@ from crdtmem.trust import Trust
 
 MAX_WAITING = 16384
 MAX_WAITING_BYTES = 32 << 20
-SEAL_EVERY = 512
+SEAL_EVERY = 64
 _FORK = "the session has another change at this seq: altered bytes, or a fork"
 MAX_REASON = 200  # characters: what is refused is remembered, and hostile bytes may be quoted in it
 KEPT_SEAL_DISTANCE = 512  # where there are seals, one is verified and kept at least this often
@@ -274,7 +274,8 @@ class Inbox:
             refused.append(Refusal("its seal does not verify", change.session, change.seq))
             return []
         weight = sum([len(c.core) for c in path])
-        sound = _thinned(path[::-1], session, apart=0 if weight > SEAL_BYTES else KEPT_SEAL_DISTANCE)
+        heavy = weight > SEAL_BYTES >> 6 and sum(map(_weight, path)) > SEAL_BYTES  # a piece has 2 bytes at the least
+        sound = _thinned(path[::-1], session, apart=0 if heavy else KEPT_SEAL_DISTANCE)
         if (len(path) > MAX_UNSEALED or weight > MAX_UNSEALED_BYTES) and not _provable(sound):
             for c in path:
                 if news.pop(c.hash, None) is None:

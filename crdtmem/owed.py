@@ -20,7 +20,7 @@ from crdtmem.change import Change, decode, record
 from crdtmem.difference import shown
 from crdtmem.errors import BadBytes, StoreError
 from crdtmem.identity import session_id, verify
-from crdtmem.inbox import SEAL_BYTES
+from crdtmem.inbox import SEAL_BYTES, SEAL_EVERY
 from crdtmem.pruned import OWED
 from crdtmem.rebuild import become, came_and_went, inform, renew
 from crdtmem.receiving import receive
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from crdtmem.document import Document
 
 log = logging.getLogger("crdtmem")
-_SPARSE, _SPARSE_BYTES = 32, SEAL_BYTES // 4  # between seals that are kept, if there are more
+_SPARSE, _SPARSE_BYTES = SEAL_EVERY // 2, SEAL_BYTES // 4  # between seals that are kept, if there are more
 _ATTIC, _CHEST = "attic/", 1 << 20  # on the shelf; bytes in a blob of it
 _records = Decoder(list[bytes]).decode
 _kept = Decoder(tuple[int, bytes, int, list[tuple[bytes, int, bytes]]]).decode

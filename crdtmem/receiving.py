@@ -50,6 +50,8 @@ def receive(document: Document, records: Iterable[bytes], sender: str) -> Receiv
                 document.inbox.again()
                 applied += _take_in(document, (), sender, effects, refused)
         except BaseException as error:
+            if not isinstance(error, Exception):  # Ctrl-C: what is stored may not be applied
+                document.again()
             if observer is not None:
                 got = _received(document, 0, refused)
                 told(observer.received, taken, started, document.state, records, sender, effects, got, error)

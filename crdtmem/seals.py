@@ -1,6 +1,6 @@
 """How far what we wrote is sealed: at hand at once, for good a little later (decision 13).
 
-Every 512th change is kept with its seal, so that a flush never has many to make. The newest change of a session that
+Every 64th change is kept with its seal, so that a flush never has many to make. The newest change of a session that
 goes on is sealed here and in what is handed out; the log gets the seal with the next flush, unless another stands for
 it by then. Where a session ends it is stored then.
 """
@@ -68,7 +68,7 @@ class Seals:
         self.keep()
 
     def sign(self, sessions: Mapping[bytes, Writer], current: Writer | None) -> None:
-        """Seal what was written since the last time: the newest change of each session, and every 512th on the way.
+        """Seal what was written since the last time: the newest change of each session, and every 64th on the way.
 
         Args:
             sessions: as far as they have come.

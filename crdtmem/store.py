@@ -217,8 +217,8 @@ class _MemoryLog:
             [record] = records
             chain = chains.get(record[0])
             if chain is not None and record[1] == chain.removed + len(chain.places) + 1:
+                log += (encode(records)[1:],)  # without a call, after which Ctrl-C could come between these two
                 chain.places.append(size)
-                log.append(encode(records)[1:])
                 return
         for record in records:
             chain = chains.get(record[0])
@@ -229,8 +229,9 @@ class _MemoryLog:
                     chains[_decode(kept)[0]].places.pop()
                 del log[size:]
                 raise StoreError(f"record {record[1]} of a session does not follow the one before")
-            chain.places.append(len(log))
-            log.append(encode((record,))[1:])  # what the encoder gives has room to spare, a slice of it has none
+            place, data = len(log), encode((record,))[1:]  # what the encoder gives has room to spare, a slice has none
+            log += (data,)
+            chain.places.append(place)
 
     def mend(self, record: Record) -> None:
         raise StoreError("nothing is broken here")

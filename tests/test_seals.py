@@ -122,7 +122,7 @@ def handed_one_by_one(memory: Memory, count: int) -> Feed:
     return feed
 
 
-def test_of_changes_handed_out_one_by_one_every_512th_seal_is_stored_at_once_and_the_newest_in_a_while() -> None:
+def test_of_changes_handed_out_one_by_one_every_64th_seal_is_stored_at_once_and_the_newest_in_a_while() -> None:
     memory = Replica("ann").open(SCOPE)
     log = memory._document.log
     feed = handed_one_by_one(memory, 2 * SEAL_EVERY + 3)

@@ -11,7 +11,7 @@ from crdtmem import Identity, Memory, MemoryStore, Peer, QuotaExceeded, Replica,
 from crdtmem.change import SET, Intro, Keyed, compose, decode, record
 from crdtmem.feed import Feed
 from crdtmem.identity import session_id
-from crdtmem.inbox import KEPT_SEAL_DISTANCE, MAX_UNSEALED
+from crdtmem.inbox import KEPT_SEAL_DISTANCE, MAX_UNSEALED, SEAL_BYTES, SEAL_EVERY
 from crdtmem.ledger import ledger
 from crdtmem.quota import Pace
 from crdtmem.sync.node import LONGEST
@@ -219,6 +219,19 @@ def test_what_went_from_hand_to_hand_still_enters(step: int) -> None:
         gaps = [b - a for a, b in zip([0, *sealed], sealed, strict=False)]
         assert max(gaps) <= KEPT_SEAL_DISTANCE
         assert len(gaps) <= 2 * len(ann.set("s")) // KEPT_SEAL_DISTANCE + 2  # and no more than these
+
+
+def test_where_changes_have_many_pieces_all_seals_stay_for_they_weigh_more_than_their_bytes_while_they_wait() -> None:
+    ann, bob = fresh("ann"), fresh("bob")
+    for n in range(3 * SEAL_EVERY):
+        with ann.change():
+            for m in range(700):
+                ann.set("s").add(n * 700 + m)
+    records = ann.changes()
+    assert sum(map(len, records)) < SEAL_BYTES
+    assert bob.receive(records).refused == ()
+    sealed = [kept.seq for kept in bob._document.log.records() if kept.seal]
+    assert sealed == [SEAL_EVERY, 2 * SEAL_EVERY, 3 * SEAL_EVERY]
 
 
 def test_a_writer_of_large_changes_seals_often_enough_to_enter_and_who_does_not_is_kept_out() -> None:
