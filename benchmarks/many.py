@@ -17,7 +17,7 @@ from benchmarks.effort import Effort
 from benchmarks.harness import Figure
 from benchmarks.relay import line, relay
 from benchmarks.rows import Row, short
-from benchmarks.wire import Many
+from benchmarks.wire import Many, Wire
 from crdtmem import Namespace, Replica
 from crdtmem.feed import Feed
 from crdtmem.sync.frames import Changes
@@ -26,6 +26,7 @@ AGENTS = 10  # of a crew
 EVERY = 10.0  # seconds between two writes of an agent
 GENERATORS = 2
 FULL_IDLE, FULL_CREWS = 2000, 200  # what the targets speak of
+_SOME = 200  # connections made between two looks at those that are there
 _QUIET = 5.0  # seconds that idle connections are watched
 
 
@@ -52,15 +53,21 @@ def more_files() -> None:
 def idlers(end: Connection, url: str, count: int) -> None:
     """A crowd that joins and is silent, but for answering when it is asked whether it is there."""
     more_files()
-    crowd = []
-    for _ in range(count):
+    who: dict[Wire, Reader] = {}
+    for number in range(1, count + 1):
         reader = Reader(url, crew(0))
         reader.greet()
         reader.wait()
-        crowd.append(reader)
-    who = {reader.wire: reader for reader in crowd}
+        who[reader.wire] = reader
+        if number % _SOME == 0:  # else the first of them are taken for dead before the last have joined
+            _answer(who, time.monotonic() + 0.01, end)
     end.send("ready")
-    for wire, messages in Many(who).arriving(time.monotonic() + PATIENCE):
+    _answer(who, time.monotonic() + PATIENCE, end)
+
+
+def _answer(who: dict[Wire, Reader], until: float, end: Connection) -> None:
+    """Answer what is asked, until a moment, or until nobody is there to be idle for."""
+    for wire, messages in Many(who).arriving(until):
         for data in messages:
             if not records_in(data):
                 who[wire].heard(data)
