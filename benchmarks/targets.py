@@ -99,6 +99,7 @@ COHERENCE: Mapping[str, Target] = {
             "ChatProtect pairs, F1": 0.52,
             "ChatProtect pairs, precision of certain": 0.75,
             "ChatProtect memories, balanced accuracy": 0.65,
+            "ChatProtect memories, balanced accuracy, all pairs": 0.65,
             "ChatProtect, blocking recall at 10": 0.9,
         }.items()
     },
