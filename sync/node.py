@@ -167,6 +167,7 @@ class Node:
         """Hand out what has come behind a place, each stretch as one frame to all who have all until there; how often.
 
         The others are pumped, last: who lags has its own stretches, and the next one is read once for all who do not.
+        Who has no room is pumped when there is some again: those who never read cost the others nothing.
         """
         links, others, count, frames = list(outlet.links.items()), [], self.hub.count, 0
         while after < outlet.newest:
@@ -174,7 +175,9 @@ class Node:
             even = []
             for link, channel in links:
                 socket = self._sockets.get(link)
-                if frame and socket is not None and socket.room and link.follows(channel, after, upto):
+                if socket is None or not socket.room:
+                    continue
+                if frame and link.follows(channel, after, upto):
                     socket.send(frame)
                     even.append((link, channel))
                 else:

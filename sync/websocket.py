@@ -133,8 +133,9 @@ class Socket:
 
     @property
     def room(self) -> int:
-        """How many bytes it takes now."""
-        return 0 if self._connection.clogged else HIGH
+        """How many bytes it takes until it is clogged; none when it is."""
+        connection = self._connection
+        return 0 if connection.clogged else HIGH + 1 - connection.transport.get_write_buffer_size()
 
     async def run(self, take: Callable[[list[bytes]], None], resumed: Callable[[], None]) -> None:
         """Have all that arrives taken, until the connection ends or `end` is called.
