@@ -185,7 +185,7 @@ class Hub:
         ended = link.session.ended
         if link.peer:
             self._tell(News("left", link.name, None, ended.reason if ended else "the connection broke"))
-        elif link.session.dials and ended is not None and ended.theirs and ended.code != "double":
+        elif link.session.dials and ended is not None and ended.theirs and ended.code not in ("double", "bye"):
             self._tell(News("refused", "", None, ended.reason))  # whoever was dialled lets this peer not in
 
     def refresh(self) -> bool:

@@ -178,6 +178,15 @@ def test_who_is_not_admitted_is_told_why() -> None:
     assert not frames(wire, 1, Open) and len(wire.said[0]) == 1
 
 
+def test_who_closes_while_it_is_dialled_refuses_nobody() -> None:
+    a, b = End("ann", alone()), End("bob", alone())
+    wire = Wire(a, b)
+    wire.links[1].session.end("bye", "this peer has closed")  # before it has heard who dials
+    wire.run()
+    wire.cut()
+    assert wire.links[0].session.ended and a.news == b.news == []
+
+
 def test_a_stranger_that_answers_for_another_is_left() -> None:
     (ann, mallory), (a, m) = team("ann", "mallory")
     ann.set("s").add("for bob")
