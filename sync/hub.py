@@ -158,12 +158,14 @@ class Hub:
             link.begin(hello.peer, hello.name)
 
     def _single(self, link: Link, peer: bytes) -> bool:
-        """Of two connections with one peer, keep that which the lower id has dialled; of two such, the newer."""
+        """Of two connections with one peer, keep that which the lower id has dialled; of two such, the newer.
+
+        Where they may not do the same, both stay: an id is no secret, and nobody is locked out by it.
+        """
         for other in self.links:
-            if other.peer == peer and other.session.ended is None:
+            if other.peer == peer and other.session.ended is None and other.grant == link.grant:
                 ours, theirs = (self.id if end.session.dials else peer for end in (link, other))
-                stolen = ours == theirs == peer and link.grant != other.grant  # its id is no secret
-                if theirs < ours or stolen:
+                if theirs < ours:
                     link.session.end("double", "these two are connected already")
                     return False
                 other.session.end("double", "these two have another connection")

@@ -259,7 +259,8 @@ class Link:
         self.stir(channel)
 
         def end() -> None:
-            channel.sent.pop(number, None)
+            if number in channel.sent:
+                channel.sent[number] = lambda: None  # the other side still holds it, and holds only so many
             channel.waiting = [mark for mark in channel.waiting if mark[0] != number]
 
         return end

@@ -170,7 +170,7 @@ class Node:
         Who has no room is pumped when there is some again: those who never read cost the others nothing.
         """
         links, others, count, frames = list(outlet.links.items()), [], self.hub.count, 0
-        while after < outlet.newest:
+        while links and after < outlet.newest:
             (upto, records), frame = outlet.read(after, outlet.newest)
             even = []
             for link, channel in links:

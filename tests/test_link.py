@@ -25,7 +25,7 @@ from crdtmem.sync.frames import (
     Want,
     encode,
 )
-from crdtmem.sync.link import MAX_REFUSED
+from crdtmem.sync.link import MAX_MARKS, MAX_REFUSED
 from crdtmem.sync.news import News
 from tests.crew import SCOPE, Unwilling, alone, crew, tick
 from tests.ends import End, Wire, joined
@@ -234,6 +234,19 @@ def test_a_mark_is_answered_when_all_is_stored_there_and_here() -> None:
     ended()
     wire.run()
     assert len(done) == 1
+
+
+def test_who_gave_up_waiting_many_times_is_answered_in_the_end() -> None:
+    _, (a, b) = team("ann", "bob")
+    wire = joined(a, b)
+    done: list[int] = []
+    for _ in range(3 * MAX_MARKS):  # while the other side hears nothing
+        give_up = wire.links[0].mark(a.outlets[0], lambda: done.append(0))
+        wire.links[0].pump(1 << 20)
+        give_up()
+    wire.links[0].mark(a.outlets[0], lambda: done.append(1))
+    wire.run()
+    assert done == [1]
 
 
 def test_a_store_that_fails_answers_no_mark_and_takes_what_waited_when_it_works_again() -> None:
@@ -463,9 +476,10 @@ def test_nobody_takes_the_place_of_another_by_its_id() -> None:
     thief = End("ann", alone("mallory"))
     good = joined(a, b)
     bad = joined(thief, b)
-    assert bad.links[1].session.ended is not None and good.links[1].session.ended is None
-    again = joined(a, b)  # with its own token it may
-    assert good.links[1].session.ended is not None and again.links[1].session.ended is None
+    assert bad.links[1].session.ended is good.links[1].session.ended is None
+    again = joined(a, b)  # with its own token it may, whoever else goes by its id
+    assert good.links[1].session.ended is not None
+    assert bad.links[1].session.ended is again.links[1].session.ended is None
 
 
 def test_changes_that_arrive_together_are_taken_in_together_and_all_else_in_its_turn() -> None:

@@ -361,7 +361,6 @@ FORGOTTEN = {
     "a mark of ours": _silent(Link, "mark"),
     "that there was no room": _forgetful("cursor"),
     "a checkpoint half sent": _forgetful("giving"),
-    "marks that wait for others": _forgetful("waiting"),
     "what else was asked for": _forgetful("wanted"),
 }
 
