@@ -191,7 +191,7 @@ class Session:
             self.phase = Phase.GREETING
             if frame.major != MAJOR:
                 older, newer = sorted((frame.major, MAJOR))
-                return self._over("version", f"protocol {newer} here, {older} there: upgrade the older side"[:300])
+                return self._over("version", f"one speaks protocol {older}, the other {newer}: upgrade the older"[:300])
             if frame.peer == self._peer:
                 return self._over("oneself", "a peer has dialled itself")
             return [Greeted(frame)]
