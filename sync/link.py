@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 
+from crdtmem.errors import Closed, StoreError
 from crdtmem.identity import fingerprint
 from crdtmem.namespace import Namespace
 from crdtmem.sync import handing, lacking
@@ -221,7 +222,7 @@ class Link:
         received, trouble, span, late, pause = feed.receive(records, self.peer.hex())
         self.pause = max(self.pause, pause)
         if trouble:
-            self.tell(News("trouble", self.name, feed.namespace.digest, trouble))
+            channel.outlet.failed(trouble)
         if channel.theirs and channel.theirs[-1][1] == span[0]:
             channel.theirs[-1] = (channel.theirs[-1][0], span[1])
         elif span[1] > span[0]:
@@ -291,7 +292,7 @@ class Link:
         while more and room > 0:
             more, first = False, self._turn
             for channel in self._in_turn():
-                sent = self._send(channel) if channel.begun else 0
+                sent = self._tried(channel, self._send) if channel.begun else 0
                 room -= sent
                 more = more or channel.due
                 if sent and first == self._turn:
@@ -394,18 +395,37 @@ class Link:
     def tick(self, now: float) -> None:
         """Time has passed: about a second since the last time."""
         self.session.tick(now)
-        for channel in self._channels.values():
-            channel.looks += 1
-            if channel.late:
-                channel.outlet.feed.receive([], "")  # the store may work again
-            if channel.opened:
-                lacking.ask(self, channel)
-                handing.look(self, channel)
-            if channel.partial and not channel.outlet.feed.owed:
-                self.begin_anew(channel)
-            if channel.cursor is not None:
-                lacking.look(self, channel, channel.cursor)
-            elif not channel.refused and channel.giving is None:
-                channel.silent += 1
-                if channel.silent % 4 == 0:
-                    self.share(channel.outlet)
+        for channel in list(self._channels.values()):
+            self._tried(channel, self._look)
+
+    def _look(self, channel: Channel) -> None:
+        channel.looks += 1
+        if channel.due:
+            self.stir(channel)  # its store may work again
+        if channel.late:
+            again = channel.outlet.feed.receive([], "")
+            self._count["in"] += again.received.applied
+            if again.trouble:
+                channel.outlet.failed(again.trouble)
+        if channel.opened:
+            lacking.ask(self, channel)
+            handing.look(self, channel)
+        if channel.partial and not channel.outlet.feed.owed:
+            self.begin_anew(channel)
+        if channel.cursor is not None:
+            lacking.look(self, channel, channel.cursor)
+        elif not channel.refused and channel.giving is None:
+            channel.silent += 1
+            if channel.silent % 4 == 0:
+                self.share(channel.outlet)
+
+    def _tried(self, channel: Channel, work: Callable[[Channel], int | None]) -> int:
+        """Do something in one namespace. If its store fails the others go on, and it is looked at again in a second."""
+        try:
+            return work(channel) or 0
+        except Closed:
+            channel.outlet.gone = True
+        except StoreError as error:
+            channel.outlet.failed(str(error))
+        self._stirred.discard(channel)
+        return 0
