@@ -187,6 +187,7 @@ class Relay:
             "connections": sum(bool(link.peer) for link in links),
             "namespaces": len(self.hub.outlets),
             "waiting": waiting,
+            "troubles": self.hub.troubles,
             "seconds": round(time.monotonic() - self._began, 3),
             "joined_total": self._count["joined"],
             "left_total": self._count["left"],
@@ -199,7 +200,8 @@ class Relay:
 
     def _answer(self, path: str) -> tuple[int, str] | None:
         if path == "/health":
-            return 200, json.dumps({"status": "ok", **self.figures()}) + "\n"
+            status, word = (503, "trouble") if self.hub.troubles else (200, "ok")  # what it is anybody could read here
+            return status, json.dumps({"status": word, **self.figures()}) + "\n"
         if path == "/metrics":
             return 200, "".join(f"crdtmem_relay_{name} {value}\n" for name, value in self.figures().items())
         return None

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from crdtmem import Identity, MisuseError, Namespace, Peer, Replica, SqliteStore
+from crdtmem.sync.hub import CALM
 from crdtmem.sync.relay import Relay
 from crdtmem.sync.tokens import issue
 from crdtmem.tally import Tally
-from tests.crew import SCOPE
+from tests.crew import SCOPE, Unwilling
 from tests.test_peer import LONG, heard, memory
 
 ISSUER = Identity(bytes(32))
@@ -130,6 +131,27 @@ def test_it_says_how_it_is_doing(tmp_path: Path) -> None:
             status, body = await page(relay.url, "/metrics")
             assert status == 200 and "crdtmem_relay_connections 1\n" in body
             assert (await page(relay.url, "/elsewhere"))[0] == 426
+
+    asyncio.run(main())
+
+
+def test_it_says_that_it_is_not_well_while_its_store_takes_nothing_but_not_why() -> None:
+    async def main() -> None:
+        store, ann = Unwilling(), memory("ann")
+        async with Relay(store, listen="127.0.0.1:0") as relay, Peer(ann, dial=relay.url) as one:
+            await one.synced(timeout=LONG)
+            told = heard(relay, lambda news: news.kind == "trouble")  # type: ignore[arg-type]
+            store.full = True
+            ann.set("s").add(1)
+            assert (await told).detail == "the disk is full"
+            status, body = await page(relay.url, "/health")
+            assert status == 503 and json.loads(body)["status"] == "trouble" and "disk" not in body
+            assert "crdtmem_relay_troubles 1\n" in (await page(relay.url, "/metrics"))[1]
+            store.full = False
+            await one.synced(timeout=LONG)
+            relay.hub.renew(relay.hub._now + CALM)
+            status, body = await page(relay.url, "/health")
+            assert status == 200 and json.loads(body)["changes_in_total"] == 1
 
     asyncio.run(main())
 
