@@ -16,6 +16,7 @@ import ssl
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 from crdtmem.errors import MisuseError
 from crdtmem.feed import Feed
@@ -100,6 +101,8 @@ class Relay:
         self._node: Node | None = None
         ends = self._door.ends if self._door else lambda grant: None
         self.hub = Hub(os.urandom(16), "relay", self._told, self._admit, ends, self._find)
+        if self._door is not None:
+            self._door.failed = partial(self.hub.failed, self._door)
         self.url = ""
 
     async def __aenter__(self) -> Relay:

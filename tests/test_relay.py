@@ -13,7 +13,7 @@ import pytest
 from crdtmem import Identity, MisuseError, Namespace, Peer, Replica, SqliteStore
 from crdtmem.sync.hub import CALM
 from crdtmem.sync.relay import Relay
-from crdtmem.sync.tokens import issue
+from crdtmem.sync.tokens import Door, issue
 from crdtmem.tally import Tally
 from tests.crew import SCOPE, Unwilling
 from tests.test_peer import LONG, heard, memory
@@ -152,6 +152,27 @@ def test_it_says_that_it_is_not_well_while_its_store_takes_nothing_but_not_why()
             relay.hub.renew(relay.hub._now + CALM)
             status, body = await page(relay.url, "/health")
             assert status == 200 and json.loads(body)["changes_in_total"] == 1
+
+    asyncio.run(main())
+
+
+def test_a_list_of_revoked_tokens_that_cannot_be_read_is_told_and_stops_nothing(tmp_path: Path) -> None:
+    async def main() -> None:
+        revoked = tmp_path / "revoked"
+        revoked.touch()
+        token = issue(ISSUER, "ann", write=[SCOPE])
+        async with (
+            Relay(tmp_path / "relay.db", listen="127.0.0.1:0", issuer=ISSUER.key, revoked=revoked) as relay,
+            Peer(memory("ann"), dial=relay.url, token=token) as one,
+        ):
+            await one.synced(timeout=LONG)
+            told = heard(relay, lambda news: news.kind == "trouble")  # type: ignore[arg-type]
+            revoked.unlink()
+            assert "what it said last counts" in (await told).detail
+            await one.synced(timeout=LONG)
+            left = heard(one, lambda news: news.kind == "left")
+            revoked.write_text(Door(ISSUER.key).grant(token).id or "")
+            assert (await left).detail == "this token has been revoked"
 
     asyncio.run(main())
 
