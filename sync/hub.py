@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from crdtmem.feed import Feed
+from crdtmem.errors import StoreError
+from crdtmem.feed import Feed, Pruned
 from crdtmem.namespace import Namespace
 from crdtmem.sync.access import EVERYTHING, Grant, Refused
 from crdtmem.sync.frames import MAX_RECORDS, Changes, Hello, Here, Presence, Welcome
@@ -88,10 +89,15 @@ class Hub:
             link.withdraw(outlet)
 
     def _asked(self, link: Link, namespace: Namespace) -> Outlet | None:
-        """What to open to a peer that has opened a namespace which was not opened to it."""
+        """What to open to a peer that has opened a namespace which was not opened to it; StoreError if that fails."""
         outlet = self.outlets.get(namespace.digest)
         if outlet is None and self._find is not None and link.grant.reads(namespace):
-            feed = self._find(namespace, link.grant.writes(namespace))
+            try:
+                feed = self._find(namespace, link.grant.writes(namespace))
+            except StoreError as error:
+                if not isinstance(error, Pruned):
+                    self.failed(namespace.digest, str(error), namespace.digest)
+                raise
             outlet = self.share(feed) if feed is not None else None
         return outlet
 

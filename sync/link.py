@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 
 from crdtmem.errors import Closed, StoreError
+from crdtmem.feed import Pruned
 from crdtmem.identity import fingerprint
 from crdtmem.namespace import Namespace
 from crdtmem.sync import handing, lacking
@@ -134,20 +135,31 @@ class Link:
             self.stir(channel)
         frame = event.frame
         if type(frame) is Open:
-            outlet = self.asked(self, self.session.namespaces[event.namespace]) if channel is None else None
-            if outlet is not None:
-                self.share(outlet)
-                channel = self._channels.get(event.namespace)
-            if channel is None:
-                self.session.send(Shut(frame.labels, "not shared here"))
-            else:
-                self._opened(channel, frame)
+            self._opens(event.namespace, frame)
         elif type(frame) is Shut:
             if channel is not None and not channel.refused:
                 channel.refused, channel.cursor = True, None
                 self.tell(News("refused", self.name, event.namespace, frame.reason))
         elif channel is not None:
             self._said(channel, frame)
+
+    def _opens(self, namespace: bytes, frame: Open) -> None:
+        reason = "not shared here"
+        if namespace not in self._channels:
+            try:
+                outlet = self.asked(self, self.session.namespaces[namespace])
+            except Pruned as error:
+                outlet, reason = None, str(error)
+                self.tell(News("refused", self.name, namespace, reason))
+            except StoreError:
+                return  # it has been told; unanswered they open it again
+            if outlet is not None:
+                self.share(outlet)
+        channel = self._channels.get(namespace)
+        if channel is None:
+            self.session.send(Shut(frame.labels, reason))
+        else:
+            self._opened(channel, frame)
 
     def _opened(self, channel: Channel, frame: Open) -> None:
         outlet = channel.outlet

@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 
-from crdtmem import Identity, MisuseError, Namespace, Peer, Replica, SqliteStore
+import crdtmem.sync.relay
+from crdtmem import Identity, MisuseError, Namespace, Peer, Replica, SqliteStore, StoreError
+from crdtmem.feed import Feed, Pruned
+from crdtmem.store import Store
 from crdtmem.sync.hub import CALM
 from crdtmem.sync.relay import Relay
 from crdtmem.sync.tokens import Door, issue
@@ -131,6 +134,44 @@ def test_it_says_how_it_is_doing(tmp_path: Path) -> None:
             status, body = await page(relay.url, "/metrics")
             assert status == 200 and "crdtmem_relay_connections 1\n" in body
             assert (await page(relay.url, "/elsewhere"))[0] == 426
+
+    asyncio.run(main())
+
+
+def test_a_namespace_that_cannot_be_opened_keeps_no_other_of_the_connection_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opens = crdtmem.sync.relay.ledger
+    fails: list[Exception] = []
+
+    def opening(namespace: Namespace, store: Store) -> Feed:
+        if namespace == OTHER and fails:
+            raise fails[0]
+        return opens(namespace, store)
+
+    monkeypatch.setattr(crdtmem.sync.relay, "ledger", opening)
+
+    async def main() -> None:
+        ann, bob = Replica("ann"), memory("bob")
+        async with Relay(tmp_path / "relay.db", listen="127.0.0.1:0") as relay:
+            fails[:] = [Pruned("it was pruned in this file")]
+            peer = Peer(ann.open(OTHER), ann.open(SCOPE), dial=relay.url)
+            told = heard(peer, lambda news: news.kind == "refused")
+            async with peer, Peer(bob, dial=relay.url) as other:
+                assert (await told).detail == "it was pruned in this file"
+                ann.open(SCOPE).set("s").add(1)
+                await asyncio.to_thread(bob.wait, ann.open(SCOPE).version, LONG)
+                await other.synced(timeout=LONG)
+                assert relay.hub.troubles == 0
+            fails[:] = [StoreError("/srv/relay.db: the disk failed")]
+            peer = Peer(ann.open(OTHER), ann.open(SCOPE), dial=relay.url)
+            trouble = heard(relay, lambda news: news.kind == "trouble")  # type: ignore[arg-type]
+            left = heard(peer, lambda news: news.kind in ("left", "refused"))
+            async with peer:
+                assert (await trouble).detail == "/srv/relay.db: the disk failed"
+                fails.clear()
+                await peer.synced(timeout=LONG)  # both of them, and on the same connection
+                assert not left.done()
 
     asyncio.run(main())
 
