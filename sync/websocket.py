@@ -53,6 +53,8 @@ class _Prompt:
         super().data_received(data)  # type: ignore[misc]
         if self.messages:
             self.hand_over()
+        if self.transport.get_write_buffer_size() > PILED:  # type: ignore[attr-defined]  # of pings it is not told
+            self.transport.pause_reading()  # type: ignore[attr-defined]
 
     def hand_over(self) -> None:
         """Have what has arrived taken; what comes before there is somebody to take it waits, and no more is read."""
@@ -84,6 +86,7 @@ class _Prompt:
     def resume_writing(self) -> None:
         super().resume_writing()  # type: ignore[misc]
         self.clogged = False
+        self.transport.resume_reading()  # type: ignore[attr-defined]
         self.resumed()
 
 
@@ -146,11 +149,7 @@ class Socket:
         """
         connection = self._connection
 
-        def room_again() -> None:
-            connection.transport.resume_reading()
-            resumed()
-
-        connection.resumed, connection.lost = room_again, self._over.set
+        connection.resumed, connection.lost = resumed, self._over.set
         if connection.protocol.state is State.CLOSED:
             return
         connection.take = take

@@ -140,6 +140,40 @@ def test_who_asks_and_never_reads_the_answers_is_not_heard_until_it_does(monkeyp
     asyncio.run(main())
 
 
+def test_who_pings_and_never_reads_the_answers_is_not_heard_until_it_does() -> None:
+    """Though it has said nothing yet, and what it says is no message."""
+    pings = Frame(Opcode.PING, b"x" * 125).serialize(mask=True) * 1000
+
+    async def main() -> None:
+        served: asyncio.Future[Socket] = asyncio.get_running_loop().create_future()
+
+        async def serve(socket: Socket) -> None:
+            served.set_result(socket)
+            await socket.run(lambda messages: None, lambda: None)
+
+        server, url = await listening("127.0.0.1", 0, None, serve, lambda path: None)
+        host, port = url.removeprefix("ws://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(
+            f"GET / HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+        )
+        await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), LONG)
+        connection = (await served)._connection
+        asked = 0
+        while connection.transport.is_reading() and asked < 1000:  # 125 MB
+            connection.data_received(pings)
+            asked += 1
+        assert asked < 1000 and connection.transport.get_write_buffer_size() < 2 << 20
+        await asyncio.wait_for(reader.readexactly(asked * 1000 * 127), LONG)
+        assert connection.transport.is_reading()
+        writer.close()
+        server.close()
+        await server.wait_closed()
+
+    asyncio.run(main())
+
+
 def test_a_connection_ends_when_the_other_side_does_and_when_this_one_does() -> None:
     async def main() -> None:
         taken: list[list[bytes]] = []
