@@ -27,7 +27,7 @@ from crdtmem.sync.hub import Hub
 from crdtmem.sync.link import Link
 from crdtmem.sync.news import News
 from crdtmem.sync.outlet import Outlet
-from crdtmem.sync.websocket import Answer, Socket, Unreachable, dialled, listening
+from crdtmem.sync.websocket import Answer, Listener, Socket, Unreachable, dialled, listening
 
 log = logging.getLogger("crdtmem")
 
@@ -73,7 +73,7 @@ class Node:
         self._awake = False
         self._sent: asyncio.Event | None = None  # when closing: set once all is handed out
         self._tasks: set[asyncio.Task[None]] = set()
-        self._servers: list[Any] = []
+        self._servers: list[Listener] = []
         self._chores: list[Callable[[float], None]] = []
         self._going = True
         self._proving: set[Outlet] = set()
@@ -92,7 +92,7 @@ class Node:
         """Hand out what is due, say Bye, and end every task."""
         self._going = False
         for server in self._servers:
-            server.close(close_connections=False)
+            server.close()
         self.work()
         if any(link.lags for link in self.hub.links):
             self._sent = asyncio.Event()
@@ -329,6 +329,8 @@ class Node:
         def take(messages: list[bytes]) -> None:
             nonlocal spent, since
             self._hear(link, messages)
+            if link.peer:
+                socket.let_in()
             rest, link.pause = min(link.pause, LONGEST), 0.0
             if self._budget:
                 now = self._loop.time()
