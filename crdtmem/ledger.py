@@ -9,8 +9,7 @@ import time
 
 from crdtmem.clock import Clock
 from crdtmem.document import Actor, Document
-from crdtmem.errors import StoreError
-from crdtmem.feed import Feed
+from crdtmem.feed import Feed, Pruned
 from crdtmem.identity import Identity
 from crdtmem.memory import Memory
 from crdtmem.namespace import Namespace
@@ -23,7 +22,7 @@ def ledger(namespace: Namespace, store: Store) -> Feed:
     """The changes of a namespace, as replication sees them.
 
     Raises:
-        StoreError: the file has been pruned: what is gone cannot be passed on.
+        Pruned: the file has been pruned: what is gone cannot be passed on.
 
     >>> from crdtmem import MemoryStore, Replica
     >>> ann = Feed(Replica("ann").open(tenant="acme"))
@@ -34,7 +33,7 @@ def ledger(namespace: Namespace, store: Store) -> Feed:
     (1, True)
     """
     if any(name.startswith("pruned/") for name in store.open(namespace).names()):
-        raise StoreError(f"{namespace!r} was pruned in this file; a relay needs one that keeps everything")
+        raise Pruned(f"{namespace!r} was pruned in this file; a relay needs one that keeps everything")
     actor, clock, notifier = Actor("relay"), Clock(time.time), Notifier()
     document = Document(
         namespace, store, Identity(), actor, clock, notifier, lambda: None, checkpoints=False, state=Tally

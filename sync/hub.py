@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import partial
 
-from crdtmem.feed import Feed
+from crdtmem.errors import StoreError
+from crdtmem.feed import Feed, Pruned
 from crdtmem.namespace import Namespace
 from crdtmem.sync.access import EVERYTHING, Grant, Refused
 from crdtmem.sync.frames import MAX_RECORDS, Changes, Hello, Here, Presence, Welcome
@@ -20,6 +22,7 @@ from crdtmem.sync.presence import Present, Roll, in_frames
 from crdtmem.sync.session import Event, Greeted, Heard, Session, Welcomed
 
 RENEW = 10.0  # seconds between what a peer says of its own agents; it holds for three times as long
+CALM = 10.0  # seconds without a failure, and what failed works again
 
 
 class Hub:
@@ -59,6 +62,7 @@ class Hub:
         self.whole: Callable[[Outlet], None] = lambda outlet: self.proved(outlet, outlet.feed.prove())
         self.opened: Callable[[Outlet], None] = lambda outlet: None
         self.count: Counter[str] = Counter()  # changes taken in and handed out, and bytes
+        self._failed: dict[object, float] = {}  # what does not work, and when it failed last
         self._rolls: dict[bytes, Roll] = {}
         self._own: dict[tuple[bytes, str], Here] = {}  # what is said of our own agents, by namespace and agent
         self._number = 0  # of what was said last of our own agents
@@ -67,9 +71,10 @@ class Hub:
 
     def share(self, feed: Feed) -> Outlet:
         """Share a memory with everybody who may read it."""
-        outlet = Outlet(feed, self._channels)
+        digest = feed.namespace.digest
+        outlet = Outlet(feed, self._channels, partial(self.failed, digest, namespace=digest))
         self._channels += 1
-        self.outlets[feed.namespace.digest] = outlet
+        self.outlets[digest] = outlet
         self.opened(outlet)
         if self._find is None:
             for link in self.links:
@@ -84,10 +89,15 @@ class Hub:
             link.withdraw(outlet)
 
     def _asked(self, link: Link, namespace: Namespace) -> Outlet | None:
-        """What to open to a peer that has opened a namespace which was not opened to it."""
+        """What to open to a peer that has opened a namespace which was not opened to it; StoreError if that fails."""
         outlet = self.outlets.get(namespace.digest)
         if outlet is None and self._find is not None and link.grant.reads(namespace):
-            feed = self._find(namespace, link.grant.writes(namespace))
+            try:
+                feed = self._find(namespace, link.grant.writes(namespace))
+            except StoreError as error:
+                if not isinstance(error, Pruned):
+                    self.failed(namespace.digest, str(error), namespace.digest)
+                raise
             outlet = self.share(feed) if feed is not None else None
         return outlet
 
@@ -203,11 +213,22 @@ class Hub:
     def look(self, now: float) -> None:
         """Time has passed for the memories, and for who is there."""
         for outlet in list(self.outlets.values()):
-            outlet.look()
-            if outlet.gone:
-                self._tell(News("trouble", self.name, outlet.feed.namespace.digest, "the memory has been closed"))
-                self.drop(outlet)
+            self.look_at(outlet)
+        self.renew(now)
+
+    def look_at(self, outlet: Outlet) -> None:
+        """Time has passed for one memory."""
+        outlet.look()
+        if outlet.gone:
+            self._tell(News("trouble", self.name, outlet.feed.namespace.digest, "the memory has been closed"))
+            self.drop(outlet)
+
+    def renew(self, now: float) -> None:
+        """Time has passed for who is there, and for what has failed."""
         self._now = now
+        for what, since in list(self._failed.items()):
+            if now - since >= CALM:
+                del self._failed[what]
         for roll in self._rolls.values():
             roll.forget(now)
         if self._own and now >= self._renewed + RENEW:
@@ -221,6 +242,19 @@ class Hub:
         if why:
             link.session.end("token", why)
         link.tick(now)
+
+    def failed(self, what: object, why: str, namespace: bytes | None = None) -> bool:
+        """Something does not work: it is told once, until it has worked for a while. Whether it is told now."""
+        anew = what not in self._failed
+        self._failed[what] = self._now
+        if anew:
+            self._tell(News("trouble", self.name, namespace, why))
+        return anew
+
+    @property
+    def troubles(self) -> int:
+        """How many things do not work just now."""
+        return len(self._failed)
 
     # -- who is there ------------------------------------------------------------------------------
 

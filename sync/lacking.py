@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from crdtmem.errors import StoreError
 from crdtmem.feed import Pruned
 from crdtmem.sync.channel import Channel
 from crdtmem.sync.frames import MAX_SESSIONS, MAX_WANTED, Digest, Have, Shut, Want
@@ -52,6 +53,9 @@ def _answer(link: Link, channel: Channel, *, takes: bool) -> None:
         start: int | None = feed.start(channel.known)
     except Pruned as error:
         start, reason = None, str(error)
+    except StoreError as error:
+        channel.outlet.failed(str(error))
+        return  # unanswered they say it again
     if takes and offer(link, channel, start):
         return
     if start is None and feed.owed:  # it may be here when they ask again

@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 
+from crdtmem.errors import Closed, StoreError
+from crdtmem.feed import Pruned
 from crdtmem.identity import fingerprint
 from crdtmem.namespace import Namespace
 from crdtmem.sync import handing, lacking
@@ -133,20 +135,31 @@ class Link:
             self.stir(channel)
         frame = event.frame
         if type(frame) is Open:
-            outlet = self.asked(self, self.session.namespaces[event.namespace]) if channel is None else None
-            if outlet is not None:
-                self.share(outlet)
-                channel = self._channels.get(event.namespace)
-            if channel is None:
-                self.session.send(Shut(frame.labels, "not shared here"))
-            else:
-                self._opened(channel, frame)
+            self._opens(event.namespace, frame)
         elif type(frame) is Shut:
             if channel is not None and not channel.refused:
                 channel.refused, channel.cursor = True, None
                 self.tell(News("refused", self.name, event.namespace, frame.reason))
         elif channel is not None:
             self._said(channel, frame)
+
+    def _opens(self, namespace: bytes, frame: Open) -> None:
+        reason = "not shared here"
+        if namespace not in self._channels:
+            try:
+                outlet = self.asked(self, self.session.namespaces[namespace])
+            except Pruned as error:
+                outlet, reason = None, str(error)
+                self.tell(News("refused", self.name, namespace, reason))
+            except StoreError:
+                return  # it has been told; unanswered they open it again
+            if outlet is not None:
+                self.share(outlet)
+        channel = self._channels.get(namespace)
+        if channel is None:
+            self.session.send(Shut(frame.labels, reason))
+        else:
+            self._opened(channel, frame)
 
     def _opened(self, channel: Channel, frame: Open) -> None:
         outlet = channel.outlet
@@ -221,7 +234,7 @@ class Link:
         received, trouble, span, late, pause = feed.receive(records, self.peer.hex())
         self.pause = max(self.pause, pause)
         if trouble:
-            self.tell(News("trouble", self.name, feed.namespace.digest, trouble))
+            channel.outlet.failed(trouble)
         if channel.theirs and channel.theirs[-1][1] == span[0]:
             channel.theirs[-1] = (channel.theirs[-1][0], span[1])
         elif span[1] > span[0]:
@@ -292,7 +305,7 @@ class Link:
         while more and room > 0:
             more, first = False, self._turn
             for channel in self._in_turn():
-                sent = self._send(channel) if channel.begun else 0
+                sent = self._tried(channel, self._send) if channel.begun else 0
                 room -= sent
                 more = more or channel.due
                 if sent and first == self._turn:
@@ -395,18 +408,37 @@ class Link:
     def tick(self, now: float) -> None:
         """Time has passed: about a second since the last time."""
         self.session.tick(now)
-        for channel in self._channels.values():
-            channel.looks += 1
-            if channel.late:
-                channel.outlet.feed.receive([], "")  # the store may work again
-            if channel.opened:
-                lacking.ask(self, channel)
-                handing.look(self, channel)
-            if channel.partial and not channel.outlet.feed.owed:
-                self.begin_anew(channel)
-            if channel.cursor is not None:
-                lacking.look(self, channel, channel.cursor)
-            elif not channel.refused and channel.giving is None:
-                channel.silent += 1
-                if channel.silent % 4 == 0:
-                    self.share(channel.outlet)
+        for channel in list(self._channels.values()):
+            self._tried(channel, self._look)
+
+    def _look(self, channel: Channel) -> None:
+        channel.looks += 1
+        if channel.due:
+            self.stir(channel)  # its store may work again
+        if channel.late:
+            again = channel.outlet.feed.receive([], "")
+            self._count["in"] += again.received.applied
+            if again.trouble:
+                channel.outlet.failed(again.trouble)
+        if channel.opened:
+            lacking.ask(self, channel)
+            handing.look(self, channel)
+        if channel.partial and not channel.outlet.feed.owed:
+            self.begin_anew(channel)
+        if channel.cursor is not None:
+            lacking.look(self, channel, channel.cursor)
+        elif not channel.refused and channel.giving is None:
+            channel.silent += 1
+            if channel.silent % 4 == 0:
+                self.share(channel.outlet)
+
+    def _tried(self, channel: Channel, work: Callable[[Channel], int | None]) -> int:
+        """Do something in one namespace. If its store fails the others go on, and it is looked at again in a second."""
+        try:
+            return work(channel) or 0
+        except Closed:
+            channel.outlet.gone = True
+        except StoreError as error:
+            channel.outlet.failed(str(error))
+        self._stirred.discard(channel)
+        return 0

@@ -5,11 +5,13 @@
    come 10 ms of rest, and what comes meanwhile goes in one.
 2. Nothing is left behind: closing sends what is due, says Bye, and waits for every task.
 3. Whoever is dialled is dialled again until the end, ever more seldom and never in step with others.
+4. What one memory, connection or chore raises is told, and costs the others nothing: time goes on for them.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import ssl
 import threading
@@ -18,14 +20,16 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from crdtmem.errors import CrdtmemError
+from crdtmem.errors import Closed, CrdtmemError, StoreError
 from crdtmem.sync.access import EVERYTHING, Grant
 from crdtmem.sync.frames import Welcome
 from crdtmem.sync.hub import Hub
 from crdtmem.sync.link import Link
 from crdtmem.sync.news import News
 from crdtmem.sync.outlet import Outlet
-from crdtmem.sync.websocket import Answer, Socket, Unreachable, dialled, listening
+from crdtmem.sync.websocket import Answer, Listener, Socket, Unreachable, dialled, listening
+
+log = logging.getLogger("crdtmem")
 
 FIRST, SOON, LATE = 0.2, 2.0, 30.0  # seconds until a lost connection is dialled again, at most: at first, and at last
 MINUTE = 60.0  # seconds that a connection may be lost, and it is still dialled again soon
@@ -69,7 +73,7 @@ class Node:
         self._awake = False
         self._sent: asyncio.Event | None = None  # when closing: set once all is handed out
         self._tasks: set[asyncio.Task[None]] = set()
-        self._servers: list[Any] = []
+        self._servers: list[Listener] = []
         self._chores: list[Callable[[float], None]] = []
         self._going = True
         self._proving: set[Outlet] = set()
@@ -88,7 +92,7 @@ class Node:
         """Hand out what is due, say Bye, and end every task."""
         self._going = False
         for server in self._servers:
-            server.close(close_connections=False)
+            server.close()
         self.work()
         if any(link.lags for link in self.hub.links):
             self._sent = asyncio.Event()
@@ -143,14 +147,14 @@ class Node:
         for outlet in stirred:
             rest = outlet.rests - self._loop.time()
             if rest < GRAIN:
-                self._hand_out(outlet)
+                self._try(outlet, self._hand_out, outlet)
             elif outlet not in self._resting:
                 self._resting.add(outlet)
                 self._loop.call_later(rest, self._rested, outlet)
 
     def _rested(self, outlet: Outlet) -> None:
         if outlet in self._resting:
-            self._hand_out(outlet)
+            self._try(outlet, self._hand_out, outlet)
 
     def _hand_out(self, outlet: Outlet) -> None:
         """Hand out what is new in one memory; then it rests, so that this takes but a small part of the time."""
@@ -171,7 +175,11 @@ class Node:
         """
         links, others, count, frames = list(outlet.links.items()), [], self.hub.count, 0
         while links and after < outlet.newest:
-            (upto, records), frame = outlet.read(after, outlet.newest)
+            try:
+                (upto, records), frame = outlet.read(after, outlet.newest)
+            except StoreError as error:  # each of them lags now, and is looked at again in a second
+                outlet.failed(str(error))
+                break
             even = []
             for link, channel in links:
                 socket = self._sockets.get(link)
@@ -202,7 +210,7 @@ class Node:
         if socket is None:
             return
         room = socket.room
-        more = room > 0 and link.pump(room)
+        more = room > 0 and self._try(link, link.pump, room)
         for data in link.session.data_to_send():
             socket.send(data)
         if more and link not in self._busy and socket.room:  # else there will be room again, and this is called
@@ -224,16 +232,34 @@ class Node:
     async def _ticking(self) -> None:
         while True:
             await asyncio.sleep(1)
-            now = self._loop.time()
-            self.hub.look(now)
-            for chore in self._chores:
-                chore(now)
-            self._stir()
-            for number, link in enumerate(list(self.hub.links), 1):
-                self.hub.tend(link, now)
-                self.pump(link)
-                if not number % AT_ONCE:
-                    await asyncio.sleep(0)  # of thousands, the others need not wait for the last
+            await self.second()
+
+    async def second(self) -> None:
+        """About a second has passed."""
+        now = self._loop.time()
+        for outlet in list(self.hub.outlets.values()):
+            self._try(outlet, self.hub.look_at, outlet)
+        for chore in (self.hub.renew, *self._chores):
+            self._try(chore, chore, now)
+        self._stir()
+        for number, link in enumerate(list(self.hub.links), 1):
+            self._try(link, self.hub.tend, link, now)
+            self.pump(link)
+            if not number % AT_ONCE:
+                await asyncio.sleep(0)  # of thousands, the others need not wait for the last
+
+    def _try(self, what: object, work: Callable[..., bool | None], *given: object) -> bool:
+        """Do something for one memory, connection or chore; what it gives. What it raises is told (rule 4)."""
+        try:
+            return bool(work(*given))
+        except Exception as error:
+            self._failed(what, error)
+            return False
+
+    def _failed(self, what: object, error: Exception) -> None:
+        anew = self.hub.failed(what, str(error) or type(error).__name__)
+        if anew and not isinstance(error, CrdtmemError):
+            log.error("a fault of this program, please report it; the peer goes on", exc_info=error)
 
     # -- connections -------------------------------------------------------------------------------
 
@@ -303,6 +329,8 @@ class Node:
         def take(messages: list[bytes]) -> None:
             nonlocal spent, since
             self._hear(link, messages)
+            if link.peer:
+                socket.let_in()
             rest, link.pause = min(link.pause, LONGEST), 0.0
             if self._budget:
                 now = self._loop.time()
@@ -327,8 +355,11 @@ class Node:
         self._awake = True
         try:
             self.hub.receive(link, *messages)
-        except CrdtmemError as error:  # the memory is closed, or its store is gone
-            link.session.end("trouble", str(error))
+        except Closed:
+            link.session.end("trouble", "a memory has been closed here")
+        except Exception as error:  # what it says may name files, and is told here alone
+            self._failed(link, error)
+            link.session.end("trouble", "something does not work here just now; dial again")
         finally:
             self._stir()
         self.pump(link)

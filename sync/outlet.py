@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from crdtmem.errors import Closed, StoreError
@@ -25,11 +24,13 @@ class Outlet:
     Args:
         feed: the memory, as replication sees it.
         channel: its number in all that this peer says.
+        failed: told why its store does not work; whatever failed is tried again.
     """
 
-    def __init__(self, feed: Feed, channel: int) -> None:
+    def __init__(self, feed: Feed, channel: int, failed: Callable[[str], object] = lambda why: None) -> None:
         self.feed = feed
         self.channel = channel
+        self.failed = failed
         self.labels = labels_of(feed.namespace)
         self.links: dict[Link, Channel] = {}  # connections on which it is open
         self.size = 64 * 1024  # bytes of a stretch
@@ -55,8 +56,8 @@ class Outlet:
         try:
             self.newest = self.feed.newest()
             self.proofs = self.feed.proofs()
-        except StoreError:
-            pass
+        except StoreError as error:
+            self.failed(str(error))
         except Closed:
             self.gone = True
         if anew != self._anew:
@@ -103,5 +104,9 @@ class Outlet:
     def forget(self) -> None:
         """Let go of what was read, and have the seal of the newest stored."""
         self._frames.clear()
-        with suppress(StoreError, Closed):  # it is tried again
+        try:
             self.feed.keep_seal()
+        except StoreError as error:
+            self.failed(str(error))
+        except Closed:
+            self.gone = True

@@ -113,6 +113,8 @@ class Peer:
         self._entered = False
         ends = self._door.ends if self._door else lambda grant: None
         self.hub = Hub(os.urandom(16), name or memories[0].agent, self._told, self._admit, ends, trust=trust)
+        if self._door is not None:
+            self._door.failed = partial(self.hub.failed, self._door)
         self.url = ""
 
     # -- starting and ending -----------------------------------------------------------------------

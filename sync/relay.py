@@ -16,6 +16,7 @@ import ssl
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 from crdtmem.errors import MisuseError
 from crdtmem.feed import Feed
@@ -100,6 +101,8 @@ class Relay:
         self._node: Node | None = None
         ends = self._door.ends if self._door else lambda grant: None
         self.hub = Hub(os.urandom(16), "relay", self._told, self._admit, ends, self._find)
+        if self._door is not None:
+            self._door.failed = partial(self.hub.failed, self._door)
         self.url = ""
 
     async def __aenter__(self) -> Relay:
@@ -187,6 +190,7 @@ class Relay:
             "connections": sum(bool(link.peer) for link in links),
             "namespaces": len(self.hub.outlets),
             "waiting": waiting,
+            "troubles": self.hub.troubles,
             "seconds": round(time.monotonic() - self._began, 3),
             "joined_total": self._count["joined"],
             "left_total": self._count["left"],
@@ -199,7 +203,8 @@ class Relay:
 
     def _answer(self, path: str) -> tuple[int, str] | None:
         if path == "/health":
-            return 200, json.dumps({"status": "ok", **self.figures()}) + "\n"
+            status, word = (503, "trouble") if self.hub.troubles else (200, "ok")  # what it is anybody could read here
+            return status, json.dumps({"status": word, **self.figures()}) + "\n"
         if path == "/metrics":
             return 200, "".join(f"crdtmem_relay_{name} {value}\n" for name, value in self.figures().items())
         return None

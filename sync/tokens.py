@@ -59,8 +59,12 @@ class Door:
 
     Args:
         issuer: the issuer's public key, 32 bytes.
-        revoked: a file with the ids of tokens that count no longer, one a line; read again when it changes.
+        revoked: a file with the ids of tokens that count no longer, one a line; read again when it changes. While it
+            cannot be read, what it said last counts.
         now: seconds since 1970.
+
+    Raises:
+        MisuseError: the file cannot be read now.
     """
 
     def __init__(
@@ -74,9 +78,17 @@ class Door:
             raise MisuseError(f"the public key of an issuer has 32 bytes, not {len(issuer)}")
         self._key = keys.Ed25519PublicKey.from_public_bytes(issuer)
         self._list = Path(revoked) if revoked is not None else None
-        self._read: tuple[float, int] | None = None
+        self.failed: Callable[[str], object] = lambda why: None  # told while the file cannot be read
+        self._read: tuple[int, int, int] | None = None
         self._revoked: frozenset[str] = frozenset()
         self._now = now
+        if self._list is not None:
+            try:
+                self._look(self._list)
+            except (OSError, ValueError) as error:
+                raise MisuseError(
+                    f"revoked={str(self._list)!r} cannot be read: {error}; an empty file revokes nobody"
+                ) from None
 
     def grant(self, token: str | None) -> Grant:
         """What a token allows.
@@ -107,20 +119,20 @@ class Door:
         if grant.until is not None and self._now() >= grant.until:
             return "this token has run out; ask its issuer for another"
         if self._list is not None:
-            self._look(self._list)
+            try:
+                self._look(self._list)
+            except (OSError, ValueError) as error:
+                self.failed(f"the file of revoked tokens cannot be read: {error}; what it said last counts")
             if grant.id in self._revoked:
                 return "this token has been revoked"
         return None
 
     def _look(self, path: Path) -> None:
-        try:
-            found = path.stat()
-        except FileNotFoundError:
-            self._revoked, self._read = frozenset(), None
-            return
-        if self._read != (found.st_mtime, found.st_size):
-            self._read = (found.st_mtime, found.st_size)
-            self._revoked = frozenset(path.read_text().split())
+        found = path.stat()
+        read = (found.st_mtime_ns, found.st_size, found.st_ino)
+        if self._read != read:
+            self._revoked = frozenset(path.read_text(encoding="utf-8").split())
+            self._read = read
 
 
 def _scopes(wire: Any) -> tuple[Namespace, ...]:

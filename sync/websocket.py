@@ -7,10 +7,12 @@ whoever sends an Origin is turned away. Half-open connections are found by the s
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,6 +29,12 @@ from crdtmem.sync.frames import MAX_FRAME
 HIGH, LOW = 256 * 1024, 64 * 1024  # bytes that wait to be written: above the first nothing is added until the second
 PILED = 1 << 20  # bytes of answers that wait to be written
 CLOSING = 2.0  # seconds for a connection to end in order
+STRANGERS = (
+    256  # connections that nobody has been let in on: of more, the oldest is dropped. Who may enter is in at once
+)
+
+_log = logging.getLogger("crdtmem.websocket")
+_log.addFilter(lambda record: record.msg != "opening handshake failed")  # by whoever pleases: each would be a traceback
 
 
 class Unreachable(Exception):
@@ -53,6 +61,8 @@ class _Prompt:
         super().data_received(data)  # type: ignore[misc]
         if self.messages:
             self.hand_over()
+        if self.transport.get_write_buffer_size() > PILED:  # type: ignore[attr-defined]  # of pings it is not told
+            self.transport.pause_reading()  # type: ignore[attr-defined]
 
     def hand_over(self) -> None:
         """Have what has arrived taken; what comes before there is somebody to take it waits, and no more is read."""
@@ -84,6 +94,7 @@ class _Prompt:
     def resume_writing(self) -> None:
         super().resume_writing()  # type: ignore[misc]
         self.clogged = False
+        self.transport.resume_reading()  # type: ignore[attr-defined]
         self.resumed()
 
 
@@ -95,6 +106,22 @@ class _Client(_Prompt, ClientConnection):
 
 
 class _Served(_Prompt, ServerConnection):
+    def __init__(self, strangers: dict[_Served, None], *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.strangers = strangers  # of this listener, the oldest first
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.strangers[self] = None
+        if len(self.strangers) > STRANGERS:
+            oldest = next(iter(self.strangers))
+            del self.strangers[oldest]
+            oldest.transport.abort()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        super().connection_lost(error)
+        self.strangers.pop(self, None)
+
     def put(self, data: bytes) -> None:
         """Write one message. What a server sends is the same bytes for everybody, so they are made once."""
         if self.protocol.state is State.OPEN and not self.transport.is_closing():
@@ -146,11 +173,7 @@ class Socket:
         """
         connection = self._connection
 
-        def room_again() -> None:
-            connection.transport.resume_reading()
-            resumed()
-
-        connection.resumed, connection.lost = room_again, self._over.set
+        connection.resumed, connection.lost = resumed, self._over.set
         if connection.protocol.state is State.CLOSED:
             return
         connection.take = take
@@ -167,6 +190,11 @@ class Socket:
             asyncio.get_running_loop().call_later(seconds, transport.resume_reading)
         elif transport.get_write_buffer_size() > PILED:  # who asks and never reads the answers is not heard
             transport.pause_reading()
+
+    def let_in(self) -> None:
+        """Whoever has dialled may enter: it is no stranger."""
+        if isinstance(self._connection, _Served):
+            self._connection.strangers.pop(self._connection, None)
 
     def end(self) -> None:
         """Take nothing more."""
@@ -212,10 +240,30 @@ async def dialled(url: str, tls: ssl.SSLContext | None) -> Socket:
 Answer = Callable[[str], tuple[int, str] | None]  # a path -> a status and a text, for who comes for a page
 
 
+class Listener:
+    """What lets others dial, until it is closed."""
+
+    def __init__(self, server: Server, strangers: dict[_Served, None]) -> None:
+        self._server = server
+        self._strangers = strangers
+
+    def close(self) -> None:
+        """Let nobody dial any more, nor go on with a handshake; connections stay."""
+        self._server.close(close_connections=False)
+        for stranger in list(self._strangers):
+            if stranger.protocol.state is State.CONNECTING:
+                stranger.transport.abort()
+
+    async def wait_closed(self) -> None:
+        """Until the last connection has ended."""
+        await self._server.wait_closed()
+
+
 async def listening(
     host: str, port: int, tls: ssl.SSLContext | None, handle: Callable[[Socket], Awaitable[None]], answer: Answer
-) -> tuple[Server, str]:
-    """Listen; gives the server, and the address others dial."""
+) -> tuple[Listener, str]:
+    """Listen; gives what ends it, and the address others dial."""
+    strangers: dict[_Served, None] = {}
 
     def asked(connection: ServerConnection, request: Request) -> Response | None:
         page = answer(request.path)
@@ -228,7 +276,7 @@ async def listening(
         served,
         host,
         port,
-        create_connection=_Served,
+        create_connection=partial(_Served, strangers),  # type: ignore[arg-type]
         compression=None,
         max_size=MAX_FRAME,
         ping_interval=None,
@@ -237,11 +285,12 @@ async def listening(
         origins=[None],
         process_request=asked,
         server_header=None,
+        logger=_log,
         ssl=tls,
     )
     bound = next(iter(server.sockets)).getsockname()[1]
     name = f"[{host}]" if ":" in host else host
-    return server, f"{'wss' if tls else 'ws'}://{name}:{bound}"
+    return Listener(server, strangers), f"{'wss' if tls else 'ws'}://{name}:{bound}"
 
 
 def is_local(host: str) -> bool:

@@ -52,6 +52,11 @@ def test_a_relay_is_a_process_that_ends_in_order(number: signal.Signals, tmp_pat
     asyncio.run(main())
 
 
+def test_a_relay_warns_on_standard_error_of_tokens_in_the_clear(tmp_path: Path) -> None:
+    failed = ran(tmp_path, "relay", ".", "--listen", "0.0.0.0:0", "--issuer", "00" * 32)  # for `.` is no file
+    assert failed.returncode == 1 and "crdtmem: tokens travel in the clear" in failed.stderr
+
+
 def test_a_token_lets_its_bearer_do_what_it_says(tmp_path: Path) -> None:
     told = json.loads(
         ran(tmp_path, "token", "ann", "--write", "tenant=acme,task=q3", "--read", "tenant=b", "--json").stdout
@@ -70,6 +75,10 @@ def test_a_token_lets_its_bearer_do_what_it_says(tmp_path: Path) -> None:
     ("arguments", "says"),
     [
         (("token", "ann"), "give it --read or --write"),
+        (("token", "ann", "--read", "tenant=a", "--days", "nan"), "--days nan: a token counts for more than 0 days"),
+        (("token", "ann", "--read", "tenant=a", "--days", "-1"), "--days -1: a token counts for more than 0 days"),
+        (("token", "ann", "--read", "tenant=a", "--days", "1e30"), "36,500 at most"),
+        (("relay", "relay.db", "--key", "key.pem"), "--key without --certificate"),
         (("token", "ann", "--read", "acme"), "labels as in tenant=acme,task=q3"),
         (("token", "ann", "--read", "task=q3"), "tenant must have 1 to 200 characters"),
         (("token", "ann", "--read", "tenant=a,tenant=b"), "labels as in tenant=acme,task=q3"),

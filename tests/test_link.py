@@ -520,3 +520,32 @@ def test_what_is_too_much_for_one_frame_is_not_joined() -> None:
     b.hub.receive(wire.links[1], many, many, encode(Changes(channel, [record])))
     assert wire.links[1].session.ended is None
     assert bob.digest() == ann.digest()
+
+
+def test_a_store_that_cannot_be_read_holds_up_its_own_namespace_alone_and_ends_nothing() -> None:
+    replicas = [Replica(name) for name in ("ann", "bob")]
+    a, b = (End(name, *map(replica.open, (SCOPE, OTHER))) for name, replica in zip("ab", replicas, strict=True))
+    first = a.outlets[0]
+    start, read = first.feed.start, first.feed.read
+
+    def fails(*_: Any) -> Any:
+        raise StoreError("/srv/ann.db: could not read")
+
+    for scope in (SCOPE, OTHER):
+        replicas[0].open(scope).set("s").add(1)
+    first.feed.start = fails  # type: ignore[method-assign]
+    wire = joined(a, b)
+    assert not replicas[1].open(SCOPE).set("s") and set(replicas[1].open(OTHER).set("s")) == {1}
+    first.feed.start = start  # type: ignore[method-assign]
+    first.feed.read = fails  # type: ignore[method-assign]
+    for now in range(1, 9):
+        wire.tick(now)
+    for scope in (SCOPE, OTHER):
+        replicas[0].open(scope).set("s").add(2)
+    wire.run()
+    assert not replicas[1].open(SCOPE).set("s") and set(replicas[1].open(OTHER).set("s")) == {1, 2}
+    first.feed.read = read  # type: ignore[method-assign]
+    wire.tick(9)
+    assert set(replicas[1].open(SCOPE).set("s")) == {1, 2}
+    assert [news.detail for news in a.news if news.kind == "trouble"] == ["/srv/ann.db: could not read"]
+    assert all(link.session.ended is None for link in wire.links)

@@ -9,11 +9,12 @@ from contextlib import asynccontextmanager
 import pytest
 
 import crdtmem.sync.node
-from crdtmem import Memory, Replica
+from crdtmem import Memory, Replica, StoreError
 from crdtmem.feed import Feed, Stretch
 from crdtmem.sync.frames import Changes, Frame, Open, Same, decode, labels_of
-from crdtmem.sync.hub import Hub
+from crdtmem.sync.hub import CALM, Hub
 from crdtmem.sync.link import Link
+from crdtmem.sync.news import News
 from crdtmem.sync.node import Node
 from crdtmem.sync.outlet import Outlet
 from crdtmem.sync.session import Heard, Session, Welcomed
@@ -174,5 +175,117 @@ def test_a_long_stretch_is_read_once_for_all() -> None:
             assert [record for records in readers[0].got for record in records] == [
                 record for records in readers[1].got for record in records
             ]
+
+    run(main)
+
+
+class Failing(Noted):
+    """A feed whose store cannot be read while it fails."""
+
+    fails = False
+
+    def read(self, after: int, upto: int, size: int = 64 * 1024) -> Stretch:
+        if self.fails:
+            raise StoreError("/srv/ann.db: could not read: the disk failed")
+        return super().read(after, upto, size)
+
+
+def test_what_one_chore_memory_or_connection_raises_costs_the_others_nothing_and_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(Node, "_ticking", turns)
+
+    async def main() -> None:
+        news: list[News] = []
+        hub = Hub(b"ann".ljust(16), "ann", news.append)
+        node = Node(hub, news.append, None)
+        replica, ticked, tended = Replica("ann"), [0], [0]
+        bad, good = (hub.share(Feed(replica.open(tenant="acme", task=task))) for task in ("bad", "good"))
+        bad.look = good.look = lambda: ticked.append(1)  # type: ignore[method-assign]
+        bad.look = lambda: 1 / 0  # type: ignore[method-assign,assignment,return-value]
+        node.each_second(lambda now: {}["no such"])
+        node.each_second(ticked.append)  # type: ignore[arg-type]
+        links = [hub.link(dials=False, now=0) for _ in range(3)]
+        links[0].tick = lambda now: 1 / 0  # type: ignore[method-assign,assignment,return-value]
+        for link in links[1:]:
+            link.tick = tended.append  # type: ignore[method-assign,assignment]
+        for _ in range(5):
+            await node.second()
+        assert len(ticked) == len(tended) == 1 + 5 * 2
+        told = [(one.kind, one.detail) for one in news if one.kind == "trouble"]
+        assert sorted(told) == [("trouble", "'no such'"), *[("trouble", "division by zero")] * 2]
+        assert caplog.text.count("ZeroDivisionError") == 2 and hub.troubles == 3
+        await node.close()
+
+    run(main)
+
+
+def test_who_lags_while_the_store_fails_is_sent_the_rest_when_it_works_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Node, "_ticking", turns)
+
+    async def main() -> None:
+        news: list[News] = []
+        hub = Hub(b"ann".ljust(16), "ann", news.append)
+        node = Node(hub, news.append, None)
+        memory = Replica("ann").open(SCOPE)
+        outlet = hub.share(Failing(memory))
+        end = outlet.feed.watch(node.waker(outlet))
+        readers = [Reader(node, number) for number in range(2)]
+        outlet.feed.fails = True  # type: ignore[attr-defined]
+        for number in range(3):
+            memory.set("s").add(number)
+            await turns()
+            await node.second()
+        assert [one.detail for one in news if one.kind == "trouble"] == ["/srv/ann.db: could not read: the disk failed"]
+        assert not any(map(counts, readers)) and hub.troubles == 1
+        outlet.feed.fails = False  # type: ignore[attr-defined]
+        await node.second()
+        assert [sum(counts(reader)) for reader in readers] == [3, 3]
+        hub.renew(hub._now + CALM)
+        assert hub.troubles == 0
+        end()
+        await node.close()
+
+    run(main)
+
+
+def test_closing_ends_everything_though_the_store_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crdtmem.sync.node, "LINGER", 0.0)
+
+    async def main() -> None:
+        hub = Hub(b"ann".ljust(16), "ann", lambda news: None)
+        node = Node(hub, lambda news: None, None)
+        memory = Replica("ann").open(SCOPE)
+        outlet = hub.share(Failing(memory))
+        Reader(node, 1)
+        outlet.feed.fails = True  # type: ignore[attr-defined]
+        memory.set("s").add(1)
+        await node.close()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        assert [link.session.ended is not None for link in hub.links] == [True]
+
+    run(main)
+
+
+def test_what_goes_wrong_here_is_said_to_the_other_side_without_the_names_of_files(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Node, "_ticking", turns)
+
+    async def main() -> None:
+        news: list[News] = []
+        hub = Hub(b"ann".ljust(16), "ann", news.append)
+        node = Node(hub, news.append, None)
+        hub.share(Feed(Replica("ann").open(SCOPE)))
+        link = hub.link(dials=False, now=0)
+        link.heard = lambda event: open("/no/such.db").close()  # type: ignore[method-assign]
+        far = Session(bytes(16), "bob", dials=True, now=0)
+        far.send(Open(0, labels_of(SCOPE), bytes(16)))
+        node._hear(link, far.data_to_send())
+        for data in link.session.data_to_send():
+            far.receive(data)
+        assert far.ended is not None and far.ended.code == "trouble" and "such" not in far.ended.reason
+        assert ["/no/such.db" in one.detail for one in news if one.kind == "trouble"] == [True]
+        await node.close()
 
     run(main)

@@ -10,11 +10,15 @@ from typing import Any
 
 import pytest
 
-from crdtmem import Identity, MisuseError, Namespace, Peer, Replica, SqliteStore
+import crdtmem.sync.relay
+from crdtmem import Identity, MisuseError, Namespace, Peer, Replica, SqliteStore, StoreError
+from crdtmem.feed import Feed, Pruned
+from crdtmem.store import Store
+from crdtmem.sync.hub import CALM
 from crdtmem.sync.relay import Relay
-from crdtmem.sync.tokens import issue
+from crdtmem.sync.tokens import Door, issue
 from crdtmem.tally import Tally
-from tests.crew import SCOPE
+from tests.crew import SCOPE, Unwilling
 from tests.test_peer import LONG, heard, memory
 
 ISSUER = Identity(bytes(32))
@@ -130,6 +134,86 @@ def test_it_says_how_it_is_doing(tmp_path: Path) -> None:
             status, body = await page(relay.url, "/metrics")
             assert status == 200 and "crdtmem_relay_connections 1\n" in body
             assert (await page(relay.url, "/elsewhere"))[0] == 426
+
+    asyncio.run(main())
+
+
+def test_a_namespace_that_cannot_be_opened_keeps_no_other_of_the_connection_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opens = crdtmem.sync.relay.ledger
+    fails: list[Exception] = []
+
+    def opening(namespace: Namespace, store: Store) -> Feed:
+        if namespace == OTHER and fails:
+            raise fails[0]
+        return opens(namespace, store)
+
+    monkeypatch.setattr(crdtmem.sync.relay, "ledger", opening)
+
+    async def main() -> None:
+        ann, bob = Replica("ann"), memory("bob")
+        async with Relay(tmp_path / "relay.db", listen="127.0.0.1:0") as relay:
+            fails[:] = [Pruned("it was pruned in this file")]
+            peer = Peer(ann.open(OTHER), ann.open(SCOPE), dial=relay.url)
+            told = heard(peer, lambda news: news.kind == "refused")
+            async with peer, Peer(bob, dial=relay.url) as other:
+                assert (await told).detail == "it was pruned in this file"
+                ann.open(SCOPE).set("s").add(1)
+                await asyncio.to_thread(bob.wait, ann.open(SCOPE).version, LONG)
+                await other.synced(timeout=LONG)
+                assert relay.hub.troubles == 0
+            fails[:] = [StoreError("/srv/relay.db: the disk failed")]
+            peer = Peer(ann.open(OTHER), ann.open(SCOPE), dial=relay.url)
+            trouble = heard(relay, lambda news: news.kind == "trouble")  # type: ignore[arg-type]
+            left = heard(peer, lambda news: news.kind in ("left", "refused"))
+            async with peer:
+                assert (await trouble).detail == "/srv/relay.db: the disk failed"
+                fails.clear()
+                await peer.synced(timeout=LONG)  # both of them, and on the same connection
+                assert not left.done()
+
+    asyncio.run(main())
+
+
+def test_it_says_that_it_is_not_well_while_its_store_takes_nothing_but_not_why() -> None:
+    async def main() -> None:
+        store, ann = Unwilling(), memory("ann")
+        async with Relay(store, listen="127.0.0.1:0") as relay, Peer(ann, dial=relay.url) as one:
+            await one.synced(timeout=LONG)
+            told = heard(relay, lambda news: news.kind == "trouble")  # type: ignore[arg-type]
+            store.full = True
+            ann.set("s").add(1)
+            assert (await told).detail == "the disk is full"
+            status, body = await page(relay.url, "/health")
+            assert status == 503 and json.loads(body)["status"] == "trouble" and "disk" not in body
+            assert "crdtmem_relay_troubles 1\n" in (await page(relay.url, "/metrics"))[1]
+            store.full = False
+            await one.synced(timeout=LONG)
+            relay.hub.renew(relay.hub._now + CALM)
+            status, body = await page(relay.url, "/health")
+            assert status == 200 and json.loads(body)["changes_in_total"] == 1
+
+    asyncio.run(main())
+
+
+def test_a_list_of_revoked_tokens_that_cannot_be_read_is_told_and_stops_nothing(tmp_path: Path) -> None:
+    async def main() -> None:
+        revoked = tmp_path / "revoked"
+        revoked.touch()
+        token = issue(ISSUER, "ann", write=[SCOPE])
+        async with (
+            Relay(tmp_path / "relay.db", listen="127.0.0.1:0", issuer=ISSUER.key, revoked=revoked) as relay,
+            Peer(memory("ann"), dial=relay.url, token=token) as one,
+        ):
+            await one.synced(timeout=LONG)
+            told = heard(relay, lambda news: news.kind == "trouble")  # type: ignore[arg-type]
+            revoked.unlink()
+            assert "what it said last counts" in (await told).detail
+            await one.synced(timeout=LONG)
+            left = heard(one, lambda news: news.kind == "left")
+            revoked.write_text(Door(ISSUER.key).grant(token).id or "")
+            assert (await left).detail == "this token has been revoked"
 
     asyncio.run(main())
 

@@ -79,6 +79,9 @@ def test_no_letter_of_a_token_may_be_another() -> None:
 
 def test_a_token_runs_out_and_can_be_revoked(tmp_path: Path) -> None:
     time, revoked = Time(), tmp_path / "revoked"
+    with pytest.raises(MisuseError, match=r"cannot be read: .* an empty file revokes nobody"):
+        Door(ISSUER.key, revoked)
+    revoked.touch()
     door = Door(ISSUER.key, revoked, now=time)
     token = issue(ISSUER, "ann", read=[ACME], seconds=60, now=time)
     grant = door.grant(token)
@@ -87,7 +90,7 @@ def test_a_token_runs_out_and_can_be_revoked(tmp_path: Path) -> None:
     assert door.ends(grant) == "this token has been revoked"
     with pytest.raises(Refused, match="revoked"):
         door.grant(token)
-    revoked.unlink()
+    revoked.write_text("some-other\n")
     assert door.ends(grant) is None
     time.passes(60)
     assert door.ends(grant) == "this token has run out; ask its issuer for another"
@@ -99,6 +102,29 @@ def test_a_token_runs_out_and_can_be_revoked(tmp_path: Path) -> None:
         Door(b"short")
 
 
+def test_while_the_list_of_revoked_tokens_cannot_be_read_what_it_said_last_counts(tmp_path: Path) -> None:
+    revoked, told = tmp_path / "revoked", list[str]()
+    first, second = (issue(ISSUER, name, read=[ACME]) for name in ("ann", "bob"))
+    gone, good = (Door(ISSUER.key).grant(token) for token in (first, second))
+    revoked.write_text(f"{gone.id}\n")
+    door = Door(ISSUER.key, revoked)
+    door.failed = told.append
+
+    def says(*expected: str | None) -> bool:
+        return [door.ends(gone), door.ends(good)] == [why and f"this token has been {why}" for why in expected]
+
+    assert says("revoked", None) and not told
+    revoked.write_bytes(b"\xff\xfe\x00")
+    assert says("revoked", None) and len(told) == 2
+    revoked.unlink()
+    assert says("revoked", None) and len(told) == 4
+    revoked.mkdir()
+    assert says("revoked", None) and len(told) == 6 and all("what it said last counts" in why for why in told)
+    revoked.rmdir()
+    revoked.write_text(f"{good.id}\n")
+    assert says(None, "revoked") and len(told) == 6
+
+
 def test_peers_with_tokens_see_what_these_allow_until_they_are_revoked(tmp_path: Path) -> None:
     async def main() -> None:
         relay, ann, bob = Replica("relay"), Replica("ann"), Replica("bob")
@@ -106,6 +132,7 @@ def test_peers_with_tokens_see_what_these_allow_until_they_are_revoked(tmp_path:
         token = issue(ISSUER, "ann", write=[ACME])
         reader = issue(ISSUER, "bob", read=[ACME])
         revoked = tmp_path / "revoked"
+        revoked.touch()
         async with Peer(*shared, listen="127.0.0.1:0", issuer=ISSUER.key, revoked=revoked) as one:
             async with Peer(ann.open(Q3), ann.open(OTHER), dial=one.url, token=token) as two:
                 ann.open(Q3).set("s").add("by ann")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from random import Random
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.frames import Frame, Opcode
 
+import crdtmem.sync.websocket
 from crdtmem import Peer, Replica
 from crdtmem.sync.frames import Have, Hello, Open, Ping, Pong, Welcome, decode, encode
 from crdtmem.sync.websocket import Socket, Unreachable, dialled, listening
@@ -138,6 +139,69 @@ def test_who_asks_and_never_reads_the_answers_is_not_heard_until_it_does(monkeyp
             await stranger.send(encode(Open(0, ["acme", "test"], bytes(16))))
 
     asyncio.run(main())
+
+
+def test_who_pings_and_never_reads_the_answers_is_not_heard_until_it_does() -> None:
+    """Though it has said nothing yet, and what it says is no message."""
+    pings = Frame(Opcode.PING, b"x" * 125).serialize(mask=True) * 1000
+
+    async def main() -> None:
+        served: asyncio.Future[Socket] = asyncio.get_running_loop().create_future()
+
+        async def serve(socket: Socket) -> None:
+            served.set_result(socket)
+            await socket.run(lambda messages: None, lambda: None)
+
+        server, url = await listening("127.0.0.1", 0, None, serve, lambda path: None)
+        host, port = url.removeprefix("ws://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(
+            f"GET / HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+        )
+        await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), LONG)
+        connection = (await served)._connection
+        asked = 0
+        while connection.transport.is_reading() and asked < 200:  # 25 MB
+            connection.data_received(pings)
+            asked += 1
+        assert asked < 200 and connection.transport.get_write_buffer_size() < 2 << 20
+        await asyncio.wait_for(reader.readexactly(asked * 1000 * 127), LONG)
+        assert connection.transport.is_reading()
+        writer.close()
+        server.close()
+        await server.wait_closed()
+
+    asyncio.run(main())
+
+
+def test_strangers_keep_nobody_out_who_may_enter_and_hold_up_no_end(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(crdtmem.sync.websocket, "STRANGERS", 4)
+
+    async def main() -> None:
+        ann, bob = (Replica(name).open(SCOPE) for name in ("ann", "bob"))
+        peer = await Peer(ann, listen="127.0.0.1:0").__aenter__()
+        host, port = peer.url.removeprefix("ws://").split(":")
+        async with Peer(bob, dial=peer.url) as member:
+            await member.synced(timeout=LONG)
+            silent = [await asyncio.open_connection(host, int(port)) for _ in range(10)]
+            for _, writer in silent:
+                writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n")
+            for reader, _ in silent[:6]:  # the oldest make room, and the others stay
+                with suppress(ConnectionError):
+                    assert await asyncio.wait_for(reader.read(), LONG) == b""
+            assert not any(reader.at_eof() for reader, _ in silent[6:])
+            bob.set("s").add(1)
+            await member.synced(timeout=LONG)
+            async with asyncio.timeout(5):  # half of what is left to a handshake
+                await peer.close()
+        for _, writer in silent:
+            writer.close()
+
+    asyncio.run(main())
+    assert not [record for record in caplog.records if record.levelno > 20]
 
 
 def test_a_connection_ends_when_the_other_side_does_and_when_this_one_does() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import signal
 import ssl
 from pathlib import Path
@@ -35,14 +36,28 @@ def run(
 
     Example: `crdtmem relay relay.db --listen 0.0.0.0:7400 --issuer 3b6a... --certificate cert.pem --key key.pem`
     """
+    import resource  # not everywhere to be had
+
     from crdtmem.sync.relay import Relay
 
     tls = None
+    if key is not None and certificate is None:
+        raise MisuseError(
+            "--key without --certificate: TLS needs both; without either, what peers say travels in the clear"
+        )
     if certificate is not None:
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         tls.load_cert_chain(certificate, key)
-    relay = Relay(store, listen=listen, issuer=_key(issuer), revoked=revoked, tls=tls)
-    asyncio.run(_serve(relay, quiet=quiet, lines=lines))
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)  # each connection takes one; the soft limit is mostly 1,024
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    warnings = logging.StreamHandler()
+    warnings.setFormatter(logging.Formatter("crdtmem: %(message)s"))
+    logging.getLogger("crdtmem").addHandler(warnings)  # a library says nothing of its own accord, a command does
+    try:
+        relay = Relay(store, listen=listen, issuer=_key(issuer), revoked=revoked, tls=tls)
+        asyncio.run(_serve(relay, quiet=quiet, lines=lines))
+    finally:
+        logging.getLogger("crdtmem").removeHandler(warnings)
 
 
 async def _serve(relay: Relay, *, quiet: bool, lines: bool) -> None:

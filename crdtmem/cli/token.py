@@ -33,6 +33,8 @@ def issue_one(
 
     if not read and not write:
         raise MisuseError("a token that allows nothing: give it --read or --write, as in --write tenant=acme")
+    if not 0 < days <= 36_500:
+        raise MisuseError(f"--days {days:g}: a token counts for more than 0 days, and for 36,500 at most")
     identity = Identity.kept(issuer)
     reads, writes = ([scope(text) for text in texts] for texts in (read, write))
     token = issue(identity, name, read=reads, write=writes, seconds=days * 86400)
