@@ -253,8 +253,8 @@ class Node:
         token: str | None = None,
         trusts: Callable[[Welcome], bool] = lambda welcome: True,
         grant: Grant = EVERYTHING,
-    ) -> bool:
-        """One connection to a peer that listens, until it ends; whether it was let in.
+    ) -> Link:
+        """One connection to a peer that listens, until it ends; it has no `peer` if it was not let in.
 
         Raises:
             Unreachable: nobody listens there.
@@ -262,14 +262,14 @@ class Node:
         socket = await dialled(url, self._tls if url.startswith("wss") else None)
         link = self.hub.link(dials=True, now=self._loop.time(), token=token, trusts=trusts, grant=grant)
         await self._converse(link, socket)
-        return bool(link.peer)
+        return link
 
     async def keep(self, url: str, token: str | None) -> None:
         """Dial, and dial again when the connection is lost."""
         pause, lost = FIRST, self._loop.time()
         while True:
             try:
-                if await self.dial(url, token):
+                if (await self.dial(url, token)).peer:
                     pause, lost = FIRST, self._loop.time()
             except Unreachable as error:
                 self._tell(News("unreachable", url, None, str(error)))

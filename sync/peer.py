@@ -8,7 +8,6 @@ import os
 import ssl
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -25,15 +24,14 @@ from crdtmem.sync.news import News
 from crdtmem.sync.node import Node
 from crdtmem.sync.outlet import Outlet
 from crdtmem.sync.presence import Present
-from crdtmem.sync.websocket import Unreachable, is_local
+from crdtmem.sync.visits import Visits
+from crdtmem.sync.websocket import is_local
 
 if TYPE_CHECKING:
     from crdtmem.sync.blocking import BlockingPeer
     from crdtmem.sync.tokens import Door
 
 log = logging.getLogger("crdtmem")
-
-LOOK = 0.5  # seconds between looks at a meeting place
 
 
 class Peer:
@@ -107,7 +105,6 @@ class Peer:
         self._watches: list[Callable[[News], None]] = []
         self._waits: list[_Wait] = []
         self._ends: list[Callable[[], None]] = []
-        self._met: dict[bytes, asyncio.Task[None]] = {}
         self._node: Node | None = None
         self._closing: asyncio.Task[None] | None = None
         self._entered = False
@@ -130,7 +127,7 @@ class Peer:
             if self._meeting:
                 self.url = self.url or await node.listen("127.0.0.1", 0)
                 self._meeting.announce(Address(self.hub.id, self.hub.name, self.url))
-                node.spawn(self._meet(self._meeting, node))
+                node.spawn(Visits(self._meeting, node, self._told).go_on())
             for url in self._dial:
                 node.spawn(node.keep(url, self._token))
         except BaseException:
@@ -174,37 +171,7 @@ class Peer:
             raise Closed("this peer is not running: use it inside `async with`")
         return self._node
 
-    # -- meeting -----------------------------------------------------------------------------------
-
-    async def _meet(self, meeting: Meeting, node: Node) -> None:
-        """Dial those who were here first; later, those who have not come by themselves."""
-        seen: set[bytes] = set()
-        first = True
-        while True:
-            present = {address.peer: address for address in meeting.present() if address.peer != self.hub.id}
-            linked = {link.peer for link in self.hub.links}
-            for peer, address in present.items():
-                if peer not in linked and peer not in self._met and (first or peer in seen):
-                    self._met[peer] = task = node.spawn(self._visit(meeting, address, node))
-                    task.add_done_callback(partial(self._left, peer))
-            seen, first = set(present), False
-            await asyncio.sleep(LOOK)
-
-    def _left(self, peer: bytes, _: object) -> None:
-        self._met.pop(peer, None)
-
-    async def _visit(self, meeting: Meeting, address: Address, node: Node) -> None:
-        """Dial one of those who have announced themselves, once; whoever does not listen any more is dead."""
-        try:
-            await node.dial(
-                address.url,
-                meeting.proof(self.hub.id, address.peer),
-                lambda said: said.peer == address.peer and meeting.knows(said.token, said.peer, self.hub.id),
-                TOGETHER,
-            )
-        except Unreachable:
-            if address in meeting.present():
-                meeting.dead(address)
+    # -- letting in --------------------------------------------------------------------------------
 
     def _admit(self, hello: Hello) -> tuple[Grant, str | None]:
         if self._meeting is not None and self._meeting.knows(hello.token, hello.peer, self.hub.id):
@@ -213,6 +180,8 @@ class Peer:
             return self._door.grant(hello.token), None
         if self._listen is None:
             raise Refused("not admitted", "only those who use the same meeting place may enter here")
+        if Meeting.proves(hello.token):
+            raise Refused("not admitted", "another peer was meant, which has listened here before")
         return EVERYTHING, None
 
     # -- asking ------------------------------------------------------------------------------------
