@@ -200,6 +200,9 @@ class Peer:
         if news.kind == "joined":
             for wait in self._waits:
                 wait.ask()
+        for wait in self._waits:
+            if wait.outlet.gone and not wait.future.done():
+                wait.future.set_exception(_closed(wait.outlet.feed.memory))
         for callback in list(self._watches):
             try:
                 callback(news)
@@ -219,8 +222,8 @@ class Peer:
         """
         outlet = self.hub.outlets[self._present(memory or self._feeds[0].memory)]
         outlet.refresh()
-        lags = {link.name: outlet.newest - (channel.cursor or 0) for link, channel in outlet.links.items()}
-        return dict(sorted(lags.items()))
+        sharing = [(link.name, channel) for link, channel in outlet.links.items() if not channel.refused]
+        return dict(sorted((name, outlet.newest - (channel.cursor or 0)) for name, channel in sharing))
 
     def here(self, doing: str | None = None, *, field: str | None = None, memory: Memory | None = None) -> None:
         """Tell the team that the agent of a memory is there, and what it does, until `away` or the peer closes.
@@ -231,9 +234,10 @@ class Peer:
             memory: where; the first that is shared, if not given.
         """
         memory = memory or self._feeds[0].memory
+        node = self._running
         self._present(memory)
         self.hub.here(memory.namespace.digest, memory.agent, doing, field)
-        self._running.work()
+        node.work()
 
     def away(self, *, memory: Memory | None = None) -> None:
         """Tell the team that the agent of a memory is there no more."""
@@ -247,6 +251,8 @@ class Peer:
 
     def _present(self, memory: Memory) -> bytes:
         if memory.namespace.digest not in self.hub.outlets:
+            if self._entered and any(feed.memory is memory for feed in self._feeds):
+                raise _closed(memory)
             raise MisuseError(f"{memory.namespace!r} is not shared by this peer")
         return memory.namespace.digest
 
@@ -255,16 +261,18 @@ class Peer:
 
         Raises:
             NotReached: not in time, or not with so many.
+            Closed: this peer, or one of its memories; who was waiting then is told so as well.
         """
-        await self._in_step(list(self.hub.outlets.values()), peers, timeout)
+        await self._in_step([feed.memory for feed in self._feeds], peers, timeout)
 
-    async def _in_step(self, outlets: list[Outlet], peers: int, timeout: float | None) -> None:  # noqa: ASYNC109
-        waits = [_Wait(self.hub, outlet, peers) for outlet in outlets]
+    async def _in_step(self, memories: list[Memory], peers: int, timeout: float | None) -> None:  # noqa: ASYNC109
+        node = self._running
+        waits = [_Wait(self.hub, self.hub.outlets[self._present(memory)], peers) for memory in memories]
         self._waits += waits
         try:
             for wait in waits:
                 wait.ask()
-            self._running.work()
+            node.work()
             async with asyncio.timeout(timeout):
                 await asyncio.gather(*[wait.future for wait in waits])
         except TimeoutError:
@@ -287,7 +295,7 @@ class Peer:
         memory = next((feed.memory for feed in self._feeds if feed.knows(version)), None)
         if memory is None:
             raise NotReached("no memory shared here has reached that version; memory.wait(version) waits for it")
-        await self._in_step([self.hub.outlets[memory.namespace.digest]], peers, timeout)
+        await self._in_step([memory], peers, timeout)
 
 
 class _Wait:
@@ -320,6 +328,12 @@ class _Wait:
             end()
         if not self.future.done():
             self.future.cancel()
+
+
+def _closed(memory: Memory) -> Closed:
+    return Closed(
+        f"{memory.namespace!r} has been closed, and is shared no more; open it again, and share it by a new peer"
+    )
 
 
 def _is_address(url: str) -> bool:

@@ -537,6 +537,60 @@ def test_a_memory_that_is_closed_takes_no_other_with_it() -> None:
     asyncio.run(main())
 
 
+def test_nobody_is_in_step_with_a_memory_that_is_closed() -> None:
+    async def main() -> None:
+        replica, bob = Replica("ann"), memory("bob")
+        ann = replica.open(SCOPE)
+        ann.set("s").add(1)
+        async with Peer(ann, listen="127.0.0.1:0") as one, Peer(bob, dial=one.url) as other:
+            await other.synced(timeout=LONG)
+            waits = asyncio.create_task(one.synced(peers=2, timeout=LONG))
+            told = heard(one, lambda news: news.kind == "trouble")
+            replica.close()
+            with pytest.raises(Closed, match="open it again"):
+                await one.synced(peers=2, timeout=LONG)  # it has not noticed yet
+            await asyncio.wait_for(told, LONG)
+            for call in (
+                waits,
+                one.synced(timeout=LONG),
+                one.reached(ann.version, timeout=LONG),
+            ):
+                with pytest.raises(Closed, match="open it again"):
+                    await call
+            with pytest.raises(Closed, match="open it again"):
+                one.behind()
+
+    asyncio.run(main())
+
+
+def test_a_peer_that_is_not_running_says_so() -> None:
+    async def main() -> None:
+        ann = memory("ann")
+        peer = Peer(ann, listen="127.0.0.1:0")
+        for call in (peer.synced, lambda: peer.reached(ann.version)):
+            with pytest.raises(Closed, match="use it inside `async with`"):
+                await call()
+        with pytest.raises(Closed, match="use it inside `async with`"):
+            peer.here("reads")
+
+    asyncio.run(main())
+
+
+def test_who_does_not_share_a_memory_is_not_behind_with_it() -> None:
+    async def main() -> None:
+        ann, bob = Replica("ann"), Replica("bob")
+        alone, shared = ann.open(Namespace(tenant="alone")), ann.open(SCOPE)
+        alone.set("s").add(1)
+        async with Peer(shared, alone, listen="127.0.0.1:0") as one:
+            refused = heard(one, lambda news: news.kind == "refused")
+            async with Peer(bob.open(SCOPE), dial=one.url) as other:
+                await other.synced(timeout=LONG)
+                assert (await asyncio.wait_for(refused, LONG)).detail == "not shared here"
+                assert one.behind(memory=alone) == {} and one.behind() == {"bob": 0}
+
+    asyncio.run(main())
+
+
 def test_who_waits_when_a_peer_is_closed_hears_of_it() -> None:
     async def main() -> None:
         one = await Peer(memory("ann"), listen="127.0.0.1:0").__aenter__()
