@@ -8,7 +8,7 @@ import os
 import ssl
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urlsplit
 
 from crdtmem.change import Version
@@ -109,7 +109,7 @@ class Peer:
         self._closing: asyncio.Task[None] | None = None
         self._entered = False
         ends = self._door.ends if self._door else lambda grant: None
-        self.hub = Hub(os.urandom(16), name or memories[0].agent, self._told, self._admit, ends, trust=trust)
+        self.hub = Hub(os.urandom(16), name or memories[0].agent, self._told, self._admit, ends, trust=_keys(trust))
         self.url = ""
 
     # -- starting and ending -----------------------------------------------------------------------
@@ -137,6 +137,14 @@ class Peer:
 
     async def __aexit__(self, *exc: object) -> None:
         await self.close()
+
+    def __enter__(self) -> NoReturn:
+        raise MisuseError(
+            "a peer needs an event loop: `async with Peer(...)`, or `with Peer(...).blocking()` without one"
+        )
+
+    def __exit__(self, *exc: object) -> None:
+        """Nothing was entered; without this Python would not say what `__enter__` does."""
 
     def blocking(self) -> BlockingPeer:
         """The same peer for programs without an event loop: `with Peer(...).blocking() as peer`."""
@@ -336,6 +344,13 @@ def _closed(memory: Memory) -> Closed:
     )
 
 
+def _keys(trust: Iterable[bytes]) -> list[bytes]:
+    keys = list(trust)  # of a single key, numbers
+    if not all(isinstance(key, bytes) and len(key) == 32 for key in keys):
+        raise MisuseError(f"trust={trust!r}: a list of public keys of 32 bytes each, as in trust=[identity.key]")
+    return keys
+
+
 def _is_address(url: str) -> bool:
     try:
         parts = urlsplit(url)
@@ -346,7 +361,7 @@ def _is_address(url: str) -> bool:
 
 def host_and_port(text: str) -> tuple[str, int]:
     """Where to listen."""
-    host, _, port = text.rpartition(":")
+    host, _, port = str(text).rpartition(":")
     if not host or not port.isdigit() or int(port) > 65535:
         raise MisuseError(f"listen={text!r}: a host and a port, as in '127.0.0.1:7400'; port 0 takes any")
     return host.strip("[]"), int(port)

@@ -353,11 +353,22 @@ def test_a_memory_that_is_closed_ends_its_connections() -> None:
         ({"listen": "0.0.0.0:7400"}, MisuseError, "nothing says who may enter"),
         ({"listen": "[::]:7400"}, MisuseError, "nothing says who may enter"),
         ({"dial": ["10.0.0.7:7400"]}, MisuseError, "an address of a peer"),
+        ({"listen": 7400}, MisuseError, "a host and a port"),
+        ({"meet": "/dev/null/team"}, MisuseError, "name another folder"),
+        ({"listen": "127.0.0.1:0", "trust": bytes(32)}, MisuseError, "a list of public keys"),
+        ({"listen": "127.0.0.1:0", "trust": "ab" * 32}, MisuseError, "a list of public keys"),
+        ({"listen": "127.0.0.1:0", "trust": ["ab" * 32]}, MisuseError, "a list of public keys"),
+        ({"listen": "127.0.0.1:0", "trust": [bytes(31)]}, MisuseError, "a list of public keys"),
     ],
 )
 def test_what_cannot_be_meant_is_said_at_once(arguments: dict[str, Any], error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
         Peer(memory("ann"), **arguments)
+
+
+def test_a_peer_without_a_loop_says_what_to_do() -> None:
+    with pytest.raises(MisuseError, match="blocking"), Peer(memory("ann"), listen="127.0.0.1:0"):
+        pass
 
 
 def test_a_peer_shares_memories() -> None:
