@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from crdtmem.errors import StoreError
+from crdtmem.errors import StoreError, ValueRefused
 from crdtmem.feed import Feed, Pruned
 from crdtmem.namespace import Namespace
 from crdtmem.sync.access import EVERYTHING, Grant, Refused
@@ -50,7 +50,7 @@ class Hub:
         trust: Iterable[bytes] = (),
     ) -> None:
         self.id = id
-        self.name = name
+        self.name = line("name", name)
         self.outlets: dict[bytes, Outlet] = {}
         self.links: dict[Link, None] = {}
         self.spoken: set[Link] = set()  # on these something was said that nobody there had asked for
@@ -260,7 +260,9 @@ class Hub:
 
     def here(self, namespace: bytes, agent: str, doing: str | None, field: str | None) -> None:
         """Say that an agent of ours is there, until `away`."""
-        here = Here(self.id, 0, 3 * RENEW, agent[:300], doing and doing[:300], field and field[:300])
+        what = line("doing", doing) if doing is not None else None
+        where = line("field", field) if field is not None else None
+        here = Here(self.id, 0, 3 * RENEW, agent[:300], what, where)
         self._own[namespace, here.agent] = here
         self._say(namespace, here)
 
@@ -297,6 +299,22 @@ class Hub:
         if namespace in self._rolls:
             for some in self._rolls[namespace].all(self._now):
                 link.tell_present(namespace, some)
+
+
+def line(what: str, said: str) -> str:
+    """What is said to others, as far as there is room for it; refused before it is kept if no frame could hold it.
+
+    >>> line("name", "ann \\ud83d")
+    Traceback (most recent call last):
+    crdtmem.errors.ValueRefused: name: it holds a lone surrogate; decode the source properly
+    """
+    if not isinstance(said, str):
+        raise TypeError(f"{what}={said!r}: a line of text, not {type(said).__name__}")
+    try:
+        said.encode()
+    except UnicodeEncodeError:
+        raise ValueRefused(f"{what}: it holds a lone surrogate; decode the source properly") from None
+    return said[:300]
 
 
 def _joined(held: Heard | None, event: Event) -> Heard | None:

@@ -32,6 +32,7 @@ from crdtmem.sync.websocket import Answer, Listener, Socket, Unreachable, dialle
 log = logging.getLogger("crdtmem")
 
 FIRST, SOON, LATE = 0.2, 2.0, 30.0  # seconds until a lost connection is dialled again, at most: at first, and at last
+LASTING = 5.0  # seconds that a connection lasted, and it is dialled again as at first: others may break at once again
 MINUTE = 60.0  # seconds that a connection may be lost, and it is still dialled again soon
 LONGEST = 5.0  # seconds for which a connection is not listened to; longer, and it would be taken for dead
 REST = 0.0001  # seconds for each frame that was handed out, ten times what it costs, until more of that memory is
@@ -279,8 +280,8 @@ class Node:
         token: str | None = None,
         trusts: Callable[[Welcome], bool] = lambda welcome: True,
         grant: Grant = EVERYTHING,
-    ) -> bool:
-        """One connection to a peer that listens, until it ends; whether it was let in.
+    ) -> Link:
+        """One connection to a peer that listens, until it ends; it has no `peer` if it was not let in.
 
         Raises:
             Unreachable: nobody listens there.
@@ -288,17 +289,25 @@ class Node:
         socket = await dialled(url, self._tls if url.startswith("wss") else None)
         link = self.hub.link(dials=True, now=self._loop.time(), token=token, trusts=trusts, grant=grant)
         await self._converse(link, socket)
-        return bool(link.peer)
+        return link
 
     async def keep(self, url: str, token: str | None) -> None:
-        """Dial, and dial again when the connection is lost."""
-        pause, lost = FIRST, self._loop.time()
+        """Dial, and dial again when the connection is lost; soon only if it had lasted. Whatever fails, it goes on."""
+        pause, lost, peer = FIRST, self._loop.time(), b""
         while True:
+            if peer and any(link.peer == peer for link in self.hub.links):
+                await asyncio.sleep(SOON)  # it was reached by another address of its, or has come by itself
+                continue
+            began = self._loop.time()
             try:
-                if await self.dial(url, token):
+                link = await self.dial(url, token)
+                peer = link.peer or peer
+                if link.peer and self._loop.time() - began >= LASTING:
                     pause, lost = FIRST, self._loop.time()
             except Unreachable as error:
                 self._tell(News("unreachable", url, None, str(error)))
+            except Exception as error:
+                self._tell(News("trouble", url, None, f"dialling failed, and is tried again: {error!r}"))
             await asyncio.sleep(random.uniform(0, pause))
             pause = min(pause * 2, SOON if self._loop.time() - lost < MINUTE else LATE)
 

@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urlsplit
 
 from crdtmem.change import Version
@@ -25,15 +25,14 @@ from crdtmem.sync.news import News
 from crdtmem.sync.node import Node
 from crdtmem.sync.outlet import Outlet
 from crdtmem.sync.presence import Present
-from crdtmem.sync.websocket import Unreachable, is_local
+from crdtmem.sync.visits import Visits
+from crdtmem.sync.websocket import is_local
 
 if TYPE_CHECKING:
     from crdtmem.sync.blocking import BlockingPeer
     from crdtmem.sync.tokens import Door
 
 log = logging.getLogger("crdtmem")
-
-LOOK = 0.5  # seconds between looks at a meeting place
 
 
 class Peer:
@@ -107,12 +106,11 @@ class Peer:
         self._watches: list[Callable[[News], None]] = []
         self._waits: list[_Wait] = []
         self._ends: list[Callable[[], None]] = []
-        self._met: dict[bytes, asyncio.Task[None]] = {}
         self._node: Node | None = None
         self._closing: asyncio.Task[None] | None = None
         self._entered = False
         ends = self._door.ends if self._door else lambda grant: None
-        self.hub = Hub(os.urandom(16), name or memories[0].agent, self._told, self._admit, ends, trust=trust)
+        self.hub = Hub(os.urandom(16), name or memories[0].agent, self._told, self._admit, ends, trust=_keys(trust))
         if self._door is not None:
             self._door.failed = partial(self.hub.failed, self._door)
         self.url = ""
@@ -132,7 +130,7 @@ class Peer:
             if self._meeting:
                 self.url = self.url or await node.listen("127.0.0.1", 0)
                 self._meeting.announce(Address(self.hub.id, self.hub.name, self.url))
-                node.spawn(self._meet(self._meeting, node))
+                node.spawn(Visits(self._meeting, node, self._told).go_on())
             for url in self._dial:
                 node.spawn(node.keep(url, self._token))
         except BaseException:
@@ -142,6 +140,14 @@ class Peer:
 
     async def __aexit__(self, *exc: object) -> None:
         await self.close()
+
+    def __enter__(self) -> NoReturn:
+        raise MisuseError(
+            "a peer needs an event loop: `async with Peer(...)`, or `with Peer(...).blocking()` without one"
+        )
+
+    def __exit__(self, *exc: object) -> None:
+        """Nothing was entered; without this Python would not say what `__enter__` does."""
 
     def blocking(self) -> BlockingPeer:
         """The same peer for programs without an event loop: `with Peer(...).blocking() as peer`."""
@@ -176,37 +182,7 @@ class Peer:
             raise Closed("this peer is not running: use it inside `async with`")
         return self._node
 
-    # -- meeting -----------------------------------------------------------------------------------
-
-    async def _meet(self, meeting: Meeting, node: Node) -> None:
-        """Dial those who were here first; later, those who have not come by themselves."""
-        seen: set[bytes] = set()
-        first = True
-        while True:
-            present = {address.peer: address for address in meeting.present() if address.peer != self.hub.id}
-            linked = {link.peer for link in self.hub.links}
-            for peer, address in present.items():
-                if peer not in linked and peer not in self._met and (first or peer in seen):
-                    self._met[peer] = task = node.spawn(self._visit(meeting, address, node))
-                    task.add_done_callback(partial(self._left, peer))
-            seen, first = set(present), False
-            await asyncio.sleep(LOOK)
-
-    def _left(self, peer: bytes, _: object) -> None:
-        self._met.pop(peer, None)
-
-    async def _visit(self, meeting: Meeting, address: Address, node: Node) -> None:
-        """Dial one of those who have announced themselves, once; whoever does not listen any more is dead."""
-        try:
-            await node.dial(
-                address.url,
-                meeting.proof(self.hub.id, address.peer),
-                lambda said: said.peer == address.peer and meeting.knows(said.token, said.peer, self.hub.id),
-                TOGETHER,
-            )
-        except Unreachable:
-            if address in meeting.present():
-                meeting.dead(address)
+    # -- letting in --------------------------------------------------------------------------------
 
     def _admit(self, hello: Hello) -> tuple[Grant, str | None]:
         if self._meeting is not None and self._meeting.knows(hello.token, hello.peer, self.hub.id):
@@ -215,6 +191,8 @@ class Peer:
             return self._door.grant(hello.token), None
         if self._listen is None:
             raise Refused("not admitted", "only those who use the same meeting place may enter here")
+        if Meeting.proves(hello.token):
+            raise Refused("not admitted", "another peer was meant, which has listened here before")
         return EVERYTHING, None
 
     # -- asking ------------------------------------------------------------------------------------
@@ -233,6 +211,9 @@ class Peer:
         if news.kind == "joined":
             for wait in self._waits:
                 wait.ask()
+        for wait in self._waits:
+            if wait.outlet.gone and not wait.future.done():
+                wait.future.set_exception(_closed(wait.outlet.feed.memory))
         for callback in list(self._watches):
             try:
                 callback(news)
@@ -252,8 +233,8 @@ class Peer:
         """
         outlet = self.hub.outlets[self._present(memory or self._feeds[0].memory)]
         outlet.refresh()
-        lags = {link.name: outlet.newest - (channel.cursor or 0) for link, channel in outlet.links.items()}
-        return dict(sorted(lags.items()))
+        sharing = [(link.name, channel) for link, channel in outlet.links.items() if not channel.refused]
+        return dict(sorted((name, outlet.newest - (channel.cursor or 0)) for name, channel in sharing))
 
     def here(self, doing: str | None = None, *, field: str | None = None, memory: Memory | None = None) -> None:
         """Tell the team that the agent of a memory is there, and what it does, until `away` or the peer closes.
@@ -264,9 +245,10 @@ class Peer:
             memory: where; the first that is shared, if not given.
         """
         memory = memory or self._feeds[0].memory
+        node = self._running
         self._present(memory)
         self.hub.here(memory.namespace.digest, memory.agent, doing, field)
-        self._running.work()
+        node.work()
 
     def away(self, *, memory: Memory | None = None) -> None:
         """Tell the team that the agent of a memory is there no more."""
@@ -280,6 +262,8 @@ class Peer:
 
     def _present(self, memory: Memory) -> bytes:
         if memory.namespace.digest not in self.hub.outlets:
+            if self._entered and any(feed.memory is memory for feed in self._feeds):
+                raise _closed(memory)
             raise MisuseError(f"{memory.namespace!r} is not shared by this peer")
         return memory.namespace.digest
 
@@ -288,16 +272,18 @@ class Peer:
 
         Raises:
             NotReached: not in time, or not with so many.
+            Closed: this peer, or one of its memories; who was waiting then is told so as well.
         """
-        await self._in_step(list(self.hub.outlets.values()), peers, timeout)
+        await self._in_step([feed.memory for feed in self._feeds], peers, timeout)
 
-    async def _in_step(self, outlets: list[Outlet], peers: int, timeout: float | None) -> None:  # noqa: ASYNC109
-        waits = [_Wait(self.hub, outlet, peers) for outlet in outlets]
+    async def _in_step(self, memories: list[Memory], peers: int, timeout: float | None) -> None:  # noqa: ASYNC109
+        node = self._running
+        waits = [_Wait(self.hub, self.hub.outlets[self._present(memory)], peers) for memory in memories]
         self._waits += waits
         try:
             for wait in waits:
                 wait.ask()
-            self._running.work()
+            node.work()
             async with asyncio.timeout(timeout):
                 await asyncio.gather(*[wait.future for wait in waits])
         except TimeoutError:
@@ -320,7 +306,7 @@ class Peer:
         memory = next((feed.memory for feed in self._feeds if feed.knows(version)), None)
         if memory is None:
             raise NotReached("no memory shared here has reached that version; memory.wait(version) waits for it")
-        await self._in_step([self.hub.outlets[memory.namespace.digest]], peers, timeout)
+        await self._in_step([memory], peers, timeout)
 
 
 class _Wait:
@@ -355,6 +341,19 @@ class _Wait:
             self.future.cancel()
 
 
+def _closed(memory: Memory) -> Closed:
+    return Closed(
+        f"{memory.namespace!r} has been closed, and is shared no more; open it again, and share it by a new peer"
+    )
+
+
+def _keys(trust: Iterable[bytes]) -> list[bytes]:
+    keys = list(trust)  # of a single key, numbers
+    if not all(isinstance(key, bytes) and len(key) == 32 for key in keys):
+        raise MisuseError(f"trust={trust!r}: a list of public keys of 32 bytes each, as in trust=[identity.key]")
+    return keys
+
+
 def _is_address(url: str) -> bool:
     try:
         parts = urlsplit(url)
@@ -365,7 +364,7 @@ def _is_address(url: str) -> bool:
 
 def host_and_port(text: str) -> tuple[str, int]:
     """Where to listen."""
-    host, _, port = text.rpartition(":")
+    host, _, port = str(text).rpartition(":")
     if not host or not port.isdigit() or int(port) > 65535:
         raise MisuseError(f"listen={text!r}: a host and a port, as in '127.0.0.1:7400'; port 0 takes any")
     return host.strip("[]"), int(port)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import threading
 from pathlib import Path
@@ -95,3 +96,51 @@ def test_what_is_no_address_is_not_one(tmp_path: Path) -> None:
     ):
         (place.folder / name).write_text(text)
     assert place.present() == []
+
+
+def test_who_listens_where_the_dead_did_cleans_up_after_it(tmp_path: Path) -> None:
+    place = Meeting(tmp_path / "team")
+    dead, cyd = Address(ANN, "ann", "ws://127.0.0.1:1"), Address(b"c" * 16, "cyd", "ws://127.0.0.1:2")
+    Meeting(tmp_path / "team").announce(dead)
+    Meeting(tmp_path / "team").announce(cyd)
+    again = Address(BOB, "ann", "ws://127.0.0.1:1")
+    place.announce(again)
+    assert place.present() == [again, cyd]
+
+
+def test_who_stays_is_announced_again_unless_it_has_left(tmp_path: Path) -> None:
+    place, other = Meeting(tmp_path / "team"), Meeting(tmp_path / "team")
+    ann = Address(ANN, "ann", "ws://127.0.0.1:1")
+    place.stay()
+    assert place.present() == []
+    place.announce(ann)
+    other.dead(ann)
+    place.stay()
+    assert other.present() == [ann]
+    other.dead(ann)
+    place.leave()
+    place.stay()
+    assert other.present() == []
+
+
+def test_a_folder_that_was_removed_is_made_anew_with_one_secret_for_all(tmp_path: Path) -> None:
+    ann, bob = Meeting(tmp_path / "team"), Meeting(tmp_path / "team")
+    addresses = [Address(ANN, "ann", "ws://127.0.0.1:1"), Address(BOB, "bob", "ws://127.0.0.1:2")]
+    ann.announce(addresses[0])
+    bob.announce(addresses[1])
+    shutil.rmtree(ann.folder)
+    assert bob.present() == []
+    late = Meeting(tmp_path / "team")
+    for place in (ann, bob):
+        place.stay()
+        assert late.knows(place.proof(ANN, BOB), ANN, BOB)
+    assert late.present() == addresses
+    shutil.rmtree(ann.folder)
+    ann.stay()
+    assert Meeting(tmp_path / "team").knows(late.proof(ANN, BOB), ANN, BOB)
+
+
+def test_a_folder_that_cannot_be_is_said_with_its_reason(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(MisuseError, match=r"meet='.*/file/team' cannot be a meeting place: .*Not a directory"):
+        Meeting(tmp_path / "file" / "team")

@@ -18,8 +18,10 @@ from crdtmem.sync.news import News
 from crdtmem.sync.node import Node
 from crdtmem.sync.outlet import Outlet
 from crdtmem.sync.session import Heard, Session, Welcomed
+from crdtmem.sync.websocket import Unreachable
 from tests.crew import SCOPE
 
+BOB = b"b" * 16
 LONG = 30.0  # seconds: only a failure takes them
 
 
@@ -286,6 +288,85 @@ def test_what_goes_wrong_here_is_said_to_the_other_side_without_the_names_of_fil
             far.receive(data)
         assert far.ended is not None and far.ended.code == "trouble" and "such" not in far.ended.reason
         assert ["/no/such.db" in one.detail for one in news if one.kind == "trouble"] == [True]
+        await node.close()
+
+    run(main)
+
+
+class Dialled(Node):
+    """A node that dials nobody; what comes of it is given."""
+
+    def __init__(self, *outcomes: Exception | bytes) -> None:
+        self.outcomes = list(outcomes)
+        self.told: list[str] = []
+        self.over = asyncio.Event()
+        super().__init__(
+            Hub(b"ann".ljust(16), "ann", lambda news: None), lambda news: self.told.append(news.kind), None
+        )
+
+    async def dial(self, *args: object, **options: object) -> Link:
+        """A connection that has ended at once."""
+        if not self.outcomes:
+            self.over.set()
+            await asyncio.Event().wait()
+        outcome = self.outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        link = self.hub.link(dials=True, now=0)
+        del self.hub.links[link]
+        link.peer = outcome
+        return link
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The longest that each pause might have been; none takes any time."""
+    noted: list[float] = []
+    monkeypatch.setattr(crdtmem.sync.node.random, "uniform", lambda least, most: noted.append(most) or 0.0)
+    return noted
+
+
+@pytest.mark.parametrize("outcome", [BOB, Unreachable("nobody"), UnicodeError("of a token")])
+def test_who_breaks_at_once_is_dialled_ever_more_seldom_and_never_given_up(
+    pauses: list[float], outcome: Exception | bytes
+) -> None:
+    async def main() -> None:
+        node = Dialled(*[outcome] * 5)
+        node.spawn(node.keep("ws://bob", None))
+        await asyncio.wait_for(node.over.wait(), LONG)
+        await node.close()
+        assert pauses == [0.2, 0.4, 0.8, 1.6, 2.0]
+        assert set(node.told) <= {"unreachable", "trouble"} and len(node.told) == (5 if outcome is not BOB else 0)
+
+    run(main)
+
+
+def test_a_connection_that_lasted_is_dialled_again_soon(pauses: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        monkeypatch.setattr(crdtmem.sync.node, "LASTING", 0.0)
+        node = Dialled(BOB, BOB, Unreachable("nobody"), Unreachable("nobody"), b"")
+        node.spawn(node.keep("ws://bob", None))
+        await asyncio.wait_for(node.over.wait(), LONG)
+        await node.close()
+        assert pauses == [0.2, 0.2, 0.4, 0.8, 1.6]
+
+    run(main)
+
+
+def test_who_is_connected_under_another_address_is_not_dialled_until_that_ends(
+    pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        monkeypatch.setattr(crdtmem.sync.node, "SOON", 0.0)
+        node = Dialled(BOB)
+        other = node.hub.link(dials=True, now=0)
+        other.peer = BOB
+        node.spawn(node.keep("ws://bob", None))
+        for _ in range(10):
+            await turns()
+        assert not node.outcomes and not node.over.is_set()
+        node.hub.gone(other)
+        await asyncio.wait_for(node.over.wait(), LONG)
         await node.close()
 
     run(main)

@@ -353,11 +353,22 @@ def test_a_memory_that_is_closed_ends_its_connections() -> None:
         ({"listen": "0.0.0.0:7400"}, MisuseError, "nothing says who may enter"),
         ({"listen": "[::]:7400"}, MisuseError, "nothing says who may enter"),
         ({"dial": ["10.0.0.7:7400"]}, MisuseError, "an address of a peer"),
+        ({"listen": 7400}, MisuseError, "a host and a port"),
+        ({"meet": "/dev/null/team"}, MisuseError, "name another folder"),
+        ({"listen": "127.0.0.1:0", "trust": bytes(32)}, MisuseError, "a list of public keys"),
+        ({"listen": "127.0.0.1:0", "trust": "ab" * 32}, MisuseError, "a list of public keys"),
+        ({"listen": "127.0.0.1:0", "trust": ["ab" * 32]}, MisuseError, "a list of public keys"),
+        ({"listen": "127.0.0.1:0", "trust": [bytes(31)]}, MisuseError, "a list of public keys"),
     ],
 )
 def test_what_cannot_be_meant_is_said_at_once(arguments: dict[str, Any], error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
         Peer(memory("ann"), **arguments)
+
+
+def test_a_peer_without_a_loop_says_what_to_do() -> None:
+    with pytest.raises(MisuseError, match="blocking"), Peer(memory("ann"), listen="127.0.0.1:0"):
+        pass
 
 
 def test_a_peer_shares_memories() -> None:
@@ -533,6 +544,60 @@ def test_a_memory_that_is_closed_takes_no_other_with_it() -> None:
             bob.set("s").add(1)
             await other.synced(timeout=LONG)
             assert set(shared[1].set("s")) == {1}
+
+    asyncio.run(main())
+
+
+def test_nobody_is_in_step_with_a_memory_that_is_closed() -> None:
+    async def main() -> None:
+        replica, bob = Replica("ann"), memory("bob")
+        ann = replica.open(SCOPE)
+        ann.set("s").add(1)
+        async with Peer(ann, listen="127.0.0.1:0") as one, Peer(bob, dial=one.url) as other:
+            await other.synced(timeout=LONG)
+            waits = asyncio.create_task(one.synced(peers=2, timeout=LONG))
+            told = heard(one, lambda news: news.kind == "trouble")
+            replica.close()
+            with pytest.raises(Closed, match="open it again"):
+                await one.synced(peers=2, timeout=LONG)  # it has not noticed yet
+            await asyncio.wait_for(told, LONG)
+            for call in (
+                waits,
+                one.synced(timeout=LONG),
+                one.reached(ann.version, timeout=LONG),
+            ):
+                with pytest.raises(Closed, match="open it again"):
+                    await call
+            with pytest.raises(Closed, match="open it again"):
+                one.behind()
+
+    asyncio.run(main())
+
+
+def test_a_peer_that_is_not_running_says_so() -> None:
+    async def main() -> None:
+        ann = memory("ann")
+        peer = Peer(ann, listen="127.0.0.1:0")
+        for call in (peer.synced, lambda: peer.reached(ann.version)):
+            with pytest.raises(Closed, match="use it inside `async with`"):
+                await call()
+        with pytest.raises(Closed, match="use it inside `async with`"):
+            peer.here("reads")
+
+    asyncio.run(main())
+
+
+def test_who_does_not_share_a_memory_is_not_behind_with_it() -> None:
+    async def main() -> None:
+        ann, bob = Replica("ann"), Replica("bob")
+        alone, shared = ann.open(Namespace(tenant="alone")), ann.open(SCOPE)
+        alone.set("s").add(1)
+        async with Peer(shared, alone, listen="127.0.0.1:0") as one:
+            refused = heard(one, lambda news: news.kind == "refused")
+            async with Peer(bob.open(SCOPE), dial=one.url) as other:
+                await other.synced(timeout=LONG)
+                assert (await asyncio.wait_for(refused, LONG)).detail == "not shared here"
+                assert one.behind(memory=alone) == {} and one.behind() == {"bob": 0}
 
     asyncio.run(main())
 

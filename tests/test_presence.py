@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
-from crdtmem import MisuseError, Namespace, Peer, Replica
+from crdtmem import MisuseError, Namespace, Peer, Replica, ValueRefused
 from crdtmem.sync.frames import MAX_PRESENT, Here, Presence
 from crdtmem.sync.presence import MOST, Present, Roll
 from tests.crew import SCOPE, alone
@@ -102,3 +103,23 @@ def test_a_blocking_peer_tells_too() -> None:
         assert one.present() == [Present("ann", "reads", "facts")]
         one.away()
         assert one.present() == []
+
+
+@pytest.mark.parametrize("what", ["doing", "field"])
+@pytest.mark.parametrize("said", ["cut \ud83d", ["a"], []])
+def test_what_no_frame_can_hold_is_refused_and_not_kept(what: str, said: Any) -> None:
+    a, b = (End(name, alone(name)) for name in "ab")
+    a.hub.here(SCOPE.digest, "ann", "reads", None)
+    with pytest.raises((ValueRefused, TypeError), match=what):
+        a.hub.here(SCOPE.digest, "ann", **{"doing": None, "field": None, what: said})
+    wire = joined(a, b)
+    for now in range(1, 25):
+        wire.tick(now)
+    assert b.hub.present(SCOPE.digest) == [Present("ann", "reads", None)]
+    assert not any(link.session.ended for link in wire.links)
+
+
+@pytest.mark.parametrize("name", ["cut \ud83d", 5])
+def test_a_name_that_no_frame_can_hold_is_refused_at_once(name: Any) -> None:
+    with pytest.raises((ValueRefused, TypeError), match="name"):
+        Peer(memory("ann"), listen="127.0.0.1:0", name=name)
