@@ -234,13 +234,13 @@ class Peer:
         for callback in list(self._watches):
             try:
                 callback(news)
-            except Exception:
+            except (Exception, SystemExit):  # sys.exit() in a callback must not end the loop
                 log.exception("a callback of watch() failed; its peer is unharmed")
 
     @property
     def connected(self) -> list[str]:
         """The names of the peers that are connected."""
-        return sorted(link.name for link in self.hub.links if link.peer)
+        return sorted(link.name for link in list(self.hub.links) if link.peer)  # any thread may ask
 
     def behind(self, *, memory: Memory | None = None) -> dict[str, int]:
         """How many changes each connected peer that shares a memory has still to be sent at most, by its name.
