@@ -21,6 +21,7 @@ from crdtmem.memory import Memory
 from crdtmem.sync.news import News
 from crdtmem.sync.peer import Peer
 from crdtmem.sync.presence import Present
+from crdtmem.sync.sigterm import heed
 
 T = TypeVar("T")
 
@@ -43,6 +44,7 @@ class BlockingPeer:
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop
+        self._heeded: Callable[[], None] = lambda: None
         self._over = asyncio.Event()
         self._begun: Future[None] = Future()
         self._ended: Future[None] = Future()
@@ -66,6 +68,7 @@ class BlockingPeer:
                 self._thread = threading.Thread(target=self._live, name="crdtmem-peer", daemon=True)
                 self._thread.start()
                 atexit.register(self.close)
+                self._heeded = heed()
         self._at_work()
         try:
             wait((self._begun, self._ended), return_when=FIRST_COMPLETED)
@@ -94,6 +97,7 @@ class BlockingPeer:
         failed = self._ended.exception()  # waits; after an interrupt here it ends all the same, and the process waits
         self._thread.join()
         atexit.unregister(self.close)
+        self._heeded()
         if failed is not None:
             raise failed
 

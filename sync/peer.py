@@ -25,6 +25,7 @@ from crdtmem.sync.news import News
 from crdtmem.sync.node import Node
 from crdtmem.sync.outlet import Outlet
 from crdtmem.sync.presence import Present
+from crdtmem.sync.sigterm import heed
 from crdtmem.sync.websocket import Unreachable, is_local
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ class Peer:
         self._node: Node | None = None
         self._closing: asyncio.Task[None] | None = None
         self._entered = False
+        self._leaving = False  # the whole program ends
         ends = self._door.ends if self._door else lambda grant: None
         self.hub = Hub(os.urandom(16), name or memories[0].agent, self._told, self._admit, ends, trust=trust)
         self.url = ""
@@ -122,6 +124,7 @@ class Peer:
             raise MisuseError("a peer is entered once; make a new one")
         self._entered = True
         node = self._node = Node(self.hub, self._told, self._tls)
+        self._heeded = heed(self._leave)
         try:
             for feed in self._feeds:
                 self._ends.append(feed.watch(node.waker(self.hub.share(feed))))
@@ -152,8 +155,13 @@ class Peer:
         node, self._node = self._node, None
         if node is not None:
             self._closing = asyncio.create_task(self._close(node))
+            self._closing.add_done_callback(lambda _: self._heeded())
         if self._closing is not None:
             await asyncio.shield(self._closing)  # to the end, even if whoever asked does not wait for it
+
+    async def _leave(self) -> None:
+        self._leaving = True
+        await self.close()
 
     async def _close(self, node: Node) -> None:
         if self._meeting:
@@ -164,7 +172,7 @@ class Peer:
         for end in self._ends:
             end()
         for wait in self._waits:
-            if not wait.future.done():
+            if not wait.future.done() and not self._leaving:
                 wait.future.set_exception(Closed("this peer has been closed"))
         await asyncio.sleep(0)  # whoever waited hears of it
 

@@ -22,7 +22,9 @@ class Listening:
 
     def __init__(self) -> None:
         self.news: SimpleQueue[News] = SimpleQueue()
-        self.peer = Peer(memory("other"), listen="127.0.0.1:0").blocking()
+        other = memory("other")
+        self.shown = other.set("s")
+        self.peer = Peer(other, listen="127.0.0.1:0").blocking()
         self.peer.watch(self.news.put)
 
     def hears(self, kind: str) -> News:
