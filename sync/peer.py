@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import ssl
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
@@ -26,7 +25,7 @@ from crdtmem.sync.node import Node
 from crdtmem.sync.outlet import Outlet
 from crdtmem.sync.presence import Present
 from crdtmem.sync.sigterm import heed
-from crdtmem.sync.websocket import Unreachable, is_local
+from crdtmem.sync.websocket import TO_LISTEN, Tls, Unreachable, is_local, sides
 
 if TYPE_CHECKING:
     from crdtmem.sync.blocking import BlockingPeer
@@ -49,7 +48,8 @@ class Peer:
         token: what lets it in where it dials.
         issuer: the public key of who issues tokens; then nobody enters here without one.
         revoked: a file with the ids of tokens that count no longer.
-        tls: for what it dials by wss://, and, with a certificate, for listening.
+        tls: an SSL context, or two: a server's, with a certificate, is for `listen`, a client's for what it dials by
+            wss://. The meeting place needs none: it stays on this machine.
         trust: the keys of those whose checkpoints are taken, besides those at the meeting place and the owner.
 
     >>> import asyncio
@@ -74,7 +74,7 @@ class Peer:
         token: str | None = None,
         issuer: bytes | None = None,
         revoked: str | os.PathLike[str] | None = None,
-        tls: ssl.SSLContext | None = None,
+        tls: Tls = None,
         trust: Iterable[bytes] = (),
     ) -> None:
         if not memories:
@@ -104,7 +104,8 @@ class Peer:
         if self._meeting is None and self._listen is None and not self._dial:
             raise MisuseError("nobody can find this Peer: give it meet='team/', listen='127.0.0.1:7400' or dial=[...]")
         self._token = token
-        self._tls = tls
+        self._serves, self._tls = sides(tls)
+        self._check_tls()
         self._watches: list[Callable[[News], None]] = []
         self._waits: list[_Wait] = []
         self._ends: list[Callable[[], None]] = []
@@ -116,6 +117,18 @@ class Peer:
         ends = self._door.ends if self._door else lambda grant: None
         self.hub = Hub(os.urandom(16), name or memories[0].agent, self._told, self._admit, ends, trust=trust)
         self.url = ""
+
+    def _check_tls(self) -> None:
+        """Nothing is in the clear that was meant to be secured."""
+        if self._serves and self._serves is not self._tls and not self._listen:
+            raise MisuseError(
+                "tls= holds a context to listen with, and this peer listens nowhere: give it listen=, or to dial with, "
+                "one that ssl.create_default_context() makes"
+            )
+        if self._tls and not self._serves and self._listen:
+            secures = any(url.startswith("wss") for url in self._dial)
+            if not secures or not is_local(self._listen[0]):
+                raise MisuseError(f"listen= would be in the clear: tls= holds only a context to dial with; {TO_LISTEN}")
 
     # -- starting and ending -----------------------------------------------------------------------
 
@@ -129,10 +142,11 @@ class Peer:
             for feed in self._feeds:
                 self._ends.append(feed.watch(node.waker(self.hub.share(feed))))
             if self._listen:
-                self.url = await node.listen(*self._listen)
+                self.url = await node.listen(*self._listen, self._serves)
             if self._meeting:
-                self.url = self.url or await node.listen("127.0.0.1", 0)
-                self._meeting.announce(Address(self.hub.id, self.hub.name, self.url))
+                here = self.url if self.url and not self._serves else await node.listen("127.0.0.1", 0)
+                self.url = self.url or here
+                self._meeting.announce(Address(self.hub.id, self.hub.name, here))
                 node.spawn(self._meet(self._meeting, node))
             for url in self._dial:
                 node.spawn(node.keep(url, self._token))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -180,6 +181,11 @@ def test_its_end_is_told_and_peers_come_back_to_the_next(tmp_path: Path) -> None
 def test_what_cannot_be_meant_is_said_at_once(make: Callable[[Any], Relay], says: str, tmp_path: Path) -> None:
     with pytest.raises(MisuseError, match=says):
         make(tmp_path / "relay.db")
+
+
+def test_a_context_to_dial_with_is_refused() -> None:
+    with pytest.raises(MisuseError, match="made to dial with, and a relay listens"):
+        Relay("r.db", listen="127.0.0.1:0", tls=ssl.create_default_context())
 
 
 def test_a_file_that_another_process_owns_is_refused(tmp_path: Path) -> None:
