@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from crdtmem.cli.given import to_listen
 from crdtmem.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -37,10 +37,7 @@ def run(
     """
     from crdtmem.sync.relay import Relay
 
-    tls = None
-    if certificate is not None:
-        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        tls.load_cert_chain(certificate, key)
+    tls = to_listen(certificate, key)
     relay = Relay(store, listen=listen, issuer=_key(issuer), revoked=revoked, tls=tls)
     asyncio.run(_serve(relay, quiet=quiet, lines=lines))
 
