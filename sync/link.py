@@ -143,7 +143,7 @@ class Link:
                 self._opened(channel, frame)
         elif type(frame) is Shut:
             if channel is not None and not channel.refused:
-                channel.refused, channel.cursor = True, None
+                channel.refused, channel.cursor = frame.reason or "refused", None
                 self.tell(News("refused", self.name, event.namespace, frame.reason))
         elif channel is not None:
             self._said(channel, frame)
@@ -154,7 +154,7 @@ class Link:
             channel.opened = True
             self.arrived(self, outlet)
         if channel.refused:
-            channel.refused = False
+            channel.refused = ""
             self.share(outlet)
         if frame.version == outlet.feed.version:
             self.session.send(Same(outlet.channel, frame.version))

@@ -324,12 +324,21 @@ class Peer:
             short = min(waits, key=lambda wait: len(wait.peers))
             raise NotReached(
                 f"{len(short.peers)} of {peers} peers were in step with {short.outlet.feed.namespace!r} after "
-                f"{timeout:g} s; connected: {', '.join(self.connected) or 'nobody'}"
+                f"{timeout:g} s; connected: {self._who(short.outlet)}"
             ) from None
         finally:
             for wait in waits:
                 wait.end()
                 self._waits.remove(wait)
+
+    def _who(self, outlet: Outlet) -> str:
+        """Who is connected, and why somebody cannot be in step with a memory."""
+        said = []
+        for link in self.hub.links:
+            channel = outlet.links.get(link)
+            why = channel.refused if channel else "may not read that here"
+            said += [link.name + (f" ({why})" if why else "")] if link.peer else []
+        return ", ".join(sorted(said)) or "nobody"
 
     async def reached(self, version: Version | str, peers: int = 1, timeout: float | None = None) -> None:  # noqa: ASYNC109
         """Wait until so many peers have stored all of a version.

@@ -99,6 +99,17 @@ def test_nobody_is_in_step_with_nobody() -> None:
     asyncio.run(main())
 
 
+def test_who_cannot_be_in_step_is_told_with_the_reason() -> None:
+    async def main() -> None:
+        stranger = Replica("stranger").open(Namespace(tenant="other"))
+        async with Peer(memory("ann"), listen="127.0.0.1:0") as one, Peer(stranger, dial=one.url):
+            await heard(one, lambda news: news.kind == "refused")
+            with pytest.raises(NotReached, match=r"connected: stranger \(not shared here\)$"):
+                await one.synced(timeout=0.01)
+
+    asyncio.run(main())
+
+
 def test_who_is_dialled_before_it_listens_is_dialled_again() -> None:
     async def main() -> None:
         ann, bob = memory("ann"), memory("bob")
