@@ -103,7 +103,7 @@ class Peer:
             self._door = Door(issuer, revoked)
         if self._meeting is None and self._listen is None and not self._dial:
             raise MisuseError("nobody can find this Peer: give it meet='team/', listen='127.0.0.1:7400' or dial=[...]")
-        self._token = token
+        self._token = token and token.strip()  # files and variables end with a newline
         self._serves, self._tls = sides(tls)
         self._check_tls()
         self._watches: list[Callable[[News], None]] = []
