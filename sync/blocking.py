@@ -1,11 +1,18 @@
-"""A peer for programs without an event loop: it runs on one in a thread of its own."""
+"""A peer for programs without an event loop: it lives on one in a thread of its own.
+
+1. That thread enters the peer, and closes it, however it comes to its end: it always says Bye.
+2. Nobody waits for ever: when the thread has ended, so has every call.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from crdtmem.change import Version
@@ -14,6 +21,7 @@ from crdtmem.memory import Memory
 from crdtmem.sync.news import News
 from crdtmem.sync.peer import Peer
 from crdtmem.sync.presence import Present
+from crdtmem.sync.sigterm import heed
 
 T = TypeVar("T")
 
@@ -32,9 +40,14 @@ class BlockingPeer:
 
     def __init__(self, peer: Peer) -> None:
         self._peer = peer
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
         self._process = os.getpid()
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop
+        self._heeded: Callable[[], None] = lambda: None
+        self._over = asyncio.Event()
+        self._begun: Future[None] = Future()
+        self._ended: Future[None] = Future()
 
     def __enter__(self) -> BlockingPeer:
         return self.start()
@@ -48,48 +61,90 @@ class BlockingPeer:
         []
         >>> peer.close()
         """
-        self._process = os.getpid()
-        loop = self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=_run, args=(loop,), name="crdtmem-peer", daemon=True)
-        self._thread.start()
+        with self._starting:
+            if self._thread is None:
+                self._process = os.getpid()
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(target=self._live, name="crdtmem-peer", daemon=True)
+                self._thread.start()
+                atexit.register(self.close)
+                self._heeded = heed()
+        self._at_work()
         try:
-            self._run(self._peer.__aenter__())
+            wait((self._begun, self._ended), return_when=FIRST_COMPLETED)
         except BaseException:
-            self._stop()
+            self.close()
             raise
+        if self._ended.done():
+            self.close()  # tells why it could not begin
+            raise MisuseError("a peer is entered once; make a new one")
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.close()
 
     def close(self) -> None:
-        """Hand out what is due, say Bye, and end the thread; closing twice does nothing."""
-        if self._loop is not None and os.getpid() == self._process:
-            try:
-                self._run(self._peer.close())
-            finally:
-                self._stop()
+        """Hand out what is due, say Bye, and end the thread; closing twice does nothing.
 
-    def _stop(self) -> None:
-        loop, self._loop = self._loop, None
-        assert loop is not None and self._thread is not None
-        loop.call_soon_threadsafe(loop.stop)
+        A callback of `watch` has it closed once it returns.
+        """
+        if self._thread is None or os.getpid() != self._process:
+            return
+        with suppress(RuntimeError):  # it has ended already
+            self._loop.call_soon_threadsafe(self._over.set)
+        if threading.current_thread() is self._thread:
+            return
+        failed = self._ended.exception()  # waits; after an interrupt here it ends all the same, and the process waits
         self._thread.join()
+        atexit.unregister(self.close)
+        self._heeded()
+        if failed is not None:
+            raise failed
 
-    def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        if self._loop is None:
-            work.close()
-            raise Closed("this peer has been closed; make a new one")
+    def _live(self) -> None:
+        """The thread, from beginning to end."""
+        try:
+            try:
+                self._loop.run_until_complete(self._enter())
+            finally:
+                self._loop.run_until_complete(_end_the_rest())
+                self._loop.close()
+        except BaseException as error:
+            self._ended.set_exception(error)
+        else:
+            self._ended.set_result(None)
+
+    async def _enter(self) -> None:
+        async with self._peer:
+            self._begun.set_result(None)
+            await self._over.wait()
+
+    def _at_work(self) -> asyncio.AbstractEventLoop:
+        """The loop it is on, if this is where it can be asked."""
+        if self._thread is None:
+            raise MisuseError("this peer has not been started: use it inside `with`, or call start()")
         if os.getpid() != self._process:
-            work.close()
             raise ForkedReplica(
                 "this peer runs in the process that opened it; open one of its own in the child process"
             )
         if threading.current_thread() is self._thread:
-            work.close()
             raise MisuseError("a callback of watch() runs on the peer's own thread, which cannot wait for itself")
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        return self._loop
+
+    def _run(self, what: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Have something done on its loop, and wait for it."""
+        loop, work = self._at_work(), what()
         try:
+            future = asyncio.run_coroutine_threadsafe(work, loop)
+        except RuntimeError:
+            work.close()
+            raise Closed("this peer has been closed; make a new one") from None
+        either: set[Future[Any]] = {future, self._ended}
+        try:
+            wait(either, return_when=FIRST_COMPLETED)
+            if not future.done() or future.cancelled():
+                work.close()  # else Python complains of what was never begun
+                raise Closed("this peer has been closed")
             return future.result()
         except BaseException:
             future.cancel()
@@ -111,11 +166,11 @@ class BlockingPeer:
 
     def synced(self, peers: int = 1, timeout: float | None = None) -> None:
         """Wait until so many peers have stored all that is here now, and all that they have now is here."""
-        self._run(self._peer.synced(peers, timeout))
+        self._run(lambda: self._peer.synced(peers, timeout))
 
     def reached(self, version: Version | str, peers: int = 1, timeout: float | None = None) -> None:
         """Wait until so many peers have stored all of a version."""
-        self._run(self._peer.reached(version, peers, timeout))
+        self._run(lambda: self._peer.reached(version, peers, timeout))
 
     def here(self, doing: str | None = None, *, field: str | None = None, memory: Memory | None = None) -> None:
         """Tell the team that the agent of a memory is there, and what it does, until `away` or the peer closes."""
@@ -136,20 +191,11 @@ class BlockingPeer:
         async def called() -> T:
             return what()
 
-        return self._run(called())
+        return self._run(called)
 
     def watch(self, callback: Callable[[News], None]) -> Callable[[], None]:
         """Have this called, on the peer's thread, with all that happens to connections; gives what ends it."""
         return self._peer.watch(callback)
-
-
-def _run(loop: asyncio.AbstractEventLoop) -> None:
-    """Run until the loop is stopped."""
-    try:
-        loop.run_forever()
-        loop.run_until_complete(_end_the_rest())
-    finally:
-        loop.close()
 
 
 async def _end_the_rest() -> None:

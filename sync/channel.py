@@ -21,7 +21,7 @@ class Channel:
         self.outlet = outlet
         self.told: dict[bytes, int] = {}  # the versions that our Opens named, and the places they held for
         self.opened = False  # by the other side
-        self.refused = False  # by the other side: it does not share this
+        self.refused = ""  # why the other side does not take part in this
         self.known: dict[bytes, int] = {}  # how far the other side knows our sessions, until all before `until` is sent
         self.until = 0
         self.cursor: int | None = None

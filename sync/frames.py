@@ -25,6 +25,7 @@ MAX_RECORDS = 8192
 MAX_WANTED = 1024
 MAX_PRESENT = 256
 MAX_LABELS = 8
+MAX_TOKEN = 8192
 
 Id = Annotated[bytes, Meta(min_length=16, max_length=16)]
 Hash = Annotated[bytes, Meta(min_length=16, max_length=16)]
@@ -47,7 +48,7 @@ class Hello(Struct, frozen=True, array_like=True, tag=0):
     minor: Number
     peer: Id
     name: Line
-    token: Annotated[str, Meta(max_length=8192)] | None = None
+    token: Annotated[str, Meta(max_length=MAX_TOKEN)] | None = None
 
 
 class Welcome(Struct, frozen=True, array_like=True, tag=1):
@@ -57,7 +58,7 @@ class Welcome(Struct, frozen=True, array_like=True, tag=1):
     minor: Number
     peer: Id
     name: Line
-    token: Annotated[str, Meta(max_length=8192)] | None = None
+    token: Annotated[str, Meta(max_length=MAX_TOKEN)] | None = None
 
 
 class Open(Struct, frozen=True, array_like=True, tag=2):

@@ -138,7 +138,7 @@ class Link:
             self._opens(event.namespace, frame)
         elif type(frame) is Shut:
             if channel is not None and not channel.refused:
-                channel.refused, channel.cursor = True, None
+                channel.refused, channel.cursor = frame.reason or "refused", None
                 self.tell(News("refused", self.name, event.namespace, frame.reason))
         elif channel is not None:
             self._said(channel, frame)
@@ -167,7 +167,7 @@ class Link:
             channel.opened = True
             self.arrived(self, outlet)
         if channel.refused:
-            channel.refused = False
+            channel.refused = ""
             self.share(outlet)
         if frame.version == outlet.feed.version:
             self.session.send(Same(outlet.channel, frame.version))

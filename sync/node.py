@@ -47,7 +47,7 @@ class Node:
     Args:
         hub: what is shared, and with whom.
         tell: takes news.
-        tls: for what is dialled by wss://, and, with a certificate, for listening.
+        tls: for what is dialled by wss://.
         budget: bytes a second that one connection may send for long; whoever sends more waits, and others do not.
         gather: seconds; what one connection sends sooner after the last is taken in together, when they are over.
     """
@@ -264,9 +264,11 @@ class Node:
 
     # -- connections -------------------------------------------------------------------------------
 
-    async def listen(self, host: str, port: int, answer: Answer = lambda path: None) -> str:
+    async def listen(
+        self, host: str, port: int, tls: ssl.SSLContext | None = None, answer: Answer = lambda path: None
+    ) -> str:
         """Let others dial; gives the address. `answer` is asked when somebody comes for a page instead."""
-        server, url = await listening(host, port, self._tls, self._enter, answer)
+        server, url = await listening(host, port, tls, self._enter, answer)
         self._servers.append(server)
         return url
 

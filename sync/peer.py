@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import ssl
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
@@ -25,8 +24,9 @@ from crdtmem.sync.news import News
 from crdtmem.sync.node import Node
 from crdtmem.sync.outlet import Outlet
 from crdtmem.sync.presence import Present
+from crdtmem.sync.sigterm import heed
 from crdtmem.sync.visits import Visits
-from crdtmem.sync.websocket import is_local
+from crdtmem.sync.websocket import TO_LISTEN, Tls, is_local, sides
 
 if TYPE_CHECKING:
     from crdtmem.sync.blocking import BlockingPeer
@@ -47,7 +47,8 @@ class Peer:
         token: what lets it in where it dials.
         issuer: the public key of who issues tokens; then nobody enters here without one.
         revoked: a file with the ids of tokens that count no longer.
-        tls: for what it dials by wss://, and, with a certificate, for listening.
+        tls: an SSL context, or two: a server's, with a certificate, is for `listen`, a client's for what it dials by
+            wss://. The meeting place needs none: it stays on this machine.
         trust: the keys of those whose checkpoints are taken, besides those at the meeting place and the owner.
 
     >>> import asyncio
@@ -72,7 +73,7 @@ class Peer:
         token: str | None = None,
         issuer: bytes | None = None,
         revoked: str | os.PathLike[str] | None = None,
-        tls: ssl.SSLContext | None = None,
+        tls: Tls = None,
         trust: Iterable[bytes] = (),
     ) -> None:
         if not memories:
@@ -101,19 +102,33 @@ class Peer:
             self._door = Door(issuer, revoked)
         if self._meeting is None and self._listen is None and not self._dial:
             raise MisuseError("nobody can find this Peer: give it meet='team/', listen='127.0.0.1:7400' or dial=[...]")
-        self._token = token
-        self._tls = tls
+        self._token = token and token.strip()  # files and variables end with a newline
+        self._serves, self._tls = sides(tls)
+        self._check_tls()
         self._watches: list[Callable[[News], None]] = []
         self._waits: list[_Wait] = []
         self._ends: list[Callable[[], None]] = []
         self._node: Node | None = None
         self._closing: asyncio.Task[None] | None = None
         self._entered = False
+        self._leaving = False  # the whole program ends
         ends = self._door.ends if self._door else lambda grant: None
         self.hub = Hub(os.urandom(16), name or memories[0].agent, self._told, self._admit, ends, trust=_keys(trust))
         if self._door is not None:
             self._door.failed = partial(self.hub.failed, self._door)
         self.url = ""
+
+    def _check_tls(self) -> None:
+        """Nothing is in the clear that was meant to be secured."""
+        if self._serves and self._serves is not self._tls and not self._listen:
+            raise MisuseError(
+                "tls= holds a context to listen with, and this peer listens nowhere: give it listen=, or to dial with, "
+                "one that ssl.create_default_context() makes"
+            )
+        if self._tls and not self._serves and self._listen:
+            secures = any(url.startswith("wss") for url in self._dial)
+            if not secures or not is_local(self._listen[0]):
+                raise MisuseError(f"listen= would be in the clear: tls= holds only a context to dial with; {TO_LISTEN}")
 
     # -- starting and ending -----------------------------------------------------------------------
 
@@ -122,14 +137,16 @@ class Peer:
             raise MisuseError("a peer is entered once; make a new one")
         self._entered = True
         node = self._node = Node(self.hub, self._told, self._tls)
+        self._heeded = heed(self._leave)
         try:
             for feed in self._feeds:
                 self._ends.append(feed.watch(node.waker(self.hub.share(feed))))
             if self._listen:
-                self.url = await node.listen(*self._listen)
+                self.url = await node.listen(*self._listen, self._serves)
             if self._meeting:
-                self.url = self.url or await node.listen("127.0.0.1", 0)
-                self._meeting.announce(Address(self.hub.id, self.hub.name, self.url))
+                here = self.url if self.url and not self._serves else await node.listen("127.0.0.1", 0)
+                self.url = self.url or here
+                self._meeting.announce(Address(self.hub.id, self.hub.name, here))
                 node.spawn(Visits(self._meeting, node, self._told).go_on())
             for url in self._dial:
                 node.spawn(node.keep(url, self._token))
@@ -160,8 +177,13 @@ class Peer:
         node, self._node = self._node, None
         if node is not None:
             self._closing = asyncio.create_task(self._close(node))
+            self._closing.add_done_callback(lambda _: self._heeded())
         if self._closing is not None:
             await asyncio.shield(self._closing)  # to the end, even if whoever asked does not wait for it
+
+    async def _leave(self) -> None:
+        self._leaving = True
+        await self.close()
 
     async def _close(self, node: Node) -> None:
         if self._meeting:
@@ -172,7 +194,7 @@ class Peer:
         for end in self._ends:
             end()
         for wait in self._waits:
-            if not wait.future.done():
+            if not wait.future.done() and not self._leaving:
                 wait.future.set_exception(Closed("this peer has been closed"))
         await asyncio.sleep(0)  # whoever waited hears of it
 
@@ -217,13 +239,13 @@ class Peer:
         for callback in list(self._watches):
             try:
                 callback(news)
-            except Exception:
+            except (Exception, SystemExit):  # sys.exit() in a callback must not end the loop
                 log.exception("a callback of watch() failed; its peer is unharmed")
 
     @property
     def connected(self) -> list[str]:
         """The names of the peers that are connected."""
-        return sorted(link.name for link in self.hub.links if link.peer)
+        return sorted(link.name for link in list(self.hub.links) if link.peer)  # any thread may ask
 
     def behind(self, *, memory: Memory | None = None) -> dict[str, int]:
         """How many changes each connected peer that shares a memory has still to be sent at most, by its name.
@@ -290,12 +312,21 @@ class Peer:
             short = min(waits, key=lambda wait: len(wait.peers))
             raise NotReached(
                 f"{len(short.peers)} of {peers} peers were in step with {short.outlet.feed.namespace!r} after "
-                f"{timeout:g} s; connected: {', '.join(self.connected) or 'nobody'}"
+                f"{timeout:g} s; connected: {self._who(short.outlet)}"
             ) from None
         finally:
             for wait in waits:
                 wait.end()
                 self._waits.remove(wait)
+
+    def _who(self, outlet: Outlet) -> str:
+        """Who is connected, and why somebody cannot be in step with a memory."""
+        said = []
+        for link in self.hub.links:
+            channel = outlet.links.get(link)
+            why = channel.refused if channel else "may not read that here"
+            said += [link.name + (f" ({why})" if why else "")] if link.peer else []
+        return ", ".join(sorted(said)) or "nobody"
 
     async def reached(self, version: Version | str, peers: int = 1, timeout: float | None = None) -> None:  # noqa: ASYNC109
         """Wait until so many peers have stored all of a version.

@@ -30,7 +30,7 @@ from crdtmem.sync.news import News
 from crdtmem.sync.node import Node
 from crdtmem.sync.outlet import Outlet
 from crdtmem.sync.peer import host_and_port
-from crdtmem.sync.websocket import is_local
+from crdtmem.sync.websocket import TO_LISTEN, is_local, sides
 
 log = logging.getLogger("crdtmem")
 
@@ -79,7 +79,9 @@ class Relay:
     ) -> None:
         self._path = store
         self._where = host_and_port(listen)
-        self._tls = tls
+        self._tls, _ = sides(tls)
+        if tls is not None and self._tls is None:
+            raise MisuseError(f"tls= is made to dial with, and a relay listens; {TO_LISTEN}")
         self._idle = idle
         self._budget = budget
         self._door = None
@@ -112,11 +114,11 @@ class Relay:
             self._store: Store = SqliteStore(self._path)
         else:
             self._store = self._path
-        self._node = Node(self.hub, self._told, self._tls, self._budget, GATHER)
+        self._node = Node(self.hub, self._told, None, self._budget, GATHER)
         self._node.each_second(self._tidy)
         self.hub.opened = self._opened
         try:
-            self.url = await self._node.listen(*self._where, self._answer)
+            self.url = await self._node.listen(*self._where, self._tls, self._answer)
         except BaseException:
             await self.close()
             raise

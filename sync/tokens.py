@@ -16,7 +16,7 @@ from crdtmem.errors import MisuseError, NamespaceError
 from crdtmem.identity import Identity
 from crdtmem.namespace import Namespace
 from crdtmem.sync.access import Grant, Refused
-from crdtmem.sync.frames import labels_of, namespace_of
+from crdtmem.sync.frames import MAX_TOKEN, labels_of, namespace_of
 
 _AUDIENCE = "crdtmem"
 
@@ -51,6 +51,11 @@ def issue(
     }
     private = keys.Ed25519PrivateKey.from_private_bytes(issuer.secret)
     found: str = jwt.encode(claims, private, algorithm="EdDSA")
+    if len(found) > MAX_TOKEN:
+        raise MisuseError(
+            f"a token of {len(found):,} characters; at most {MAX_TOKEN:,} can be shown: name fewer namespaces, each "
+            "stands for all below it"
+        )
     return found
 
 

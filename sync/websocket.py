@@ -10,7 +10,7 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from ipaddress import ip_address
@@ -24,6 +24,7 @@ from websockets.frames import DATA_OPCODES, Frame
 from websockets.http11 import Request, Response
 from websockets.protocol import State
 
+from crdtmem.errors import MisuseError
 from crdtmem.sync.frames import MAX_FRAME
 
 HIGH, LOW = 256 * 1024, 64 * 1024  # bytes that wait to be written: above the first nothing is added until the second
@@ -35,6 +36,10 @@ STRANGERS = (
 
 _log = logging.getLogger("crdtmem.websocket")
 _log.addFilter(lambda record: record.msg != "opening handshake failed")  # by whoever pleases: each would be a traceback
+
+
+TO_LISTEN = "ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), with load_cert_chain(), makes one to listen with"
+Tls = ssl.SSLContext | Iterable[ssl.SSLContext] | None
 
 
 class Unreachable(Exception):
@@ -207,6 +212,24 @@ class Socket:
         self._connection.transport.resume_reading()  # its goodbye
         with suppress(AttributeError):  # of asyncio in Python 3.11, when it aborts just after the last byte was written
             await self._connection.close()
+
+
+def sides(tls: Tls) -> tuple[ssl.SSLContext | None, ssl.SSLContext | None]:
+    """What secures who listens, and who dials: a context is made for one of them, and of no use to the other.
+
+    Raises:
+        MisuseError: it is no context, or there are two for one side.
+    """
+    given = [] if tls is None else [tls] if isinstance(tls, ssl.SSLContext) else list(tls)
+    if not all(isinstance(one, ssl.SSLContext) for one in given):
+        raise MisuseError(f"tls={tls!r}: an ssl.SSLContext, or two: one to listen with, one to dial with")
+    serves = [one for one in given if one.protocol is not ssl.PROTOCOL_TLS_CLIENT]
+    dials = [one for one in given if one.protocol is not ssl.PROTOCOL_TLS_SERVER]
+    if len(serves) > 1 or len(dials) > 1:
+        raise MisuseError(
+            f"tls=: two contexts for one side; {TO_LISTEN}, and ssl.create_default_context() one to dial with"
+        )
+    return (*serves, None)[0], (*dials, None)[0]
 
 
 async def dialled(url: str, tls: ssl.SSLContext | None) -> Socket:

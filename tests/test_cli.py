@@ -78,7 +78,7 @@ def test_a_token_lets_its_bearer_do_what_it_says(tmp_path: Path) -> None:
         (("token", "ann", "--read", "tenant=a", "--days", "nan"), "--days nan: a token counts for more than 0 days"),
         (("token", "ann", "--read", "tenant=a", "--days", "-1"), "--days -1: a token counts for more than 0 days"),
         (("token", "ann", "--read", "tenant=a", "--days", "1e30"), "36,500 at most"),
-        (("relay", "relay.db", "--key", "key.pem"), "--key without --certificate"),
+        (("relay", "relay.db", "--key", "key.pem"), "--key is of no use by itself"),
         (("token", "ann", "--read", "acme"), "labels as in tenant=acme,task=q3"),
         (("token", "ann", "--read", "task=q3"), "tenant must have 1 to 200 characters"),
         (("token", "ann", "--read", "tenant=a,tenant=b"), "labels as in tenant=acme,task=q3"),

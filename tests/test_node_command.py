@@ -141,6 +141,9 @@ def test_what_cannot_begin_says_why_in_one_line(tmp_path: Path) -> None:
     with Replica("ann", store=tmp_path / "held.db") as replica, socket.create_server(("127.0.0.1", 0)) as taken:
         replica.open(ACME)
         port = taken.getsockname()[1]
+        secured = (file, "--listen", "127.0.0.1:0", "--memory", "tenant=x")
+        pem = tmp_path / "cert.pem"
+        pem.write_text("nothing of the kind")
         (tmp_path / "open").mkdir(mode=0o755)
         (tmp_path / "open").chmod(0o755)
         for arguments, said in (
@@ -159,7 +162,15 @@ def test_what_cannot_begin_says_why_in_one_line(tmp_path: Path) -> None:
             ((file, "--listen", "127.0.0.1:0", "--issuer", "xy"), "--issuer 'xy': a public key has 64"),
             ((file, "--listen", "127.0.0.1:0", "--trust", "xy"), "--trust 'xy': a public key has 64"),
             ((file, "--dial", "ws://127.0.0.1:1", "--token", f"@{tmp_path / 'none'}"), "No such file"),
-            ((file, "--listen", "127.0.0.1:0", "--certificate", "/none", "--memory", "tenant=x"), "No such file"),
+            ((*secured, "--certificate", "/none"), "No such file or directory: '/none'"),
+            ((*secured, "--certificate", pem, "--key", "/none"), "No such file or directory: '/none'"),
+            ((*secured, "--certificate", pem), f"--certificate {pem}: this is no certificate"),
+            ((*secured, "--certificate", pem, "--key", file), f"--certificate {pem} --key {file}: this is no"),
+            ((*secured, "--key", pem), "--key is of no use by itself"),
+            (
+                (file, "--meet", meet, "--certificate", pem, "--memory", "tenant=x"),
+                "--certificate is for those who dial",
+            ),
         ):
             ended = Ran("node", *arguments)
             assert ended.code == 1 and said in ended.err, (arguments, ended.err)

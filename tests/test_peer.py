@@ -99,6 +99,17 @@ def test_nobody_is_in_step_with_nobody() -> None:
     asyncio.run(main())
 
 
+def test_who_cannot_be_in_step_is_told_with_the_reason() -> None:
+    async def main() -> None:
+        stranger = Replica("stranger").open(Namespace(tenant="other"))
+        async with Peer(memory("ann"), listen="127.0.0.1:0") as one, Peer(stranger, dial=one.url):
+            await heard(one, lambda news: news.kind == "refused")
+            with pytest.raises(NotReached, match=r"connected: stranger \(not shared here\)$"):
+                await one.synced(timeout=0.01)
+
+    asyncio.run(main())
+
+
 def test_who_is_dialled_before_it_listens_is_dialled_again() -> None:
     async def main() -> None:
         ann, bob = memory("ann"), memory("bob")
@@ -460,6 +471,79 @@ def test_over_tls_and_only_with_who_is_vouched_for(tmp_path: Path) -> None:
                 assert "certificate" in news.detail
 
     asyncio.run(main())
+
+
+def contexts(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """To listen with, and to dial with."""
+    path = certificate(folder)
+    serves = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    serves.load_cert_chain(path)
+    return serves, ssl.create_default_context(cafile=path)
+
+
+def test_one_peer_listens_and_dials_over_tls(tmp_path: Path) -> None:
+    async def main() -> None:
+        both = contexts(tmp_path)
+        ann, bob, cyd = memory("ann"), memory("bob"), memory("cyd")
+        async with (
+            Peer(ann, listen="127.0.0.1:0", tls=both) as one,
+            Peer(bob, listen="127.0.0.1:0", dial=one.url, tls=both) as two,
+            Peer(cyd, listen="127.0.0.1:0", dial=two.url, tls=both[1]) as three,
+        ):
+            assert [peer.url.partition(":")[0] for peer in (one, two, three)] == ["wss", "wss", "ws"]
+            cyd.set("s").add(1)
+            await everybody([one, two, three])
+            assert set(ann.set("s")) == {1}
+
+    asyncio.run(main())
+
+
+def test_with_a_certificate_the_system_vouches_for_whom_it_dials(tmp_path: Path) -> None:
+    async def main() -> None:
+        serves, _ = contexts(tmp_path)
+        async with (
+            Peer(memory("ann"), listen="127.0.0.1:0", tls=serves) as one,
+            Peer(memory("bob"), listen="127.0.0.1:0", dial=one.url, tls=serves) as other,
+        ):
+            news = await heard(other, lambda news: news.kind == "unreachable")
+            assert "certificate verify failed" in news.detail
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("side", [0, 1, None])
+def test_a_meeting_place_is_in_plain_whatever_secures_the_rest(tmp_path: Path, side: int | None) -> None:
+    async def main() -> None:
+        both = contexts(tmp_path)
+        options: dict[str, Any] = {"tls": both if side is None else both[side]}
+        if side != 1:
+            options["listen"] = "127.0.0.1:0"
+        ann, bob = memory("ann"), memory("bob")
+        async with (
+            Peer(ann, meet=tmp_path / "team", **options) as one,
+            Peer(bob, meet=tmp_path / "team", **options) as other,
+        ):
+            bob.set("s").add(1)
+            await other.synced(timeout=LONG)
+            assert set(ann.set("s")) == {1}
+            assert one.url.startswith("ws://" if side == 1 else "wss://")
+
+    asyncio.run(main())
+
+
+def test_a_context_for_the_other_side_is_refused(tmp_path: Path) -> None:
+    serves, dials = contexts(tmp_path)
+    key = bytes(32)
+    for says, options in (
+        ("listens nowhere", {"dial": "wss://127.0.0.1:1", "tls": serves}),
+        ("listens nowhere", {"meet": tmp_path / "team", "tls": [serves, dials]}),
+        ("would be in the clear", {"listen": "127.0.0.1:0", "tls": dials}),
+        ("would be in the clear", {"listen": "0.0.0.0:0", "issuer": key, "dial": "wss://127.0.0.1:1", "tls": dials}),
+        ("two contexts for one side", {"listen": "127.0.0.1:0", "tls": [serves, serves]}),
+        ("an ssl.SSLContext, or two", {"listen": "127.0.0.1:0", "tls": "cert.pem"}),
+    ):
+        with pytest.raises(MisuseError, match=says):
+            Peer(memory("ann"), **options)  # type: ignore[arg-type]
 
 
 INTERRUPTED = """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 import crdtmem.sync.relay
-from crdtmem import Identity, MisuseError, Namespace, Peer, Replica, SqliteStore, StoreError
+from crdtmem import Identity, MisuseError, Namespace, NotReached, Peer, Replica, SqliteStore, StoreError
 from crdtmem.feed import Feed, Pruned
 from crdtmem.store import Store
 from crdtmem.sync.hub import CALM
@@ -264,6 +265,31 @@ def test_its_end_is_told_and_peers_come_back_to_the_next(tmp_path: Path) -> None
 def test_what_cannot_be_meant_is_said_at_once(make: Callable[[Any], Relay], says: str, tmp_path: Path) -> None:
     with pytest.raises(MisuseError, match=says):
         make(tmp_path / "relay.db")
+
+
+def test_who_may_only_read_is_told_why_nobody_is_in_step(tmp_path: Path) -> None:
+    pytest.importorskip("jwt")
+
+    async def main() -> None:
+        ann, issuer = memory("ann"), Identity()
+        async with Relay(tmp_path / "r.db", listen="127.0.0.1:0", issuer=issuer.key) as relay:
+            writes, reads = (issue(issuer, "x", **{how: [SCOPE]}) for how in ("write", "read"))
+            async with Peer(memory("bob"), dial=relay.url, token=writes) as bob:
+                await bob.synced(timeout=LONG)
+            async with Peer(ann, dial=relay.url, token=reads) as peer:
+                await peer.synced(timeout=LONG)
+                refused = heard(peer, lambda news: news.kind == "refused")
+                ann.set("s").add(1)
+                await refused
+                with pytest.raises(NotReached, match=r"connected: relay \(you may read here, not write\)$"):
+                    await peer.synced(timeout=0.01)
+
+    asyncio.run(main())
+
+
+def test_a_context_to_dial_with_is_refused() -> None:
+    with pytest.raises(MisuseError, match="made to dial with, and a relay listens"):
+        Relay("r.db", listen="127.0.0.1:0", tls=ssl.create_default_context())
 
 
 def test_a_file_that_another_process_owns_is_refused(tmp_path: Path) -> None:

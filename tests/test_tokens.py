@@ -35,6 +35,24 @@ def test_what_may_be_written_may_be_read_and_all_below_it() -> None:
     assert not Door(ISSUER.key).grant(issue(ISSUER, "ann")).reads(ACME)
 
 
+def test_a_token_that_is_too_long_to_be_shown_is_not_made() -> None:
+    with pytest.raises(MisuseError, match=r"at most 8,192 can be shown: name fewer namespaces"):
+        issue(ISSUER, "ann", write=[Namespace(tenant="acme", task=f"t{n}" * 20) for n in range(120)])
+
+
+def test_a_token_may_come_with_the_newline_of_its_file() -> None:
+    async def main() -> None:
+        token = issue(ISSUER, "bob", write=[ACME]) + "\n"
+        ann, bob = (Replica(name).open(ACME) for name in ("ann", "bob"))
+        async with (
+            Peer(ann, listen="127.0.0.1:0", issuer=ISSUER.key) as one,
+            Peer(bob, dial=one.url, token=token) as other,
+        ):
+            await other.synced(timeout=LONG)
+
+    asyncio.run(main())
+
+
 def test_a_token_of_another_program_counts_as_well() -> None:
     grant = Door(ISSUER.key, now=Time()).grant(signed(GOOD))
     assert grant == Grant(read=(ACME,), write=(), until=2e9, id="1")

@@ -6,10 +6,14 @@ import json
 import re
 import sys
 from datetime import UTC, datetime, time, timedelta
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from crdtmem.change import Version
 from crdtmem.errors import BadBytes, MisuseError, ValueRefused
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
 
 _SPAN = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(s|m|h|d|w)")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -95,3 +99,25 @@ def when(text: str | None, now: float) -> datetime | Version | None:
             return Version.parse(text)
         except BadBytes:
             raise MisuseError(f"{error}; or it is a version, as `crdtmem status` prints it") from None
+
+
+def to_listen(certificate: Path | None, key: Path | None) -> SSLContext | None:
+    """What secures connections to who listens."""
+    if certificate is None:
+        if key is not None:
+            raise MisuseError("--key is of no use by itself: name the certificate it belongs to with --certificate")
+        return None
+    import ssl
+
+    for path in filter(None, (certificate, key)):
+        path.open("rb").close()  # ssl does not say which it cannot read
+    made = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        made.load_cert_chain(certificate, key)
+    except ssl.SSLError:
+        where = "" if key is None else f" --key {key}"
+        raise MisuseError(
+            f"--certificate {certificate}{where}: this is no certificate, in PEM, and the private key that belongs to "
+            "it; a key in a file of its own is named with --key"
+        ) from None
+    return made

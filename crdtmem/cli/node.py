@@ -16,6 +16,7 @@ import typer
 from crdtmem import Batch, Memory, MisuseError, Namespace, Replica, StoreError
 from crdtmem.cli import out
 from crdtmem.cli.frame import Json, Which, keeping, opened, owned, user
+from crdtmem.cli.given import to_listen
 from crdtmem.cli.naming import chosen, named, scope
 from crdtmem.health import some
 
@@ -68,6 +69,8 @@ def node(
     """
     if meet is None and listen is None and not dial:
         raise MisuseError("nobody can find this node: give it --meet team/, --listen 127.0.0.1:7400 or --dial ws://...")
+    if certificate is not None and listen is None:
+        raise MisuseError("--certificate is for those who dial this node: say where, as in --listen 0.0.0.0:7400")
     settings = {
         "meet": meet,
         "listen": listen,
@@ -75,7 +78,7 @@ def node(
         "token": _token(token),
         "issuer": _issuer(issuer),
         "revoked": revoked,
-        "tls": _tls(certificate, key),
+        "tls": to_listen(certificate, key),
         "trust": [_key("--trust", one) for one in trust],
     }
     with _shared(file, which, user() if agent is None else agent, new=new) as memories:
@@ -290,13 +293,3 @@ def _key(option: str, text: str) -> bytes:
     if len(found) != 32:
         raise MisuseError(f"{option} {text[:80]!r}: a public key has 64 hexadecimal digits; crdtmem identity prints it")
     return found
-
-
-def _tls(certificate: Path | None, key: Path | None) -> Any:
-    if certificate is None:
-        return None
-    import ssl
-
-    made = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    made.load_cert_chain(certificate, key)
-    return made

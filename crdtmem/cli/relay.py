@@ -6,12 +6,13 @@ import asyncio
 import json
 import logging
 import signal
-import ssl
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from crdtmem.cli.given import to_listen
 from crdtmem.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -40,16 +41,10 @@ def run(
 
     from crdtmem.sync.relay import Relay
 
-    tls = None
-    if key is not None and certificate is None:
-        raise MisuseError(
-            "--key without --certificate: TLS needs both; without either, what peers say travels in the clear"
-        )
-    if certificate is not None:
-        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        tls.load_cert_chain(certificate, key)
+    tls = to_listen(certificate, key)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)  # each connection takes one; the soft limit is mostly 1,024
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    with suppress(ValueError, OSError):  # where the hard limit is none, the system may have one of its own
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     warnings = logging.StreamHandler()
     warnings.setFormatter(logging.Formatter("crdtmem: %(message)s"))
     logging.getLogger("crdtmem").addHandler(warnings)  # a library says nothing of its own accord, a command does
