@@ -11,6 +11,8 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from types import SimpleNamespace
 from typing import Any
 
+from msgspec.structs import replace
+
 import crdtmem.draft
 import crdtmem.fields.field
 import crdtmem.fields.keyed
@@ -384,7 +386,7 @@ def delivery_before_deps(real):
     """A change enters before what it builds on."""
 
     def take(self, change):
-        key = real(self, change._replace(deps=()))
+        key = real(self, replace(change, deps=()))
         if key is None:
             self.changes[-1] = change
         return key
@@ -400,7 +402,7 @@ def unsealed_changes_enter(real):
 
     def decode(data):
         change = real(data)
-        return change if change.seal else change._replace(seal=bytes(64))
+        return change if change.seal else replace(change, seal=bytes(64))
 
     return decode
 
@@ -453,7 +455,7 @@ def waiting_change_lost_with_the_store(real):
 @bug((State, "apply"))
 def heads_never_replaced(real):
     """A version still names what others have built on."""
-    return lambda self, change, *args: real(self, change._replace(deps=()), *args)
+    return lambda self, change, *args: real(self, replace(change, deps=()), *args)
 
 
 # -- writing ---------------------------------------------------------------------------------------
