@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING
 
+from crdtmem import writing
 from crdtmem.draft import Draft
 from crdtmem.entry import About
 from crdtmem.errors import MisuseError
@@ -46,4 +47,4 @@ class Block:
         if kind is None:
             document, draft = self._memory._document, self._draft
             with document.lock:
-                document.commit(draft.parts.values(), draft.about, self._memory._actor, cites=draft.cites)
+                writing.commit(document, draft.parts.values(), draft.about, self._memory._actor, cites=draft.cites)

@@ -1,11 +1,8 @@
 """One namespace inside one replica: its lock, log, state and door. Every change takes one path in, ours or foreign.
 
-    a draft -> compose ----.
+    a draft -> compose ----.    (writing.py)
                             >-- store.append (one commit) -- state.apply -- watchers and waiters
     bytes -> inbox.admit --'    (receiving.py)
-
-Most writes are one entry in place of another, and nobody is to be told: `put` does for them what this path does,
-without the draft and the Change; whatever is more than that it leaves to the path (tests/test_short.py).
 
 Invariants kept here: stored before seen (1); the verdict is the state's (4); an open change() block holds no
 lock (9); callbacks run outside it (10).
@@ -14,39 +11,37 @@ lock (9); callbacks run outside it (10).
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from crdtmem import asof, base, forks, recovery
 from crdtmem.audit import Audit
-from crdtmem.change import COUNTER, RECORDS, Head, Intro, Version, compose, compose_one, decode
+from crdtmem.change import Version, decode
 from crdtmem.checkpoint import Checkpoints
 from crdtmem.clock import Clock, moment
-from crdtmem.draft import Draft, Staged, build
-from crdtmem.entry import About, Entry, Stamp, Writer
-from crdtmem.errors import NotReached, StoreError, UpgradeNeeded
+from crdtmem.draft import Draft
+from crdtmem.entry import About, Writer
+from crdtmem.errors import NotReached, StoreError
 from crdtmem.forks import Equivocation, Fork
-from crdtmem.identity import Identity, client_id, session_id
-from crdtmem.inbox import SEAL_EVERY, Inbox, Refusal
+from crdtmem.identity import Identity
+from crdtmem.inbox import Inbox, Refusal
 from crdtmem.kept import Kept
 from crdtmem.namespace import Namespace
 from crdtmem.notify import Batch, Callback, Notifier, Watch
-from crdtmem.observer import Observer, failed, made, told
+from crdtmem.observer import Observer, told
 from crdtmem.owed import Owed
 from crdtmem.quota import Pace
-from crdtmem.rebuild import Renewed, renew, tired
+from crdtmem.rebuild import Renewed, renew
 from crdtmem.receiving import receive
 from crdtmem.recovery import collection_paused
 from crdtmem.seals import Seals
 from crdtmem.snapshot import Snapshot
 from crdtmem.state import Effect, State, introduced
 from crdtmem.store import Damage, Record, Store
-from crdtmem.values import MAX_INT, MIN_INT
 
 log = logging.getLogger("crdtmem")
 MAX_DEPS = 1000
@@ -108,7 +103,7 @@ class Document:
         self.session: Writer | None = None
         self.torn = False  # whether Ctrl-C came between storing and applying, so the state is not what the log says
         self.forks: dict[bytes, Fork] = {}
-        self._pace = Pace()
+        self.pace = Pace()
         self.patience = 0.0  # not before this moment the stale state is tried to be made anew once more
         self.observer: Observer | None = None
         self.kept = Kept()
@@ -200,7 +195,7 @@ class Document:
             if self.state.sessions[kept.session].key == self.key:
                 lately.append((at, len(kept.core)))
         for at, size in reversed(lately):
-            self._pace.owed(rules, now=at, size=size)
+            self.pace.owed(rules, now=at, size=size)
 
     def _holds_no_fork(self, past: State) -> bool:
         sessions = past.sessions
@@ -238,169 +233,6 @@ class Document:
         """An empty draft over this document, for a block."""
         self.usable()
         return Draft(self.state, self.lock, about)
-
-    def commit(self, drafts: Iterable[Staged], said: About | None, actor: Actor, *, cites: bool) -> None:
-        """Make the staged writes one change: stored, then applied, then told. If the store refuses, nothing happened.
-
-        The caller holds the lock.
-        """
-        self.usable()
-        if self.torn:
-            self.again()
-        observer = self.observer
-        started = 0 if observer is None else time.perf_counter_ns()
-        staged: list[list[Entry]] = []
-        change = None
-        try:
-            if self.inbox.newer is not None:
-                raise UpgradeNeeded(
-                    f"{self.namespace!r} holds changes of format {self.inbox.newer}, written by a newer crdtmem; "
-                    "upgrade this program to write (reading goes on)"
-                )
-            session, intro = (self.session, None) if self.session is not None else self._introduce()
-            seq = session.seq + 1
-            parts = build(drafts, said, session, seq, staged, cites=cites)
-            if not parts:
-                return
-            trust = self.state.trust
-            if trust is not None:
-                trust.check(session, seq, *actor, parts)
-            written = compose(
-                self.namespace.digest,
-                session.id,
-                seq,
-                session.hash,
-                () if len(self.state.heads) == 1 and session.id in self.state.heads else self._deps(session.id),
-                intro,
-                self.clock.now(),
-                None if actor is self.actor or actor == self.actor else actor,
-                parts,
-                None if trust is None else trust.current,
-            )
-            if trust is not None and trust.rules is not None:
-                self._pace.spend(trust.rules, self.now(), len(written.core))
-            change = written
-            seal = b"" if seq % SEAL_EVERY else self._identity.sign(change.hash)
-            kept = _new(Record, (session.id, seq, change.hash, change.core, seal))
-            self.log.append((kept,))
-            heavy = self.seals.wrote(kept)
-            effect = self.state.apply(change, staged, self.log.newest if change.deps or intro else 0)
-        except BaseException as error:
-            for entries in staged:
-                for entry in entries:
-                    entry._id = None
-            if change is not None:
-                self.session = None  # half of it may be on the disk: this session is never continued
-                if not isinstance(error, Exception) and self.log.read(session.id, seq) is not None:
-                    self.again()
-            if observer is not None:
-                told(observer.committed, failed, started, self.state, drafts, actor, said, error)
-            raise
-        if intro is not None:
-            self.session = self.state.sessions[session.id]
-            self.seals.begin(session.id)
-        if heavy:
-            with suppress(StoreError):  # the write is made; it is sealed with the next
-                self.seal()
-        anew = renew(self) if self.state.stale and tired(self) else None
-        if self.waiters or self.watches:
-            self.tell((effect,), local=True, anew=anew)
-        for waker in self.wakers:
-            waker()
-        if observer is not None:
-            told(observer.committed, made, started, self.state, effect, said)
-        if self.state.count >= self.checkpoints.due:
-            self.checkpoints.soon()
-
-    def put(self, at: tuple[int, str], key: Any, frozen: Any, said: About | None, actor: Actor) -> Entry | None:
-        """Write one entry in place of the one under its key: as `commit` does, in half the time.
-
-        Most writes are of this kind. None where there is more to it: a session to begin, others to merge with, somebody
-        to tell, siblings, rules; then nothing has happened. The caller holds the lock.
-
-        Args:
-            at: the field.
-            key: its key; of a counter, None.
-            frozen: its value; of a counter, the amount.
-            said: its attributes, which are light.
-            actor: who writes it.
-        """
-        self.usable()
-        session, state = self.session, self.state
-        field: Any = state.fields.get(at)
-        if (
-            session is None
-            or field is None
-            or self.watches
-            or self.observer is not None
-            or self.inbox.newer is not None
-        ):
-            return None
-        id = session.id
-        kind, name = at
-        if kind == COUNTER:
-            key = id
-        old = field.by_key.get(key)
-        heads = state.heads
-        if type(old) is tuple or field.mortal or field.notable or not state.plain:
-            return None
-        if len(heads) > 1 or id not in heads or state.stale:  # it merges
-            return None
-        amount = None
-        removes: tuple[Any, ...] = ()
-        if old is not None:
-            key, removes = old.key, (old._id,)  # the key that is there already: another of its kind only takes room
-        if kind == RECORDS:
-            add: tuple[Any, ...] = (frozen, None, key)
-        elif kind != COUNTER:
-            add = (frozen,)
-        else:
-            amount = frozen
-            frozen = amount if old is None else old._frozen + amount
-            if not MIN_INT <= frozen <= MAX_INT:
-                return None
-            add, removes = (frozen,), ()
-        seq = session.seq + 1
-        hlc = self.clock.now()
-        by = None if actor is self.actor or actor == self.actor else actor
-        core, hash, digest = compose_one(
-            state.namespace, id, seq, session.hash, hlc, by, kind, name, said, add, removes
-        )
-        seal = b"" if seq % SEAL_EVERY else self._identity.sign(hash)
-        kept = _new(Record, (id, seq, hash, core, seal))
-        stamp = Stamp(session, seq, hlc, by)
-        try:
-            self.log.append((kept,))
-            heavy = self.seals.wrote(kept)
-            state.follow(session, hash)
-            entry: Entry = field.put((id, seq, 0), key, frozen, said, stamp, amount, digest, old)
-        except BaseException as error:
-            self.session = None  # half of it may be on the disk: this session is never continued
-            if not isinstance(error, Exception) and self.log.read(id, seq) is not None:  # Ctrl-C: it is stored
-                if session.seq < seq:
-                    state.follow(session, hash)
-                if (id, seq, 0) not in field.by_id:
-                    field.put((id, seq, 0), key, frozen, said, stamp, amount, digest, old)
-            raise
-        if heavy:
-            with suppress(StoreError):  # the write is made; it is sealed with the next
-                self.seal()
-        if self.waiters:
-            self._moved.notify_all()
-        for waker in self.wakers:
-            waker()
-        if state.count >= self.checkpoints.due:
-            self.checkpoints.soon()
-        return entry
-
-    def _introduce(self) -> tuple[Writer, Intro]:
-        """A new session of ours, and its introduction."""
-        intro = Intro(self._identity.key, self.actor.agent, self.actor.role, os.urandom(16))
-        id = session_id(self.namespace.digest, intro)
-        return Writer(id, client_id(id), *intro[:3]), intro
-
-    def _deps(self, session: bytes) -> tuple[Head, ...]:
-        return tuple([Head(*head) for head in self.state.heads.values() if head[0] != session][-MAX_DEPS:])
 
     # -- what waits, and what is known to be wrong -------------------------------------------------
 

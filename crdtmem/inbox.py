@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Sequence
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from crdtmem.change import FORMAT, MAX_SEQ, RECORDS, Change, decode, record
 from crdtmem.change import Keyed as KeyedPart
 from crdtmem.change import Ordered as OrderedPart
@@ -384,9 +386,9 @@ class Inbox:
     def _unseal(self, change: Change, news: dict[bytes, Change]) -> None:
         """Let it wait for a seal that verifies."""
         if change.hash in news:
-            news[change.hash] = change._replace(seal=b"")
+            news[change.hash] = replace(change, seal=b"")
         else:
-            self._room[change.hash].change = change._replace(seal=b"")
+            self._room[change.hash].change = replace(change, seal=b"")
 
 
 def _thinned(path: Sequence[Change], session: Writer, *, apart: int) -> list[Change]:
@@ -395,7 +397,7 @@ def _thinned(path: Sequence[Change], session: Writer, *, apart: int) -> list[Cha
     Needed is one without which more than `apart` changes would stand under the next, wherever in its session that is:
     so what went through any number of hands can still be handed on.
     """
-    found = [change._replace(seal=b"") if change.seal else change for change in path]
+    found = [replace(change, seal=b"") if change.seal else change for change in path]
     last = before = -1
     for place in [place for place, change in enumerate(path) if change.seal]:
         if before > last and place - last > apart:

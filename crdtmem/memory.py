@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
-from crdtmem import asof, history, owning, receiving
+from crdtmem import asof, history, owning, receiving, writing
 from crdtmem.block import OPEN, Block
 from crdtmem.change import COUNTER, KINDS, RECORDS, REGISTER, SEQUENCE, SET, TEXT, Version, is_field
 from crdtmem.checkpoint import Checkpoint
@@ -219,7 +219,7 @@ class Memory:
             field = document.state.fields.get(at) or document.state.field(*at)
             part = KeyedDraft(field) if type(field) is Keyed else OrderedDraft(field, snapshot=False)  # type: ignore[arg-type]
             result = operation(part, own, *args)
-            document.commit((part,), own, self._actor, cites=own is not None and len(own) > 1)
+            writing.commit(document, (part,), own, self._actor, cites=own is not None and len(own) > 1)
             return result
 
     def _put(self, at: tuple[int, str], key: Any, frozen: Frozen, attributes: Attributes) -> Entry:
@@ -229,7 +229,7 @@ class Memory:
             own = about(attributes) if attributes else None
             if own is None or is_light(own):
                 with document.lock:
-                    entry = document.put(at, key, frozen, own, self._actor)
+                    entry = writing.commit_one(document, at, key, frozen, own, self._actor)
                 if entry is not None:
                     return entry
         return self._write(at, put, attributes, key, frozen)

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
+
 from crdtmem.change import COUNTER, PART_SHIFT, RECORDS, SEQUENCE, TEXT, Change, Head, Version
 from crdtmem.change import Ordered as OrderedPart
 from crdtmem.entry import Entry, Stamp, Writer
@@ -259,7 +261,7 @@ class State:
         plain = self.plain
         if not plain and self.forks:
             parts = self.tails.without(change, self.client_of(change.session), self.field)
-            change = change._replace(parts=parts)
+            change = replace(change, parts=parts)
         simple = plain and len(parts) == 1 and parts[0][0] < SEQUENCE  # most are: one keyed part, judged by nothing
         if not simple:
             ordered = any(part[0] >= SEQUENCE for part in parts)

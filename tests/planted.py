@@ -11,7 +11,8 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from types import SimpleNamespace
 from typing import Any
 
-import crdtmem.document
+from msgspec.structs import replace
+
 import crdtmem.draft
 import crdtmem.fields.field
 import crdtmem.fields.keyed
@@ -30,6 +31,7 @@ import crdtmem.rebuild
 import crdtmem.receiving
 import crdtmem.recovery
 import crdtmem.taint
+import crdtmem.writing
 from crdtmem import BadBytes, Entry, Memory, Record, StoreError
 from crdtmem.audit import Audit
 from crdtmem.change import COUNTER, REGISTER, TEXT, Head, Intro, decode
@@ -138,7 +140,7 @@ def sibling_dropped(real):
     return apply
 
 
-@bug((crdtmem.document, "compose_one"))
+@bug((crdtmem.writing, "compose_one"))
 def single_write_that_replaces_nothing(real):
     """What a write alone replaces is not named."""
     return lambda *args: real(*args[:-1], ())
@@ -156,22 +158,22 @@ def weight_of_the_replaced_kept(real):
     return put
 
 
-@bug((Document, "put"))
+@bug((crdtmem.writing, "commit_one"))
 def single_write_merges_nothing(real):
     """A write alone takes no note of what others have written."""
 
-    def put(self, *args):
-        state, session = self.state, self.session
+    def commit_one(document, *args):
+        state, session = document.state, document.session
         heads = state.heads
         if session is None or session.id not in heads:
-            return real(self, *args)
+            return real(document, *args)
         state.heads = {session.id: heads[session.id]}
         try:
-            return real(self, *args)
+            return real(document, *args)
         finally:
             state.heads = {**heads, **state.heads}
 
-    return put
+    return commit_one
 
 
 @bug((crdtmem.fields.register, "put_over"), (crdtmem.fields.records, "put_over"))
@@ -384,7 +386,7 @@ def delivery_before_deps(real):
     """A change enters before what it builds on."""
 
     def take(self, change):
-        key = real(self, change._replace(deps=()))
+        key = real(self, replace(change, deps=()))
         if key is None:
             self.changes[-1] = change
         return key
@@ -400,7 +402,7 @@ def unsealed_changes_enter(real):
 
     def decode(data):
         change = real(data)
-        return change if change.seal else change._replace(seal=bytes(64))
+        return change if change.seal else replace(change, seal=bytes(64))
 
     return decode
 
@@ -453,34 +455,34 @@ def waiting_change_lost_with_the_store(real):
 @bug((State, "apply"))
 def heads_never_replaced(real):
     """A version still names what others have built on."""
-    return lambda self, change, *args: real(self, change._replace(deps=()), *args)
+    return lambda self, change, *args: real(self, replace(change, deps=()), *args)
 
 
 # -- writing ---------------------------------------------------------------------------------------
 
 
-@bug((Document, "_introduce"))
+@bug((crdtmem.writing, "_introduce"))
 def session_reused_after_restart(real):
     """A process that starts again goes by the same session, and counts from one."""
 
-    def introduce(self):
-        intro = Intro(self._identity.key, self.actor.agent, self.actor.role, bytes(16))
-        id = session_id(self.namespace.digest, intro)
+    def introduce(document):
+        intro = Intro(document.key, document.actor.agent, document.actor.role, bytes(16))
+        id = session_id(document.namespace.digest, intro)
         return Writer(id, client_id(id), *intro[:3]), intro
 
     return introduce
 
 
-@bug((Document, "_deps"))
+@bug((crdtmem.writing, "_deps"))
 def deps_forgotten(real):
     """A change does not say what it builds on."""
-    return lambda self, session: ()
+    return lambda document, session: ()
 
 
-@bug((Document, "_deps"))
+@bug((crdtmem.writing, "_deps"))
 def deps_cut_short(real):
     """A change names one head of several."""
-    return lambda self, session: tuple(Head(*head) for head in real(self, session)[:1])
+    return lambda document, session: tuple(Head(*head) for head in real(document, session)[:1])
 
 
 @bug((Clock, "saw"))
@@ -495,23 +497,23 @@ def block_not_atomic(real):
     return lambda self: None
 
 
-@bug((Document, "commit"))
+@bug((crdtmem.writing, "commit"))
 def write_lost_when_the_store_fails(real):
     """A write that was not stored looks as if it had been."""
 
-    def commit(self, *args, **how):
+    def commit(*args, **how):
         with suppress(StoreError):
-            real(self, *args, **how)
+            real(*args, **how)
 
     return commit
 
 
-@bug((Document, "commit"))
+@bug((crdtmem.writing, "commit"))
 def alias_ignored(real):
     """All writes of a process carry one name."""
 
-    def commit(self, drafts, said, actor, **how):
-        real(self, drafts, said, self.actor, **how)
+    def commit(document, drafts, said, actor, **how):
+        real(document, drafts, said, document.actor, **how)
 
     return commit
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from crdtmem.change import (
     COUNTER,
@@ -116,7 +117,7 @@ def changes(draw: st.DrawFn) -> Change:
 @given(changes(), st.sampled_from([b"", b"s" * 64]))
 def test_what_is_composed_here_is_decoded_there(change: Change, seal: bytes) -> None:
     data = record(change.core, seal)
-    assert decode(data) == change._replace(seal=seal, parts=tuple(change.parts))
+    assert decode(data) == replace(change, seal=seal, parts=tuple(change.parts))
     assert change.head == Head(ME, change.seq, change.hash)
 
 

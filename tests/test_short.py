@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crdtmem import FieldRule, Memory, Replica, Rules, StoreError, ValueRefused
+from crdtmem import FieldRule, Memory, Replica, Rules, StoreError, ValueRefused, writing
 from crdtmem.change import Change, decode
-from crdtmem.document import Document
 from tests.crew import SCOPE, Time, Unwilling, alone, exchange, tell
 
 VALUES = st.sampled_from([None, True, 1, 1.0, -(2**63), "x", "\u00e9", "x" * 2000, b"x", [], {"a": [1]}])
@@ -111,15 +110,15 @@ def shown(memory: Memory) -> Any:
 
 def went_short(memory: Memory, monkeypatch: pytest.MonkeyPatch, work: Any) -> list[bool]:
     """Of each write that could go the short way, whether it did."""
-    real, found = Document.put, []
+    real, found = writing.commit_one, []
 
-    def put(self: Document, *args: Any) -> Any:
-        entry = real(self, *args)
+    def commit_one(*args: Any) -> Any:
+        entry = real(*args)
         found.append(entry is not None)
         return entry
 
     with monkeypatch.context() as patch:
-        patch.setattr(Document, "put", put)
+        patch.setattr(writing, "commit_one", commit_one)
         work(memory)
     return found
 
