@@ -30,9 +30,8 @@ from crdtmem.sync.frames import MAX_FRAME
 HIGH, LOW = 256 * 1024, 64 * 1024  # bytes that wait to be written: above the first nothing is added until the second
 PILED = 1 << 20  # bytes of answers that wait to be written
 CLOSING = 2.0  # seconds for a connection to end in order
-STRANGERS = (
-    256  # connections that nobody has been let in on: of more, the oldest is dropped. Who may enter is in at once
-)
+STRANGERS = 256  # connections on which nobody has been let in; of more, those are dropped that should be in by now
+GREETING = 2.0  # seconds; whoever may enter takes less, if not thousands come at once
 
 _log = logging.getLogger("crdtmem.websocket")
 _log.addFilter(lambda record: record.msg != "opening handshake failed")  # by whoever pleases: each would be a traceback
@@ -111,17 +110,18 @@ class _Client(_Prompt, ClientConnection):
 
 
 class _Served(_Prompt, ServerConnection):
-    def __init__(self, strangers: dict[_Served, None], *args: Any, **options: Any) -> None:
+    def __init__(self, strangers: dict[_Served, float], *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.strangers = strangers  # of this listener, the oldest first
+        self.strangers = strangers  # of this listener, the oldest first, and when each came
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self.strangers[self] = None
+        self.strangers[self] = now = self.loop.time()
         if len(self.strangers) > STRANGERS:
-            oldest = next(iter(self.strangers))
-            del self.strangers[oldest]
-            oldest.transport.abort()
+            oldest, since = next(iter(self.strangers.items()))
+            if now - since >= GREETING:
+                del self.strangers[oldest]
+                oldest.transport.abort()
 
     def connection_lost(self, error: Exception | None) -> None:
         super().connection_lost(error)
@@ -266,7 +266,7 @@ Answer = Callable[[str], tuple[int, str] | None]  # a path -> a status and a tex
 class Listener:
     """What lets others dial, until it is closed."""
 
-    def __init__(self, server: Server, strangers: dict[_Served, None]) -> None:
+    def __init__(self, server: Server, strangers: dict[_Served, float]) -> None:
         self._server = server
         self._strangers = strangers
 
@@ -286,7 +286,7 @@ async def listening(
     host: str, port: int, tls: ssl.SSLContext | None, handle: Callable[[Socket], Awaitable[None]], answer: Answer
 ) -> tuple[Listener, str]:
     """Listen; gives what ends it, and the address others dial."""
-    strangers: dict[_Served, None] = {}
+    strangers: dict[_Served, float] = {}
 
     def asked(connection: ServerConnection, request: Request) -> Response | None:
         page = answer(request.path)

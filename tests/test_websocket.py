@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from random import Random
 from typing import Any
 
@@ -179,6 +179,7 @@ def test_strangers_keep_nobody_out_who_may_enter_and_hold_up_no_end(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(crdtmem.sync.websocket, "STRANGERS", 4)
+    monkeypatch.setattr(crdtmem.sync.websocket, "GREETING", 0.0)
 
     async def main() -> None:
         ann, bob = (Replica(name).open(SCOPE) for name in ("ann", "bob"))
@@ -202,6 +203,22 @@ def test_strangers_keep_nobody_out_who_may_enter_and_hold_up_no_end(
 
     asyncio.run(main())
     assert not [record for record in caplog.records if record.levelno > 20]
+
+
+def test_of_many_who_come_at_once_nobody_is_dropped_while_it_says_hello(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crdtmem.sync.websocket, "STRANGERS", 4)
+    monkeypatch.setattr(crdtmem.sync.websocket, "GREETING", LONG)
+
+    async def main() -> None:
+        news: list[str] = []
+        async with Peer(Replica("ann").open(SCOPE), listen="127.0.0.1:0") as peer, AsyncExitStack() as stack:
+            peer.watch(lambda one: news.append(one.kind))
+            crowd = [Peer(Replica(f"a{n}").open(SCOPE), dial=peer.url) for n in range(20)]
+            await asyncio.gather(*[stack.enter_async_context(one) for one in crowd])
+            await peer.synced(peers=20, timeout=LONG)
+            assert "left" not in news
+
+    asyncio.run(main())
 
 
 def test_a_connection_ends_when_the_other_side_does_and_when_this_one_does() -> None:
