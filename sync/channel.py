@@ -42,6 +42,8 @@ class Channel:
         self.due_here: dict[bytes, int] = {}  # what it has said it has, and was not here then
         self.silent = 0  # looks since our Open was not answered
         self.compared = b""  # the version whose digest was sent last
+        self.shown = b""  # the version of the last digest that came
+        self.unlike = Pause()  # until ours is sent again, while they show another version
         self.wary = Pause()  # until another checkpoint of it is taken, after one that was no good
         self.offered = b""  # the key for a checkpoint by it that waits: for another, or until nobody lends history
         self.offers = False  # a checkpoint was offered to it
@@ -99,4 +101,4 @@ class Channel:
         if self.lending is not None:
             self.lending.place = None
         self.level = False
-        self.seen, self.compared = 0, b""
+        self.seen, self.compared, self.shown = 0, b"", b""

@@ -17,7 +17,7 @@ from crdtmem.sync.channel import Channel
 from crdtmem.sync.frames import MAX_SESSIONS, MAX_WANTED, Digest, Have, Shut, Want
 from crdtmem.sync.handing import offer
 from crdtmem.sync.news import News
-from crdtmem.sync.pause import PATIENCE
+from crdtmem.sync.pause import PATIENCE, Pause
 from crdtmem.tally import UNKNOWN
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def compare(link: Link, channel: Channel, frame: Digest) -> None:
     """The other side has sent all it has, and comes to this."""
     feed = channel.outlet.feed
     version, digest = feed.digest()
-    channel.doubtful = version != frame.version
+    channel.shown, channel.doubtful = frame.version, version != frame.version
     if not channel.doubtful and digest != frame.digest and UNKNOWN not in (digest, frame.digest):
         link.tell(News("diverged", link.name, feed.namespace.digest, "the same changes, another content"))
 
@@ -106,8 +106,19 @@ def look(link: Link, channel: Channel, cursor: int) -> None:
     if quiet and channel.doubtful:
         channel.doubtful = False
         link.have(channel)
-    if quiet and not channel.late and channel.compared != feed.version:
-        version, digest = feed.digest()
-        channel.compared = version
-        link.session.send(Digest(channel.outlet.channel, version, digest))
+    channel.unlike.look()
+    if quiet and not channel.late:
+        _show(link, channel)
     channel.seen = newest
+
+
+def _show(link: Link, channel: Channel) -> None:
+    """Say what it all comes to; again, ever more seldom, while they have not said the same: either may be lost."""
+    feed = channel.outlet.feed
+    if channel.compared != feed.version:
+        channel.unlike = Pause()
+    elif channel.shown == channel.compared or channel.unlike.left:
+        return
+    channel.unlike.failed()  # should they not hear it
+    channel.compared, digest = feed.digest()
+    link.session.send(Digest(channel.outlet.channel, channel.compared, digest))

@@ -236,6 +236,24 @@ def test_a_mark_is_answered_when_all_is_stored_there_and_here() -> None:
     assert len(done) == 1
 
 
+def test_what_was_lost_together_with_the_word_that_it_was_there_arrives_in_the_end() -> None:
+    (ann, bob), (a, b) = team("ann", "bob")
+    wire = joined(a, b)
+    ann.set("s").add(1)
+    for now in range(4):  # all that is said is lost
+        for end, link in zip((a, b), wire.links, strict=True):
+            end.hub.tick(now)
+            link.pump(1 << 20)
+            link.session.data_to_send()
+    for now in range(4, 60):
+        wire.tick(now)
+    assert set(bob.set("s")) == {1}
+    said = [len(frames(wire, n, Digest)) for n in (0, 1)]
+    for now in range(60, 600):
+        wire.tick(now)
+    assert [len(frames(wire, n, Digest)) for n in (0, 1)] == said
+
+
 def test_who_gave_up_waiting_many_times_is_answered_in_the_end() -> None:
     _, (a, b) = team("ann", "bob")
     wire = joined(a, b)
