@@ -45,7 +45,8 @@ def test_a_planted_slowdown_of_two_is_detected(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(rows, "TARGETS", {"same": Target(1.5, RAW), "slowed": Target(1.5, RAW)})
     found = measure([work("floor", 1), work("same", 1), work("slowed", 2)], rounds=21)
     judged = {name: Row(name, RAW, found[name].over(found["floor"])) for name in ("same", "slowed")}
-    assert judged["slowed"].figure is not None and judged["slowed"].figure.median < 2.7
+    assert judged["slowed"].figure is not None
+    assert 1.6 < judged["slowed"].figure.median < 2.5
     assert (judged["same"].verdict, judged["slowed"].verdict) == ("met", "MISSED")
     assert unmet(judged.values()) == ["slowed"]
 
